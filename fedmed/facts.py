@@ -1,0 +1,30 @@
+"""Facts about the task and its public data set, kept as data."""
+
+from __future__ import annotations
+
+CLASSES = ("NORMAL", "PNEUMONIA")
+
+IMAGE_SIZE = 224
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+FEATURES = 512
+
+DATASET_ID = "hf-vision/chest-xray-pneumonia"
+DATASET = {
+    "title": "Chest X-Ray Images (Pneumonia)",
+    "description": "Paediatric frontal radiographs, Guangzhou Women and Children's Medical Center",
+    "licence": "CC BY 4.0",
+    "citation": (
+        "D. Kermany, K. Zhang, M. Goldbaum: Large Dataset of Labeled Optical Coherence Tomography "
+        "(OCT) and Chest X-Ray Images. Mendeley Data v3 (2018). doi:10.17632/rscbjbr9sj.3"
+    ),
+}
+
+SIMULATED = {
+    "title": "Simulated chest radiographs",
+    "description": "Made by fedmed.simulation; no patient was imaged",
+    "licence": "MIT",
+    "citation": "FedMed's radiograph simulator",
+}
+
+DISCLAIMER = "A demonstration of federated learning. Not a medical device; not for diagnosis."
