@@ -1,0 +1,172 @@
+"""Federated learning in rounds: broadcast, local training, aggregate.
+
+Only updates travel: what changed since the head that both sides already hold. The server sees
+decoded updates and sample counts, never an image, a feature or a label.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from fedmed.errors import UserError
+from fedmed.training import Heads, Optimisation, Site, new_heads, stack, train, unstack
+from fedmed.transport import Ledger, decode, encode
+
+
+class Algorithm(Protocol):
+    """What a federated algorithm decides; the rounds and the wire are the same for all."""
+
+    def train(
+        self,
+        shared: Heads,
+        sites: Sequence[Site],
+        epochs: range,
+        settings: Optimisation,
+        *,
+        seed: int,
+    ) -> Heads:
+        """At the hospitals: H local heads, each from the shared head (H = 1) and its own site."""
+
+    def aggregate(self, updates: Heads, samples: Tensor) -> Heads:
+        """On the server: H updates and sample counts [H] made into one update (H = 1)."""
+
+
+class FedAvg:
+    """Federated averaging (McMahan et al. 2017): the mean, weighted by number of samples."""
+
+    def train(
+        self,
+        shared: Heads,
+        sites: Sequence[Site],
+        epochs: range,
+        settings: Optimisation,
+        *,
+        seed: int,
+    ) -> Heads:
+        return train(stack([shared] * len(sites)), sites, epochs, settings, seed=seed)
+
+    def aggregate(self, updates: Heads, samples: Tensor) -> Heads:
+        share = samples / samples.sum()
+        weight = torch.einsum("h,hcf->cf", share, updates.weight)
+        return Heads(weight[None], torch.einsum("h,hc->c", share, updates.bias)[None])
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Everything a federation is after some rounds; enough to go on from."""
+
+    round: int  # rounds done
+    global_head: Heads  # the server's, H = 1
+    shared: Heads  # what the hospitals hold of it, H = 1: behind by a round, or by quantization
+    local: Heads  # each hospital's own, after its training in the last round
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def save(self, path: Path) -> None:
+        """Write one safetensors file, whole or not at all."""
+        tensors = {
+            f"{name}.{part}": tensor
+            for name in ("global_head", "shared", "local")
+            for part, tensor in getattr(self, name)._asdict().items()
+        }
+        plain = json.dumps({"round": self.round, "ledger": asdict(self.ledger)})
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            with partial.open("wb") as file:
+                file.write(save(tensors, metadata={"state": plain}))
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: Path) -> State:
+        """Read what `save` wrote, bit by bit; raises UserError where the file is anything else."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                plain = json.loads(file.metadata()["state"])
+                heads = {
+                    name: Heads(*(file.get_tensor(f"{name}.{part}") for part in Heads._fields))
+                    for name in ("global_head", "shared", "local")
+                }
+            return cls(round=plain["round"], ledger=Ledger(**plain["ledger"]), **heads)
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{path}: not a saved federation ({error}): start again without --resume"
+            ) from error
+
+
+def federate(
+    sites: Sequence[Site],
+    *,
+    algorithm: Algorithm,
+    rounds: int,
+    local_epochs: int,
+    settings: Optimisation,
+    format: str = "fp32",
+    seed: int,
+    state: State | None = None,
+    on_round: Callable[[State], None] | None = None,
+) -> State:
+    """Go on from `state`, or start from zero heads, until `rounds` rounds are done.
+
+    `on_round` gets the state after each round. Epochs are numbered through all rounds, so that
+    augmented views rotate. Stopped anywhere and resumed, a run ends with the same bits.
+    """
+    state = state or State(0, new_heads(1), new_heads(1), new_heads(len(sites)))
+    for number in range(state.round, rounds):
+        epochs = range(number * local_epochs, (number + 1) * local_epochs)
+        state = _round(state, sites, algorithm, epochs, settings, format, seed)
+        if on_round:
+            on_round(state)
+    return state
+
+
+def _round(
+    state: State,
+    sites: Sequence[Site],
+    algorithm: Algorithm,
+    epochs: range,
+    settings: Optimisation,
+    format: str,
+    seed: int,
+) -> State:
+    # The server applies the decoded bytes to its copy of the shared head, as hospitals do: what
+    # quantization loses on the way down is part of the next round's difference.
+    message = encode(_subtract(state.global_head, state.shared), format)
+    shared = _add(state.shared, decode(message))
+
+    local = algorithm.train(shared, sites, epochs, settings, seed=seed)
+    messages = [encode(_subtract(head, shared), format) for head in unstack(local)]
+
+    updates = stack([decode(message) for message in messages])
+    samples = torch.tensor([len(site.labels) for site in sites])
+    names = [site.name for site in sites]
+    return State(
+        round=state.round + 1,
+        global_head=_add(shared, algorithm.aggregate(updates, samples)),
+        shared=shared,
+        local=local,
+        ledger=state.ledger.after(
+            up={name: len(sent) for name, sent in zip(names, messages, strict=True)},
+            down=dict.fromkeys(names, len(message)),
+        ),
+    )
+
+
+def _add(a: Heads, b: Heads) -> Heads:
+    return Heads(a.weight + b.weight, a.bias + b.bias)
+
+
+def _subtract(a: Heads, b: Heads) -> Heads:
+    return Heads(a.weight - b.weight, a.bias - b.bias)

@@ -1,0 +1,144 @@
+"""An update as bytes: what travels between hospital and server, in three formats, and its count.
+
+The bytes are a safetensors file: `w` [2, 512] and `b` [2], and for int8 the scales `s` [2]. The
+bias is always FP32, for 8 bytes are not worth an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import safetensors
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from fedmed.errors import UserError
+from fedmed.facts import CLASSES, FEATURES
+from fedmed.training import Heads
+
+FORMATS = ("fp32", "fp16", "int8")
+TITLES = {
+    "full_fp32": "Whole ResNet18, FP32",
+    "fp32": "Head, FP32",
+    "fp16": "Head, FP16",
+    "int8": "Head, INT8",
+}
+
+INT8_MAX = 127
+LARGEST_MESSAGE = 16_384  # bytes, four times the largest honest one
+
+_WEIGHT, _BIAS = [len(CLASSES), FEATURES], [len(CLASSES)]
+_LAYOUTS: dict[str, dict[str, tuple[str, list[int]]]] = {
+    "fp32": {"w": ("F32", _WEIGHT), "b": ("F32", _BIAS)},
+    "fp16": {"w": ("F16", _WEIGHT), "b": ("F32", _BIAS)},
+    "int8": {"w": ("I8", _WEIGHT), "b": ("F32", _BIAS), "s": ("F32", _BIAS)},
+}
+
+
+class TransportError(ValueError):
+    """Bytes that are not an update."""
+
+
+def encode(update: Heads, format: str) -> bytes:
+    """One head's update (H = 1) as bytes; raises UserError where it holds NaN or infinity.
+
+    int8 is symmetric, with one scale per class row, max|w| / 127 (Wu et al. 2020,
+    arXiv:2004.09602): no weight is off by more than half a scale.
+    """
+    weight, bias = update.weight.squeeze(0), update.bias.squeeze(0)
+    _refuse_unless_finite(weight, bias, format=format)
+    if format == "fp32":
+        return save({"w": weight.contiguous(), "b": bias.contiguous()})
+    if format == "fp16":
+        half = weight.half()
+        _refuse_unless_finite(half, format=format)
+        return save({"w": half, "b": bias})
+    if format == "int8":
+        scale = weight.abs().amax(1) / INT8_MAX
+        steps = weight / torch.where(scale > 0, scale, 1)[:, None]
+        # Near the smallest float a scale is too coarse to keep the quotient within 127.
+        steps = steps.round().clamp(-INT8_MAX, INT8_MAX)
+        return save({"w": steps.to(torch.int8), "b": bias, "s": scale})
+    raise ValueError(f"format {format!r}: choose from {', '.join(FORMATS)}")
+
+
+def decode(data: bytes) -> Heads:
+    """The update (H = 1, float32) in bytes that may come from anyone.
+
+    Raises TransportError unless they are exactly an update in one of the formats, all finite.
+    """
+    if len(data) > LARGEST_MESSAGE:
+        raise TransportError(f"{len(data)} bytes is too long for an update")
+    try:
+        found = {name: (t["dtype"], t["shape"]) for name, t in safetensors.deserialize(data)}
+    except SafetensorError as error:
+        raise TransportError(f"not an update: {error}") from error
+    if found not in _LAYOUTS.values():
+        raise TransportError(f"not an update: it holds {found}")
+    tensors = load(data)
+    weight, bias = tensors["w"].float(), tensors["b"]
+    if "s" in tensors:
+        if bool((tensors["s"] < 0).any()) or bool((tensors["w"] < -INT8_MAX).any()):
+            raise TransportError("not an update: a scale or a weight is out of range")
+        weight = weight * tensors["s"][:, None]
+    if not (weight.isfinite().all() and bias.isfinite().all()):
+        raise TransportError("not an update: it holds NaN or infinity")
+    return Heads(weight[None], bias[None])
+
+
+def _refuse_unless_finite(*tensors: Tensor, format: str) -> None:
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors):
+        raise UserError(
+            f"an update has a value that {format} cannot hold (NaN, infinity or too large): "
+            "training diverged; lower --learning-rate"
+        )
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Bytes sent, a dictionary {hospital: bytes} per round; up is from hospital to server."""
+
+    up: list[dict[str, int]] = field(default_factory=list)
+    down: list[dict[str, int]] = field(default_factory=list)
+
+    def after(self, *, up: dict[str, int], down: dict[str, int]) -> Ledger:
+        """This ledger with one more round."""
+        return Ledger([*self.up, up], [*self.down, down])
+
+    @property
+    def messages(self) -> list[int]:
+        """The size of every message of the run."""
+        return [size for entry in [*self.up, *self.down] for size in entry.values()]
+
+
+def full_model_bytes(state: Mapping[str, Tensor]) -> int:
+    """What sending a whole network in FP32 would cost, headers aside.
+
+    `state` is its state dict: parameters and BatchNorm statistics count, integer counters do not.
+    """
+    return 4 * sum(tensor.numel() for tensor in state.values() if tensor.is_floating_point())
+
+
+def summary(ledgers: Mapping[str, Ledger], full_model: int) -> dict[str, dict[str, Any]]:
+    """The report's cost per format: measured for each ledger, computed for the whole model.
+
+    `ledgers` are of runs with the same hospitals and rounds, at least one; `full_model` is the
+    size of one full update in bytes. Rounds count both ways and all hospitals.
+    """
+    some = next(iter(ledgers.values()))
+    sent = {"full_fp32": [full_model] * len(some.messages)}
+    sent |= {format: ledger.messages for format, ledger in ledgers.items()}
+    return {
+        format: {
+            "title": TITLES[format],
+            "measured": format in ledgers,
+            "update_bytes": max(messages),
+            "round_bytes": sum(messages) // len(some.up),
+            "run_bytes": sum(messages),
+        }
+        for format, messages in sent.items()
+    }
