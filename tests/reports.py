@@ -1,0 +1,201 @@
+"""A small valid report and configuration, for the tests of whatever reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fedmed import report
+from fedmed.evaluation import compare, evaluate
+from fedmed.facts import CLASSES, IMAGE_SIZE, IMAGENET_MEAN, IMAGENET_STD
+
+HOSPITALS = tuple(f"hospital_{number}" for number in range(1, 6))
+MODELS = ("central", "federated", *HOSPITALS)
+IMAGES = {"validation": 120, "test": 90}
+RESAMPLES = 50
+ROUNDS = 2
+HEAD_PARAMETERS = 2 * 512 + 2
+MODEL_PARAMETERS = 11_177_538
+
+
+def example_report() -> dict[str, Any]:
+    """Return a report as train.py makes it, scored by the real evaluator on drawn scores."""
+    protocols: dict[str, Any] = {}
+    comparison: dict[str, Any] = {}
+    local_only: dict[str, Any] = {}
+    round_scores: list[dict[str, Any]] = []
+    sent_scores: dict[str, Any] = {}
+    for protocol, images in IMAGES.items():
+        generator = np.random.default_rng(images)
+        labels = (np.arange(images) % 3 > 0).astype(int)
+        patients = [f"patient {number // 2}" for number in range(images)]
+        probabilities = {
+            name: _probabilities(generator, labels, skill)
+            for name, skill in zip(MODELS, (4.0, 3.8, 2.5, 3.0, 3.2, 2.0, 2.8), strict=True)
+        }
+
+        def score(
+            values: np.ndarray,
+            curves: bool = False,
+            labels: np.ndarray = labels,
+            patients: list[str] = patients,
+        ) -> dict[str, Any]:
+            return evaluate(values, labels, patients, resamples=RESAMPLES, curves=curves)
+
+        protocols[protocol] = {
+            "n": images,
+            "patients": len(set(patients)),
+            "description": f"drawn scores standing in for the {protocol} images",
+            "models": {name: score(values, True) for name, values in probabilities.items()},
+        }
+        comparison[protocol] = compare(
+            probabilities["federated"],
+            probabilities["central"],
+            labels,
+            patients,
+            resamples=RESAMPLES,
+        )
+        local_only[protocol] = {
+            name: score(_probabilities(generator, labels, 2.0)) for name in HOSPITALS
+        }
+        sent_scores[protocol] = score(probabilities["federated"])
+        if protocol == "validation":
+            round_scores = [
+                score(_probabilities(generator, labels, 1.0 + number)) for number in range(ROUNDS)
+            ]
+    return report.build(
+        protocols=protocols,
+        comparison=comparison,
+        rounds=[
+            {
+                "round": number,
+                "validation": scores,
+                "bytes_up": dict.fromkeys(HOSPITALS, _update_bytes("fp32")),
+                "bytes_down": dict.fromkeys(HOSPITALS, _update_bytes("fp32")),
+            }
+            for number, scores in enumerate(round_scores, start=1)
+        ],
+        communication=_communication(sent_scores),
+        partition={
+            "scheme": "label-skew",
+            "alpha": None,
+            "seed": 42,
+            "hospitals": [
+                {
+                    "name": name,
+                    "patients": dict(zip(CLASSES, (60 - 10 * place, 20 + 15 * place), strict=True)),
+                    "images": dict(zip(CLASSES, (80 - 10 * place, 40 + 30 * place), strict=True)),
+                }
+                for place, name in enumerate(HOSPITALS)
+            ],
+        },
+        local_only=local_only,
+        data=_data(),
+        recipe={
+            "name": "plain",
+            "description": "horizontal flip and rotation by up to 10 degrees",
+            "views": 4,
+            "hospitals": 5,
+            "rounds": ROUNDS,
+            "local_epochs": 3,
+            "epochs": 10,
+            "batch_size": 64,
+            "learning_rate": 1e-3,
+        },
+        timing={"features": 12.5, "central": 0.8, "federated": 1.2, "evaluation": 2.1},
+        environment={"python": "3.11.9", "torch": "2.14.1", "fedmed": "0.1.0"},
+    )
+
+
+def example_config() -> dict[str, Any]:
+    """Return the config.json that goes with `example_report`; its sha256 are of nothing."""
+    files = {
+        "central": "central_model.safetensors",
+        "federated": "federated_model.safetensors",
+        **{
+            name: f"client_{number}_model.safetensors"
+            for number, name in enumerate(HOSPITALS, start=1)
+        },
+    }
+    return {
+        "schema_version": 1,
+        "classes": list(CLASSES),
+        "preprocessing": {
+            "size": IMAGE_SIZE,
+            "mean": list(IMAGENET_MEAN),
+            "std": list(IMAGENET_STD),
+        },
+        "backbone": {
+            "id": "fedmed-bundled",
+            "sha256": "0" * 64,
+            "source": "python -m fedmed.pretrain, on a public cohort of chest X-rays",
+            "files": ["backbone.safetensors"],
+        },
+        "models": {
+            name: {
+                "file": file,
+                "title": name.replace("_", " ").capitalize(),
+                "threshold": {"value": 0.5, "rule": "fixed at 0.5"},
+                "training": {"NORMAL": 300, "PNEUMONIA": 500},
+            }
+            for name, file in files.items()
+        },
+        "files": dict.fromkeys([*files.values(), "backbone.safetensors"], "0" * 64),
+        "versions": {"fedmed": "0.1.0", "torch": "2.14.1"},
+        "seed": 42,
+        "created": "2026-01-31T12:00:00+00:00",
+    }
+
+
+def _probabilities(generator: np.random.Generator, labels: np.ndarray, skill: float) -> np.ndarray:
+    return 1 / (1 + np.exp(-generator.normal(skill * (labels - 0.5), 1.0)))
+
+
+def _update_bytes(sent: str) -> int:
+    parameters = MODEL_PARAMETERS if sent == "full_fp32" else HEAD_PARAMETERS
+    width = {"fp16": 2, "int8": 1}.get(sent, 4)
+    return width * parameters + 150
+
+
+def _communication(scores: dict[str, Any]) -> dict[str, Any]:
+    titles = {
+        "full_fp32": "Whole model, FP32",
+        "fp32": "Head, FP32",
+        "fp16": "Head, FP16",
+        "int8": "Head, INT8",
+    }
+    formats: dict[str, Any] = {}
+    for sent, title in titles.items():
+        update = _update_bytes(sent)
+        formats[sent] = {
+            "title": title,
+            "measured": sent != "full_fp32",
+            "update_bytes": update,
+            "round_bytes": 2 * len(HOSPITALS) * update,
+            "run_bytes": 2 * len(HOSPITALS) * update * ROUNDS,
+        }
+        if formats[sent]["measured"]:
+            formats[sent]["metrics"] = scores
+    return {"sent": "fp32", "rounds": ROUNDS, "hospitals": len(HOSPITALS), "formats": formats}
+
+
+def _data() -> dict[str, Any]:
+    def counts(normal: int, pneumonia: int, patients: int) -> dict[str, Any]:
+        return {"images": {"NORMAL": normal, "PNEUMONIA": pneumonia}, "patients": patients}
+
+    return {
+        "source": "simulated",
+        "title": "Simulated chest radiographs",
+        "licence": "MIT",
+        "citation": "FedMed's radiograph simulator",
+        "simulated": True,
+        "patients_known": True,
+        "splits": {"train": counts(340, 580, 700), "test": counts(30, 60, 45)},
+        "repeats": {"train": 0, "test": 0, "across": 0},
+        "patient_overlap": 0,
+        "unreadable": [],
+        "public_cohort": None,
+        "held_out": counts(40, 80, 60),
+        "training": counts(300, 500, 640),
+    }
