@@ -1,0 +1,108 @@
+"""Bytes to a greyscale radiograph: every format an upload or a data set may hold."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy as np
+from PIL import ExifTags, Image, ImageChops
+
+from fedmed import dicom
+from fedmed.pixels import MAX_MEGAPIXELS, ImageError, check_dimensions, to_8_bits
+
+__all__ = ["ImageError", "decode"]
+
+MAX_MEBIBYTES = 64
+# Pillow would otherwise try every decoder it has, PostScript among them.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+DEEP_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def decode(data: bytes) -> Image.Image:
+    """Decode JPEG, PNG, DICOM (WebP, BMP and TIFF too) into mode "L", full size and upright.
+
+    More than 8 bits of grey are mapped to 0..255 by the image's own range; transparency becomes
+    black; of several frames the first is taken (a DICOM must have one). Raises ImageError for
+    anything else, and for more than 64 MiB, more than 100 megapixels or less than 32 pixels on
+    a side, before any pixel is decoded.
+    """
+    if not data:
+        raise ImageError("The file is empty.")
+    if len(data) > MAX_MEBIBYTES * 2**20:
+        raise ImageError(
+            f"The file has {len(data) / 2**20:.0f} MiB; the limit is {MAX_MEBIBYTES} MiB."
+        )
+    if dicom.recognises(data):
+        return dicom.decode(data)
+    image = _open(data)
+    check_dimensions(*image.size)
+    try:
+        return _upright(_grey(image), image)
+    except ImageError:
+        raise
+    # A damaged file makes Pillow's decoders raise almost anything.
+    except Exception as error:
+        raise ImageError("The image is damaged or incomplete.") from error
+
+
+def _open(data: bytes) -> Image.Image:
+    """Read the header only."""
+    try:
+        return Image.open(BytesIO(data), formats=FORMATS)
+    except Image.UnidentifiedImageError as error:
+        raise ImageError("The file is not an image in a known format.") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(f"The image has more than {MAX_MEGAPIXELS} megapixels.") from error
+    except Exception as error:
+        raise ImageError("The image's header is damaged.") from error
+
+
+def _grey(image: Image.Image) -> Image.Image:
+    if image.mode in DEEP_MODES:
+        return _deep_grey(image)
+    sixteen_bit_colour = image.format == "PNG" and _raw_mode(image).endswith(";16B")
+    if image.has_transparency_data:
+        colour = image.convert("RGBA")
+        grey = ImageChops.multiply(colour.convert("L"), colour.getchannel("A"))
+    else:
+        grey = image.convert("L")
+    if sixteen_bit_colour and int(np.asarray(grey).max()) in range(1, 64):
+        # Pillow keeps the high byte alone, which leaves a 12-bit radiograph 16 levels.
+        raise ImageError(
+            "A 16-bit colour PNG that uses few of its levels can't be read without loss; "
+            "save it as 16-bit greyscale."
+        )
+    return grey
+
+
+def _raw_mode(image: Image.Image) -> str:
+    tiles = getattr(image, "tile", ())
+    return str(tiles[0].args) if tiles else ""
+
+
+def _deep_grey(image: Image.Image) -> Image.Image:
+    levels = np.asarray(image)
+    grey = to_8_bits(levels)
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        grey[levels == transparent] = 0
+    return Image.fromarray(grey)
+
+
+def _upright(grey: Image.Image, source: Image.Image) -> Image.Image:
+    try:
+        orientation = source.getexif().get(ExifTags.Base.Orientation, 1)
+    # Damaged metadata is no reason to refuse sound pixels.
+    except Exception:
+        orientation = 1
+    turn = TURNS.get(orientation)
+    return grey if turn is None else grey.transpose(turn)
