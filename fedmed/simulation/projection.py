@@ -1,0 +1,61 @@
+"""X-rays through the thickness maps: Beer-Lambert, scatter, quantum noise, and the film's look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from .canvas import Array
+
+SOFT = 1.75  # attenuation per chest half-width of soft tissue
+BONE = 6.0  # added by bone
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """How the picture was taken and developed; the same distribution for every patient."""
+
+    scatter: float  # share of the primary beam that comes back as fog
+    quanta: float  # detected per open-beam pixel of a 224-pixel picture
+    black: float  # film value (optical depth) shown black, and shown white
+    white: float
+    gamma: float
+    blur: float  # of a 224-pixel picture's pixels
+    ceiling: float  # brightest grey
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator) -> Exposure:
+        return cls(
+            scatter=rng.uniform(0.05, 0.16),
+            quanta=float(np.exp(rng.uniform(np.log(2500), np.log(30000)))),
+            black=rng.uniform(0.0, 0.35),
+            white=rng.uniform(2.45, 3.0),
+            gamma=rng.uniform(0.75, 1.15),
+            blur=float(np.exp(rng.uniform(np.log(0.25), np.log(0.8)))),
+            ceiling=rng.uniform(205, 250),
+        )
+
+
+def _fog(beam: Array) -> Array:
+    """What scatters: the beam smeared over a good part of the picture."""
+    small = Image.fromarray(beam).resize((64, 64), Image.Resampling.BOX)
+    smeared = gaussian_filter(np.asarray(small), 7, mode="nearest")
+    return np.asarray(Image.fromarray(smeared).resize(beam.shape[::-1], Image.Resampling.BICUBIC))
+
+
+def develop(depth: Array, exposure: Exposure, size: int, rng: np.random.Generator) -> Array:
+    """Optical depth float32 [n, n] to the shown grey, float32 [n, n] in 0..255."""
+    scale = depth.shape[0] / size
+    beam = np.exp(-depth).astype(np.float32)
+    beam = beam + exposure.scatter * _fog(beam)
+    beam = gaussian_filter(beam, exposure.blur * scale * size / 224)
+    quanta = exposure.quanta / scale**2
+    grain = rng.standard_normal(beam.shape, np.float32) * np.sqrt(beam / quanta)
+    film = -np.log(np.maximum(beam + grain, 1e-3))
+    shown = np.clip((film - exposure.black) / (exposure.white - exposure.black), 0, 1.2)
+    shown = shown**exposure.gamma
+    shoulder = np.where(shown > 0.7, 0.7 + 0.3 * np.tanh((shown - 0.7) / 0.3), shown)
+    return np.asarray(exposure.ceiling * shoulder, np.float32)
