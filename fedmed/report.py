@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fedmed.errors import UserError
-from fedmed.report_schema import PROTOCOLS, REPORT, SCORES, check
+from fedmed.report_schema import COUNTS, PROTOCOLS, REPORT, SCORES, check
 
 SCHEMA_VERSION = 1
 SIGNIFICANT = 6
@@ -64,6 +64,8 @@ def validate(report: Any) -> None:
         check(report["protocols"][protocol]["models"], scored, f"protocols.{protocol}.models")
         alone = {name: dict for name in hospitals}
         check(report["local_only"][protocol], alone, f"local_only.{protocol}")
+    if report["data"]["public_cohort"] is not None:
+        check(report["data"]["public_cohort"], COUNTS, "data.public_cohort")
     for name, sent in report["communication"]["formats"].items():
         if sent["measured"]:
             where = f"communication.formats.{name}.metrics"

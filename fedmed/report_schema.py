@@ -12,8 +12,8 @@ PROTOCOLS = ("validation", "test")
 
 WAY_OUT = "Train again, or fetch the snapshot again."
 
-# A kind is a type, a tuple of alternative types, [kind of every element], [kind of the first, of the
-# second, ...], {name: kind of that field} or {str: kind of every field}.
+# A kind is a type, a tuple of alternative types, [kind of every element], [kind of the first, kind
+# of the second, ...], {name: kind of that field} or {str: kind of every field}.
 NUMBER = (int, float)
 INTERVAL = {"value": NUMBER, "low": NUMBER, "high": NUMBER}
 SCORES = {
@@ -88,7 +88,7 @@ REPORT = {
         "held_out": COUNTS,
         "training": COUNTS,
     },
-    "recipe": {"name": str, "description": str, "views": int},
+    "recipe": {"name": str, "description": str, "command": str, "views": int},
     "timing": {str: NUMBER},
     "environment": dict,
 }

@@ -8,7 +8,9 @@ import numpy as np
 
 from fedmed import report
 from fedmed.evaluation import compare, evaluate
-from fedmed.facts import CLASSES, IMAGE_SIZE, IMAGENET_MEAN, IMAGENET_STD
+from fedmed.facts import CLASSES, SIMULATED
+from fedmed.preprocessing import PREPROCESSING
+from fedmed.transport import TITLES
 
 HOSPITALS = tuple(f"hospital_{number}" for number in range(1, 6))
 MODELS = ("central", "federated", *HOSPITALS)
@@ -94,6 +96,7 @@ def example_report() -> dict[str, Any]:
         data=_data(),
         recipe={
             "name": "plain",
+            "command": "python train.py --demo",
             "description": "horizontal flip and rotation by up to 10 degrees",
             "views": 4,
             "hospitals": 5,
@@ -121,11 +124,7 @@ def example_config() -> dict[str, Any]:
     return {
         "schema_version": 1,
         "classes": list(CLASSES),
-        "preprocessing": {
-            "size": IMAGE_SIZE,
-            "mean": list(IMAGENET_MEAN),
-            "std": list(IMAGENET_STD),
-        },
+        "preprocessing": PREPROCESSING,
         "backbone": {
             "id": "fedmed-bundled",
             "sha256": "0" * 64,
@@ -159,14 +158,8 @@ def _update_bytes(sent: str) -> int:
 
 
 def _communication(scores: dict[str, Any]) -> dict[str, Any]:
-    titles = {
-        "full_fp32": "Whole model, FP32",
-        "fp32": "Head, FP32",
-        "fp16": "Head, FP16",
-        "int8": "Head, INT8",
-    }
     formats: dict[str, Any] = {}
-    for sent, title in titles.items():
+    for sent, title in TITLES.items():
         update = _update_bytes(sent)
         formats[sent] = {
             "title": title,
@@ -186,9 +179,8 @@ def _data() -> dict[str, Any]:
 
     return {
         "source": "simulated",
-        "title": "Simulated chest radiographs",
-        "licence": "MIT",
-        "citation": "FedMed's radiograph simulator",
+        "hub_id": None,
+        **SIMULATED,
         "simulated": True,
         "patients_known": True,
         "splits": {"train": counts(340, 580, 700), "test": counts(30, 60, 45)},

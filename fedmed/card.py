@@ -1,0 +1,290 @@
+"""The model card of a snapshot: README.md with front matter that the Hub reads as results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fedmed.facts import DISCLAIMER
+from fedmed.report_schema import PROTOCOLS
+
+Fields = dict[str, Any]
+
+LIBRARY = "torchvision"
+HUB_METRICS = {
+    "accuracy": ("accuracy", "Accuracy"),
+    "precision": ("precision", "Precision"),
+    "recall": ("recall", "Recall"),
+    "f1": ("f1", "F1"),
+    "auc": ("roc_auc", "ROC AUC"),
+}
+SCORED_FOR_THE_HUB = ("central", "federated")
+COLUMNS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "specificity": "specificity",
+    "f1": "F1",
+    "auc": "AUC",
+}
+SPLIT_TITLES = {"validation": "Validation (patients held out of train)", "test": "Official test"}
+
+
+def model_card(report: Fields, config: Fields, repo: str | None = None) -> str:
+    """Return README.md of the snapshot that holds `report` and `config`.
+
+    `repo` is the USER/REPO it is published as; without one the card says where to put it.
+    """
+    sections = (
+        _opening(report, config),
+        _results(report, config),
+        _hospitals(report),
+        _communication(report),
+        _making(report, config),
+        _usage(config, repo or "USER/REPO"),
+        _limits(report),
+        _data(report, config),
+    )
+    return f"---\n{_front_matter(report, repo)}\n---\n\n" + "\n\n".join(sections) + "\n"
+
+
+def _front_matter(report: Fields, repo: str | None) -> str:
+    from huggingface_hub import EvalResult, ModelCardData
+
+    data = report["data"]
+    hub_id = data.get("hub_id")
+    models = report["protocols"]["test"]["models"]
+    results = [
+        EvalResult(
+            task_type="image-classification",
+            dataset_type=hub_id or ("simulated" if data["simulated"] else "imagefolder"),
+            dataset_name=data["title"],
+            dataset_split="test",
+            metric_type=kind,
+            metric_name=f"{title} ({model})",
+            metric_value=round(models[model][name]["value"], 6),
+        )
+        for model in SCORED_FOR_THE_HUB
+        for name, (kind, title) in HUB_METRICS.items()
+    ]
+    card = ModelCardData(
+        model_name=repo.split("/")[-1] if repo else "fedmed",
+        license="mit",
+        library_name=LIBRARY,
+        pipeline_tag="image-classification",
+        tags=["federated-learning", "chest-x-ray", "medical-imaging", "resnet18", "safetensors"],
+        datasets=[hub_id] if hub_id else None,
+        metrics=[kind for kind, _ in HUB_METRICS.values()],
+        eval_results=results,
+    )
+    return card.to_yaml()
+
+
+def _opening(report: Fields, config: Fields) -> str:
+    data = report["data"]
+    models = config["models"]
+    simulated = (
+        "**Trained and scored on simulated X-rays: the figures say nothing about patients.**\n\n"
+        if data["simulated"]
+        else ""
+    )
+    return (
+        "# FedMed: pneumonia on chest X-rays, learned without sharing images\n\n"
+        f"**{DISCLAIMER}**\n\n{simulated}"
+        f"{len(models)} classifiers ({' and '.join(config['classes'])}) on one frozen ResNet18: "
+        "only the last layer of each was trained. `central` saw all training images in one place. "
+        f"`federated` is the average over {len(report['partition']['hospitals'])} hospitals after "
+        f"{report['communication']['rounds']} rounds, in which updates travelled and images did "
+        "not. Each `hospital` model is that hospital's own after the last round.\n\n"
+        f"{report['comparison']['test']['words']}"
+    )
+
+
+def _results(report: Fields, config: Fields) -> str:
+    parts = [
+        "## Results\n\nIn percent, with 95 % intervals from a bootstrap over patients. An X-ray is "
+        f"called {config['classes'][1]} where its probability reaches the threshold."
+    ]
+    for name in PROTOCOLS:
+        protocol = report["protocols"][name]
+        rows = [
+            [
+                _title(config, model),
+                *(_percent(scores[column]) for column in COLUMNS),
+                f"{scores['threshold']['value']:.3g} ({scores['threshold']['rule']})",
+            ]
+            for model, scores in protocol["models"].items()
+        ]
+        parts.append(
+            f"### {SPLIT_TITLES[name]}: n = {protocol['n']} images of {protocol['patients']} "
+            f"patients\n\n{protocol['description']}\n\n"
+            + _table(["model", *COLUMNS.values(), "threshold"], rows)
+            + f"\n\n{report['comparison'][name]['words']}"
+        )
+    return "\n\n".join(parts)
+
+
+def _hospitals(report: Fields) -> str:
+    partition = report["partition"]
+    alone = report["local_only"]["test"]
+    size = report["protocols"]["test"]["n"]
+    rows = []
+    for hospital in partition["hospitals"]:
+        name, images, patients = hospital["name"], hospital["images"], hospital["patients"]
+        rows.append(
+            [
+                name.replace("_", " "),
+                str(sum(patients.values())),
+                *(str(images[label]) for label in images),
+                f"{100 * images['PNEUMONIA'] / sum(images.values()):.0f} %",
+                _percent(alone[name]["balanced_accuracy"]),
+                _percent(alone[name]["auc"]),
+            ]
+        )
+    labels = partition["hospitals"][0]["images"]
+    header = ["hospital", "patients", *(f"{label} images" for label in labels), "PNEUMONIA"]
+    header += [f"alone: balanced accuracy (test, n = {size})", "alone: AUC (test)"]
+    alpha = "" if partition["alpha"] is None else f", alpha {partition['alpha']:g}"
+    return (
+        "## The hospitals\n\n"
+        f"One data set dealt out by patient (`{partition['scheme']}`{alpha}, seed "
+        f"{partition['seed']}); `alone` is the model a hospital gets without the others.\n\n"
+        + _table(header, rows)
+    )
+
+
+def _communication(report: Fields) -> str:
+    communication = report["communication"]
+    rows = [
+        [
+            sent["title"] + (" (sent)" if name == communication["sent"] else ""),
+            *(f"{sent[f'{unit}_bytes']:,}" for unit in ("update", "round", "run")),
+            "measured" if sent["measured"] else "computed",
+            _percent(sent["metrics"]["test"]["accuracy"]) if sent["measured"] else "",
+        ]
+        for name, sent in communication["formats"].items()
+    ]
+    header = [
+        "what travels",
+        "bytes per update",
+        "per round",
+        "per run",
+        "bytes are",
+        "accuracy (test)",
+    ]
+    return (
+        "## Bytes that travelled\n\n"
+        f"Up and down, {communication['hospitals']} hospitals, {communication['rounds']} rounds; "
+        "measured rows are the sizes of serialised updates of a run in that format.\n\n"
+        + _table(header, rows)
+    )
+
+
+def _making(report: Fields, config: Fields) -> str:
+    recipe = report["recipe"]
+    settings = [
+        f"- {name.replace('_', ' ')}: {value}"
+        for name, value in recipe.items()
+        if name not in ("name", "description", "command")
+    ]
+    versions = ", ".join(f"{name} {version}" for name, version in config["versions"].items())
+    backbone = config["backbone"]
+    return (
+        f"## How it was made\n\n```sh\n{recipe['command']}\n```\n\n"
+        f"Recipe `{recipe['name']}`: {recipe['description']}.\n\n"
+        + "\n".join(settings)
+        + f"\n- seed: {config['seed']}\n- versions: {versions}\n\n"
+        f"Backbone `{backbone['id']}`: {backbone['source']} (sha256 of its weights "
+        f"`{backbone['sha256']}`)."
+    )
+
+
+def _usage(config: Fields, repo: str) -> str:
+    preprocessing = config["preprocessing"]
+    height, width = preprocessing["size"]
+    federated = config["models"]["federated"]
+    return f"""## Use it in plain torchvision
+
+```python
+import torch
+from huggingface_hub import load_torch_model, snapshot_download
+from PIL import Image
+from safetensors.torch import load_file
+from torchvision.models import resnet18
+from torchvision.transforms.functional import normalize, pil_to_tensor
+
+folder = snapshot_download("{repo}")
+network = resnet18(num_classes={len(config["classes"])})
+load_torch_model(network, folder, filename_pattern="backbone{{suffix}}.safetensors")
+network.load_state_dict(load_file(f"{{folder}}/{federated["file"]}"), strict=False)
+network.eval()
+
+xray = Image.open("xray.jpeg").convert("L").resize(({width}, {height}), Image.Resampling.BILINEAR)
+pixels = pil_to_tensor(xray).float().div(255).expand(3, -1, -1)
+pixels = normalize(pixels, {preprocessing["mean"]}, {preprocessing["std"]})
+with torch.inference_mode():
+    probabilities = network(pixels[None]).softmax(dim=1)[0]
+print(dict(zip({config["classes"]}, probabilities.tolist())))
+```
+
+`python -m fedmed.export SNAPSHOT DIR` writes every model as one `.pth` state dict instead."""
+
+
+def _limits(report: Fields) -> str:
+    data = report["data"]
+    limits = [
+        DISCLAIMER,
+        "The figures hold for the X-rays named here. Other hospitals, scanners, ages and diseases "
+        "were not tried.",
+        "The hospitals are parts of one data set and one program: no network, no encryption, no "
+        "noise on the updates. Keeping images at home is not a proof of privacy.",
+        "The intervals tell what other patients of the same kind could have given, not what "
+        "another seed or another hospital would.",
+    ]
+    if not data["patients_known"]:
+        limits.append(
+            "File names told no patients: each image counts as its own, so the splits may share "
+            "patients and the intervals are too narrow."
+        )
+    if data["patient_overlap"]:
+        limits.append(f"{data['patient_overlap']} patients are in both train and test.")
+    return "## Limits\n\n" + "\n".join(f"- {limit}" for limit in limits)
+
+
+def _data(report: Fields, config: Fields) -> str:
+    data = report["data"]
+    parts = {
+        "train split": data["splits"]["train"],
+        "of it, trained on": data["training"],
+        "of it, held out for validation": data["held_out"],
+        "test split": data["splits"]["test"],
+    }
+    if data["public_cohort"]:
+        parts["of train, only for the backbone"] = data["public_cohort"]
+    rows = [
+        [title, *(counts["images"][name] for name in config["classes"]), counts["patients"]]
+        for title, counts in parts.items()
+    ]
+    header = ["", *(f"{name} images" for name in config["classes"]), "patients"]
+    return (
+        f"## Data\n\n{data['title']}, licence {data['licence']}. {data['citation']}\n\n"
+        + _table(header, rows)
+        + f"\n\nByte-identical repeats: {data['repeats']['train']} in train, "
+        f"{data['repeats']['test']} in test, {data['repeats']['across']} across. Unreadable files: "
+        f"{len(data['unreadable'])}. The weights and the code are under the MIT licence; an X-ray "
+        "in `examples/` keeps the licence that `examples.json` names."
+    )
+
+
+def _title(config: Fields, model: str) -> str:
+    return str(config["models"][model]["title"])
+
+
+def _percent(interval: Fields) -> str:
+    value, low, high = (100 * interval[key] for key in ("value", "low", "high"))
+    return f"{value:.1f} ({low:.1f}–{high:.1f})"
+
+
+def _table(header: list[str], rows: list[list[Any]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
