@@ -16,13 +16,13 @@ from .canvas import MARGIN, Array, Canvas, Pose
 from .disease import disease
 from .projection import BONE, SOFT, Exposure, develop
 from .skeleton import skeleton
-from .vessels import vessels
+from .vessels import trees
 
 __all__ = ["VERSION", "Radiograph", "simulate"]
 
 VERSION = 1  # bumped whenever the same arguments give other pixels
 
-OVERSAMPLING = 1.25
+OVERSAMPLING = 1.15
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def simulate(patient: int, label: int, *, seed: int = 0, size: int = 224) -> Rad
     n = round(size * OVERSAMPLING * (1 + 2 * MARGIN) / 4) * 4
     canvas = Canvas(Pose.sample(shape), n)
     parts = tissue(body, canvas, lungs)
-    branches = canvas.tubes(vessels(body, lungs)) * np.clip(parts.air / 0.4, 0, 1)
+    branches = 1.5 * canvas.tubes(trees(lungs)) * np.clip(parts.air / 0.4, 0, 1)
     air = parts.air - np.minimum(branches, 0.6 * parts.air)
     kind, opacity = "clear", np.zeros((size, size), bool)
     if label:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .canvas import Array, Canvas, Tube, cloud, dome, ellipse, step
+from .canvas import Array, Canvas, Tube, cloud, dome, ellipse, merge, step
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Body:
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> Body:
-        air = float(np.clip(rng.normal(0.80, 0.07), 0.6, 0.95))
-        right = rng.normal(1.60, 0.07) + 0.8 * (air - 0.8)
+        air = float(np.clip(rng.normal(0.74, 0.08), 0.55, 0.92))
+        right = rng.normal(1.60, 0.07) + 0.8 * (air - 0.74)
         size = rng.normal(1.0, 0.08)
         high = rng.random() < 0.2
         return cls(
@@ -63,7 +63,7 @@ class Body:
                 rng.uniform(1.9, 2.7) if high else rng.uniform(0.1, 0.8),
                 rng.uniform(1.9, 2.7) if high else rng.uniform(0.1, 0.8),
             ),
-            neck=rng.uniform(0.30, 0.42),
+            neck=rng.uniform(0.40, 0.58),
             chin=rng.normal(-0.52, 0.13),
             ossified=rng.normal(1.0, 0.12),
         )
@@ -91,14 +91,14 @@ class Tissue:
 def _trunk(body: Body, canvas: Canvas) -> Array:
     x, y = canvas.grid
     wall = 1.0 + body.fat - 0.06 * np.clip(y - 1.0, 0, 1) + 0.05 * np.clip(y - 1.7, 0, 1)
-    shoulder = np.clip((0.52 - y) / 0.5, 0, 1)
+    shoulder = np.clip((0.62 - y) / 0.6, 0, 1)
     wide = wall + 0.30 * shoulder * shoulder * (3 - 2 * shoulder)
-    top = np.clip((y + 0.42) / 0.42, 0, 1)
+    top = np.clip((y + 0.42) / 0.55, 0, 1)
     half = body.neck + (wide - body.neck) * np.sqrt(1 - (1 - top) ** 2.2)
     depth = 0.62 + 0.38 * np.clip((y + 0.4) / 1.0, 0, 1)
     trunk = 1.45 * body.depth * depth * dome((x / half) ** 2, 0.42)
     head = 1.6 * dome(ellipse(x, y, body.turn, body.chin - 0.55, 0.62, 0.6), 0.45)
-    return np.maximum(trunk, head * (1 + 0.12 * cloud(np.random.default_rng(0), x, y, 0.3, 2)))
+    return np.maximum(trunk, head * (1 + 0.12 * cloud(np.random.default_rng(0), x, 0.3, 2)))
 
 
 def _arms(body: Body, canvas: Canvas) -> Array:
@@ -120,11 +120,11 @@ def _diaphragm(body: Body, x: Array) -> Array:
 def _heart(body: Body, x: Array, y: Array) -> Array:
     cx, cy, a, b, tilt = body.heart
     front = body.turn
-    ventricles = 1.05 * dome(ellipse(x, y, cx + front, cy, a, b, -tilt), 0.42)
-    atrium = 0.9 * dome(ellipse(x, y, front - 0.05, cy + 0.02, body.atrium, 0.42), 0.45)
-    great = 0.8 * dome(ellipse(x, y, front + 0.04, cy - 0.42, 0.27, 0.45), 0.5)
+    ventricles = 1.0 * dome(ellipse(x, y, cx + front, cy, a, b, -tilt), 0.6)
+    atrium = 0.9 * dome(ellipse(x, y, front - 0.05, cy + 0.02, body.atrium, 0.46), 0.6)
+    great = 0.8 * dome(ellipse(x, y, front + 0.04, cy - 0.42, 0.29, 0.55), 0.6)
     knob = 0.6 * dome(ellipse(x, y, 0.12 + 0.5 * front, cy - 0.66, 0.17, 0.17), 0.5)
-    return np.maximum(np.maximum(ventricles, atrium), np.maximum(great, knob))
+    return merge(merge(ventricles, atrium), merge(great, knob))
 
 
 def _mediastinum(body: Body, x: Array, y: Array) -> Array:
@@ -132,17 +132,19 @@ def _mediastinum(body: Body, x: Array, y: Array) -> Array:
     thymus = body.thymus * dome((y - 0.32) ** 2 / 0.4, 0.5)
     core = 1.3 * dome(((x - body.spine_x(y)) / middle) ** 2, 0.35)
     front = 0.75 * dome(((x - body.turn) / np.maximum(thymus, 0.05)) ** 2, 0.45)
-    return np.maximum(core, front)
+    return merge(core, front)
 
 
 def _belly_gas(body: Body, canvas: Canvas, rng: np.random.Generator) -> Array:
     x, y = canvas.grid
+    x = x + 0.06 * cloud(rng, x, 0.25, 2)
+    y = y + 0.05 * cloud(rng, y, 0.25, 2)
     gas = np.zeros_like(x)
     if rng.random() < 0.6:
         a, b = rng.uniform(0.12, 0.32), rng.uniform(0.09, 0.22)
         cx, cy = rng.uniform(0.3, 0.6), body.domes[1] + b + rng.uniform(0.06, 0.16)
         gas += rng.uniform(0.2, 0.6) * dome(ellipse(x, y, cx, cy, a, b, rng.normal(0, 0.4)), 0.5)
-    for _ in range(rng.integers(0, 7)):
+    for _ in range(rng.integers(0, 5)):
         a, b = rng.uniform(0.05, 0.15, 2)
         cx, cy = rng.uniform(-0.7, 0.8), body.domes[0] + rng.uniform(0.45, 0.9)
         q = ellipse(x, y, cx, cy, a, b, rng.uniform(0, 3))
@@ -168,12 +170,12 @@ def tissue(body: Body, canvas: Canvas, rng: np.random.Generator) -> Tissue:
     depth = 1.18 * body.depth * body.air * dome(q, 0.40) * (0.72 + 0.28 * step(y - 0.45, 0.45))
     above = step(_diaphragm(body, x) - y, 0.022)
     recess = 0.16 * dome(q, 0.5) * step(_diaphragm(body, x) + 0.22 - y, 0.2)
-    centre = np.maximum(_heart(body, x, y), _mediastinum(body, x, y))
+    centre = merge(_heart(body, x, y), _mediastinum(body, x, y))
     air = np.maximum(depth - centre, 0) * above
     air = np.maximum(air, np.minimum(recess, np.maximum(depth - centre, 0)))
     outline = (air > 0.12) * above
-    grain = 1 + 0.05 * cloud(rng, x, y, 0.35, 3)
+    grain = 1 + 0.05 * cloud(rng, x, 0.35, 3)
     skin = np.maximum(_trunk(body, canvas), _arms(body, canvas))
-    skin = skin * (1 + 0.02 * cloud(rng, x, y, 0.8, 3))
+    skin = skin * (1 + 0.02 * cloud(rng, x, 0.8, 3))
     gas = _airway(body, canvas) + _belly_gas(body, canvas, rng)
     return Tissue(skin, np.minimum(air * grain, 0.9 * skin), gas, outline.astype(np.float32))

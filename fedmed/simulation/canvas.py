@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from PIL import Image
 from scipy.fft import irfft2, rfft2
 from scipy.special import j1
 
@@ -30,12 +31,12 @@ class Pose:
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> Pose:
-        scale = rng.normal(0.325, 0.022)
-        aspect = np.exp(rng.normal(0, 0.07))
+        scale = rng.normal(0.352, 0.02)
+        aspect = np.exp(rng.normal(0.03, 0.06))
         return cls(
-            centre=(rng.normal(0, 0.09), rng.normal(0.92, 0.08)),
+            centre=(rng.normal(0, 0.09), rng.normal(0.86, 0.08)),
             angle=rng.normal(0, 0.035),
-            scale=(float(np.clip(scale * aspect, 0.26, 0.40)), float(np.clip(scale, 0.27, 0.38))),
+            scale=(float(np.clip(scale * aspect, 0.30, 0.43)), float(np.clip(scale, 0.30, 0.41))),
             shear=rng.normal(0, 0.02),
         )
 
@@ -56,7 +57,7 @@ class Tube:
 
     @classmethod
     def along(cls, x: Array, y: Array, z: Array | float = 0.0, density: Array | float = 1.0) -> Tube:
-        steps = [np.gradient(np.broadcast_to(v, x.shape)) for v in (x, y, z)]
+        steps = [np.gradient(np.broadcast_to(np.asarray(v), x.shape)) for v in (x, y, z)]
         return cls(np.stack([x, y], 1), np.sqrt(sum(s * s for s in steps)) * density)
 
 
@@ -141,6 +142,11 @@ def dome(q: Array, power: float = 0.5) -> Array:
     return np.maximum(1 - q, 0) ** power
 
 
+def merge(a: Array, b: Array) -> Array:
+    """The thicker of two organs that overlap, without a crease where they are alike."""
+    return np.asarray(0.5 * (a + b + np.sqrt((a - b) ** 2 + 0.02 * np.minimum(a + b, 1))))
+
+
 def ellipse(x: Array, y: Array, cx: float, cy: float, a: float, b: float, tilt: float = 0.0) -> Array:
     """Squared radius of a tilted ellipse: below 1 inside."""
     c, s = np.cos(tilt), np.sin(tilt)
@@ -148,18 +154,17 @@ def ellipse(x: Array, y: Array, cx: float, cy: float, a: float, b: float, tilt: 
     return (u / a) ** 2 + (v / b) ** 2
 
 
-def cloud(rng: np.random.Generator, x: Array, y: Array, scale: float, octaves: int = 3) -> Array:
-    """Smooth random field of unit spread at anatomical (x, y); scale is its coarsest grain."""
-    from scipy.ndimage import map_coordinates
+def cloud(rng: np.random.Generator, like: Array, grain: float, octaves: int = 3) -> Array:
+    """Smooth random field [n, n] of about unit spread; grain: its coarsest, in chest half-widths.
 
-    total = np.zeros_like(x)
+    It hangs on the picture, not on its pixels: every size shows the same clouds.
+    """
+    total = np.zeros_like(like)
     power = 0.0
     for octave in range(octaves):
-        grain = scale / 2**octave
-        cells = int(np.ceil(4.6 / grain)) + 4
-        values = rng.standard_normal((cells, cells)).astype(np.float32)
-        at = np.stack([(y + 1.1) / grain + 1, (x + 2.3) / grain + 1])
-        weight = 0.6**octave
-        total += weight * map_coordinates(values, at, order=1, mode="reflect")
-        power += weight**2 * 0.45
+        cells = round(3.3 / grain * 2**octave)
+        values = Image.fromarray(rng.standard_normal((cells, cells)).astype(np.float32))
+        smooth = values.resize(like.shape[::-1], Image.Resampling.BICUBIC)
+        total += 0.6**octave * np.asarray(smooth)
+        power += 0.36**octave * 0.5
     return total / np.float32(np.sqrt(power))

@@ -31,9 +31,9 @@ class Exposure:
         return cls(
             scatter=rng.uniform(0.05, 0.16),
             quanta=float(np.exp(rng.uniform(np.log(2500), np.log(30000)))),
-            black=rng.uniform(0.0, 0.35),
-            white=rng.uniform(2.45, 3.0),
-            gamma=rng.uniform(0.75, 1.15),
+            black=rng.uniform(-0.05, 0.25),
+            white=rng.uniform(2.3, 2.9),
+            gamma=rng.uniform(0.7, 1.1),
             blur=float(np.exp(rng.uniform(np.log(0.25), np.log(0.8)))),
             ceiling=rng.uniform(205, 250),
         )

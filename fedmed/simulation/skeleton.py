@@ -19,7 +19,7 @@ def _ribs(body: Body, rng: np.random.Generator) -> tuple[list[Tube], list[Tube]]
             drop = slope * (0.16 + 0.30 * np.clip(number / 4, 0, 1)) + rng.normal(0, 0.012)
             end = 2.35 - 0.05 * number if number < 10 else 1.2
             theta = np.linspace(0.07, end, 240)
-            width = float(body.wall(np.array(y0 + drop))) + 0.03
+            width = max(float(body.wall(np.array(y0 + drop))) + 0.03, 0.45)
             width += side * 0.3 * body.turn
             x = width * np.sin(theta)
             y = y0 + drop * (1 - np.cos(theta)) - 0.035 * np.sin(2 * theta) * (theta < np.pi / 2)
@@ -69,7 +69,7 @@ def _spine(body: Body, canvas: Canvas) -> Array:
     phase = y / body.ribs + body.spine[1]
     level = phase - np.round(phase)
     off = x - body.spine_x(y)
-    half = 0.095 + 0.012 * np.clip(y, -0.5, 2) + 0.012 * (2 * level) ** 2
+    half = 0.115 + 0.014 * np.clip(y, -0.5, 2) + 0.012 * (2 * level) ** 2
     column = dome((off / half) ** 2, 0.35)
     bodies = step(0.38 - np.abs(level), 0.06)
     plates = np.exp(-(((np.abs(level) - 0.36) / 0.05) ** 2))
@@ -78,7 +78,7 @@ def _spine(body: Body, canvas: Canvas) -> Array:
         r = np.sqrt(((off - side * 0.055) / 0.026) ** 2 + ((level + 0.12) * body.ribs / 0.034) ** 2)
         rings = rings + np.exp(-(((r - 0.8) / 0.35) ** 2))
     spinous = np.exp(-((off / 0.014) ** 2) - ((level - 0.15) / 0.2) ** 2)
-    return np.asarray(column * (0.030 + 0.062 * bodies + 0.022 * plates) + 0.03 * rings + 0.03 * spinous)
+    return np.asarray(column * (0.028 + 0.034 * bodies + 0.018 * plates) + 0.018 * rings + 0.02 * spinous)
 
 
 def _processes(body: Body) -> list[Tube]:
