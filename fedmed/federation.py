@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -23,7 +23,7 @@ from fedmed.training import Heads, Optimisation, Site, new_heads, stack, train, 
 from fedmed.transport import Ledger, decode, encode
 
 
-class Algorithm(Protocol):
+class Algorithm(ABC):
     """What a federated algorithm decides; the rounds and the wire are the same for all."""
 
     def train(
@@ -36,24 +36,15 @@ class Algorithm(Protocol):
         seed: int,
     ) -> Heads:
         """At the hospitals: H local heads, each from the shared head (H = 1) and its own site."""
+        return train(stack([shared] * len(sites)), sites, epochs, settings, seed=seed)
 
+    @abstractmethod
     def aggregate(self, updates: Heads, samples: Tensor) -> Heads:
         """On the server: H updates and sample counts [H] made into one update (H = 1)."""
 
 
-class FedAvg:
+class FedAvg(Algorithm):
     """Federated averaging (McMahan et al. 2017): the mean, weighted by number of samples."""
-
-    def train(
-        self,
-        shared: Heads,
-        sites: Sequence[Site],
-        epochs: range,
-        settings: Optimisation,
-        *,
-        seed: int,
-    ) -> Heads:
-        return train(stack([shared] * len(sites)), sites, epochs, settings, seed=seed)
 
     def aggregate(self, updates: Heads, samples: Tensor) -> Heads:
         share = samples / samples.sum()
@@ -74,12 +65,12 @@ class State:
     def save(self, path: Path) -> None:
         """Write one safetensors file, whole or not at all."""
         tensors = {
-            f"{name}.{part}": tensor
+            f"{name}.{part}": tensor.contiguous()
             for name in ("global_head", "shared", "local")
             for part, tensor in getattr(self, name)._asdict().items()
         }
         plain = json.dumps({"round": self.round, "ledger": asdict(self.ledger)})
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
         try:
             with partial.open("wb") as file:
                 file.write(save(tensors, metadata={"state": plain}))
@@ -141,8 +132,8 @@ def _round(
     format: str,
     seed: int,
 ) -> State:
-    # The server applies the decoded bytes to its copy of the shared head, as hospitals do: what
-    # quantization loses on the way down is part of the next round's difference.
+    # The server, too, applies the decoded bytes to its copy of the shared head: what quantization
+    # loses on the way down stays in the difference that the next round sends.
     message = encode(_subtract(state.global_head, state.shared), format)
     shared = _add(state.shared, decode(message))
 
@@ -154,7 +145,7 @@ def _round(
     names = [site.name for site in sites]
     return State(
         round=state.round + 1,
-        global_head=_add(shared, algorithm.aggregate(updates, samples)),
+        global_head=_add(state.global_head, algorithm.aggregate(updates, samples)),
         shared=shared,
         local=local,
         ledger=state.ledger.after(

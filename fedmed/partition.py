@@ -124,11 +124,7 @@ def _counts(
         "quantity-skew": falling,
         "iid": np.ones(hospitals),
     }[scheme]
-    counts = _round_shares(members, shares)
-    while counts.min() == 0:
-        counts[counts.argmax()] -= 1
-        counts[counts.argmin()] += 1
-    return counts
+    return 1 + _round_shares(members - hospitals, shares)
 
 
 def _dirichlet_counts(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -71,7 +72,22 @@ def probabilities(heads: Heads, features: Tensor) -> Tensor:
     return logits.softmax(2)[..., CLASSES.index("PNEUMONIA")]
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep torch to one core: such small steps cost more to spread than to do.
+
+    The bits of a result then do not depend on the number of cores either.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 @torch.no_grad()
+@_one_thread()
 def train(
     heads: Heads, sites: Sequence[Site], epochs: range, settings: Optimisation, *, seed: int
 ) -> Heads:

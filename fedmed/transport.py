@@ -49,10 +49,10 @@ def encode(update: Heads, format: str) -> bytes:
     int8 is symmetric, with one scale per class row, max|w| / 127 (Wu et al. 2020,
     arXiv:2004.09602): no weight is off by more than half a scale.
     """
-    weight, bias = update.weight.squeeze(0), update.bias.squeeze(0)
+    weight, bias = update.weight.squeeze(0).contiguous(), update.bias.squeeze(0).contiguous()
     _refuse_unless_finite(weight, bias, format=format)
     if format == "fp32":
-        return save({"w": weight.contiguous(), "b": bias.contiguous()})
+        return save({"w": weight, "b": bias})
     if format == "fp16":
         half = weight.half()
         _refuse_unless_finite(half, format=format)

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from torch import Tensor
+
+from fedmed.training import (
+    Heads,
+    Optimisation,
+    new_heads,
+    probabilities,
+    stack,
+    train,
+    unstack,
+)
+
+
+@dataclass
+class GaussianSite:
+    """Two overlapping clouds, and a different small disturbance in each epoch."""
+
+    name: str
+    count: int
+    pneumonia: float = 0.5
+    asked: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        generator = torch.Generator().manual_seed(self.count)
+        self.labels = (torch.rand(self.count, generator=generator) < self.pneumonia).long()
+        centres = torch.where(self.labels == 1, 0.1, -0.1)[:, None]
+        self.clean = centres + torch.randn(self.count, 512, generator=generator)
+
+    def epoch(self, number: int) -> Tensor:
+        self.asked.append(number)
+        generator = torch.Generator().manual_seed(number)
+        return self.clean + 0.1 * torch.randn(self.count, 512, generator=generator)
+
+
+SITES = [GaussianSite(f"hospital_{i}", n) for i, n in enumerate([200, 64, 97, 1, 30], 1)]
+
+
+def difference(a: Heads, b: Heads) -> float:
+    return max(float((x - y).abs().max()) for x, y in zip(a, b, strict=True))
+
+
+def plain_torch(site, epochs: range, settings: Optimisation, seed: int) -> Heads:
+    """The loop everyone knows, over the same batches."""
+    from fedmed.training import _order
+
+    linear = torch.nn.Linear(512, 2)
+    torch.nn.init.zeros_(linear.weight)
+    torch.nn.init.zeros_(linear.bias)
+    loss = torch.nn.CrossEntropyLoss(weight=torch.tensor(settings.class_weights))
+    adam = torch.optim.Adam(
+        linear.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    for number in epochs:
+        features = site.epoch(number)
+        for rows in _order(seed, site.name, number, site.count).split(settings.batch_size):
+            adam.zero_grad()
+            loss(linear(features[rows]), site.labels[rows]).backward()
+            adam.step()
+    return Heads(linear.weight.detach()[None], linear.bias.detach()[None])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Optimisation(),
+        Optimisation(learning_rate=1e-2, batch_size=17, class_weights=(3.0, 0.7)),
+        Optimisation(weight_decay=0.1),
+    ],
+)
+def test_five_sites_together_equal_five_plain_loops(settings):
+    heads = train(new_heads(5), SITES, range(2, 5), settings, seed=7)
+    for site, head in zip(SITES, unstack(heads), strict=True):
+        assert difference(head, plain_torch(site, range(2, 5), settings, seed=7)) < 1e-5
+
+
+def test_a_site_trains_the_same_alone_and_in_company():
+    together = unstack(train(new_heads(5), SITES, range(3), Optimisation(), seed=7))
+    alone = [train(new_heads(1), [site], range(3), Optimisation(), seed=7) for site in SITES]
+    assert all(difference(a, b) < 1e-6 for a, b in zip(together, alone, strict=True))
+
+
+def test_one_site_never_sees_the_features_of_another():
+    broken = GaussianSite("broken", 10)
+    broken.clean[:] = torch.nan
+    heads = train(new_heads(3), [broken, SITES[0], SITES[3]], range(2), Optimisation(), seed=7)
+    assert heads.weight[0].isnan().any()
+    assert heads.weight[1:].isfinite().all()
+
+
+def test_training_continues_from_the_heads_it_is_given():
+    first = train(new_heads(2), SITES[:2], range(1), Optimisation(), seed=7)
+    kept = first.weight.clone()
+    second = train(first, SITES[:2], range(1, 2), Optimisation(), seed=7)
+    assert difference(second, first) > 1e-4
+    assert torch.equal(first.weight, kept)
+    assert train(first, SITES[:2], range(0), Optimisation(), seed=7).weight.equal(first.weight)
+
+
+def test_same_seed_same_bits_whatever_the_number_of_threads():
+    threads = torch.get_num_threads()
+    results = []
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        results.append(train(new_heads(5), SITES, range(2), Optimisation(), seed=7))
+        assert torch.get_num_threads() == count
+    torch.set_num_threads(threads)
+    assert difference(*results) == 0
+    assert difference(train(new_heads(5), SITES, range(2), Optimisation(), seed=8), results[0]) > 0
+
+
+def test_global_randomness_is_neither_used_nor_moved():
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    train(new_heads(1), SITES[:1], range(2), Optimisation(), seed=7)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_each_epoch_is_read_once():
+    site = GaussianSite("hospital_1", 100)
+    train(new_heads(1), [site], range(4, 7), Optimisation(batch_size=8), seed=7)
+    assert site.asked == [4, 5, 6]
+
+
+def test_features_that_do_not_fit_the_labels_are_refused():
+    site = GaussianSite("hospital_1", 100)
+    site.labels = site.labels[:-1]
+    with pytest.raises(ValueError, match="hospital_1"):
+        train(new_heads(1), [site], range(1), Optimisation(), seed=7)
+    with pytest.raises(ValueError, match="2 heads for 5 sites"):
+        train(new_heads(2), SITES, range(1), Optimisation(), seed=7)
+
+
+def test_probabilities_are_the_softmax_of_each_head():
+    heads = Heads(torch.randn(3, 2, 512), torch.randn(3, 2))
+    features = torch.randn(7, 512)
+    found = probabilities(heads, features)
+    assert found.shape == (3, 7)
+    for head, row in zip(unstack(heads), found, strict=True):
+        logits = features @ head.weight[0].T + head.bias[0]
+        assert torch.allclose(row, logits.softmax(1)[:, 1], atol=1e-6)
+
+
+def test_a_new_head_is_undecided():
+    assert (probabilities(new_heads(2), torch.randn(4, 512)) == 0.5).all()
+
+
+def test_stack_undoes_unstack():
+    heads = Heads(torch.randn(3, 2, 512), torch.randn(3, 2))
+    assert difference(stack(unstack(heads)), heads) == 0
+
+
+def test_five_hospitals_train_fifteen_epochs_in_seconds():
+    sites = [GaussianSite(f"hospital_{i}", n) for i, n in enumerate([1750, 900, 500, 300, 250])]
+    for site in sites:
+        site.epoch = lambda number, view=site.clean: view
+    start = time.perf_counter()
+    train(new_heads(5), sites, range(15), Optimisation(), seed=7)
+    assert time.perf_counter() - start < 10  # 0.3 s where nothing else runs
