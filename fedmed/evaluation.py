@@ -51,7 +51,7 @@ def evaluate(
     resamples. Precision and F1 are 0 where nothing is called PNEUMONIA. `curves` adds `roc` and
     `calibration`. Raises UserError where a class is missing or a probability is not finite.
     """
-    scores, truth = _checked(probabilities, labels)
+    scores, truth = _checked(probabilities, labels, len(patients))
     bootstrap = Bootstrap(patients, seed=seed, resamples=resamples)
     values = _point_values(scores, truth, threshold)
     resampled = bootstrap.distribution(_statistic(scores, truth, threshold))
@@ -85,8 +85,10 @@ def compare(
     The intervals are paired (both models on the same resampled patients). `mcnemar_p` is McNemar's
     exact test on the images only one model got right; it takes images as independent.
     """
-    scores = [_checked(probabilities, labels)[0] for probabilities in (first, second)]
-    truth = _checked(first, labels)[1]
+    truth = _checked(first, labels, len(patients))[1]
+    scores = [
+        _checked(probabilities, labels, len(patients))[0] for probabilities in (first, second)
+    ]
     bootstrap = Bootstrap(patients, seed=seed, resamples=resamples)
     models = list(zip(scores, thresholds, strict=True))
     values = [_point_values(score, truth, threshold) for score, threshold in models]
@@ -122,7 +124,7 @@ def choose_threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:
     It lies midway between two neighbouring probabilities; of equally good ones the nearest to 0.5
     is taken, and 0.5 where all probabilities are equal. Raises UserError as `evaluate` does.
     """
-    scores, truth = _checked(probabilities, labels)
+    scores, truth = _checked(probabilities, labels, len(labels))
     cuts, group = np.unique(scores, return_inverse=True)
     if len(cuts) == 1:
         return 0.5
@@ -137,11 +139,16 @@ def choose_threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return float(best[np.argmin(np.abs(best - 0.5))])
 
 
-def _checked(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _checked(
+    probabilities: np.ndarray, labels: np.ndarray, images: int
+) -> tuple[np.ndarray, np.ndarray]:
     scores = np.asarray(probabilities, dtype=float)
     truth = np.asarray(labels, dtype=int)
-    if scores.ndim != 1 or scores.shape != truth.shape:
-        raise ValueError(f"one probability per label: got {scores.shape} and {truth.shape}")
+    if not scores.shape == truth.shape == (images,):
+        raise ValueError(
+            "one probability, one label and one patient per image: "
+            f"got {scores.shape}, {truth.shape} and {images}"
+        )
     if not np.isfinite(scores).all():
         raise UserError(
             "A model's probabilities are not finite: its training diverged. "
