@@ -40,25 +40,25 @@ class Body:
         high = rng.random() < 0.2
         return cls(
             apex=rng.uniform(1.9, 2.6),
-            taper=rng.uniform(0.0, 0.12),
+            taper=rng.uniform(0.0, 0.06),
             fat=float(np.clip(rng.normal(0.15, 0.045), 0.07, 0.3)),
             depth=rng.normal(1.0, 0.07),
             air=air,
             heart=(
                 rng.normal(0.17, 0.04),
-                right - rng.uniform(0.40, 0.50),
+                right - rng.uniform(0.27, 0.38),
                 0.44 * size,
-                0.52 * size,
+                0.54 * size,
                 rng.normal(0.5, 0.12),
             ),
-            atrium=rng.normal(0.27, 0.04),
+            atrium=rng.normal(0.37, 0.04),
             thymus=float(np.clip(rng.normal(0.26, 0.07), 0.17, 0.5)),
-            mediastinum=rng.uniform(0.15, 0.2),
+            mediastinum=rng.uniform(0.20, 0.26),
             domes=(right, right + rng.normal(0.07, 0.04)),
-            sag=rng.uniform(0.16, 0.34),
+            sag=rng.uniform(0.24, 0.44),
             spine=(rng.normal(0, 0.025), rng.uniform(0, 1)),
             turn=rng.normal(0, 0.05),
-            ribs=rng.normal(0.183, 0.009),
+            ribs=rng.normal(0.168, 0.008),
             arms=(
                 rng.uniform(1.9, 2.7) if high else rng.uniform(0.1, 0.8),
                 rng.uniform(1.9, 2.7) if high else rng.uniform(0.1, 0.8),
@@ -70,7 +70,7 @@ class Body:
 
     def wall(self, y: Array) -> Array:
         """Half-width of the inside of the rib cage at height y."""
-        t = np.clip(1 - (y + 0.03) / 1.15, 0, 1)
+        t = np.clip(1 - (y + 0.03) / 1.4, 0, 1)
         width = (1 - t**self.apex) ** 0.55 * (1 - 0.10 * t)
         return np.asarray(width - self.taper * np.clip(y - 1.2, 0, 1.5) ** 2)
 
@@ -94,7 +94,7 @@ def _trunk(body: Body, canvas: Canvas) -> Array:
     shoulder = np.clip((0.62 - y) / 0.6, 0, 1)
     wide = wall + 0.30 * shoulder * shoulder * (3 - 2 * shoulder)
     top = np.clip((y + 0.42) / 0.55, 0, 1)
-    half = body.neck + (wide - body.neck) * np.sqrt(1 - (1 - top) ** 2.2)
+    half = body.neck + (wide - body.neck) * (0.55 * np.sqrt(1 - (1 - top) ** 2.2) + 0.45 * top**2)
     depth = 0.62 + 0.38 * np.clip((y + 0.4) / 1.0, 0, 1)
     trunk = 1.45 * body.depth * depth * dome((x / half) ** 2, 0.42)
     head = 1.6 * dome(ellipse(x, y, body.turn, body.chin - 0.55, 0.62, 0.6), 0.45)
@@ -107,22 +107,22 @@ def _arms(body: Body, canvas: Canvas) -> Array:
     for side, angle in zip((-1, 1), body.arms, strict=True):
         x0, y0 = side * (1.12 + 0.5 * body.fat), 0.10
         tubes.append(Tube.along(x0 + side * t * np.sin(angle), y0 + t * np.cos(angle)))
-    return canvas.tubes([(tubes, 0.17 + 0.4 * body.fat, 0.0)])
+    return canvas.tubes([(tubes, 0.20 + 0.4 * body.fat, 0.0)])
 
 
 def _diaphragm(body: Body, x: Array) -> Array:
     """The height y at which lung ends, for every x."""
     right, left = body.domes
     u = np.where(x < 0, (x + 0.42) / 0.58, (x - 0.46) / 0.54)
-    return np.where(x < 0, right, left) + body.sag * np.abs(u) ** 2.6 * np.where(u * x > 0, 1, 0.25)
+    return np.where(x < 0, right, left) + body.sag * np.abs(u) ** 2.1 * np.where(u * x > 0, 1, 0.25)
 
 
 def _heart(body: Body, x: Array, y: Array) -> Array:
     cx, cy, a, b, tilt = body.heart
     front = body.turn
-    ventricles = 1.0 * dome(ellipse(x, y, cx + front, cy, a, b, -tilt), 0.6)
-    atrium = 0.9 * dome(ellipse(x, y, front - 0.05, cy + 0.02, body.atrium, 0.46), 0.6)
-    great = 0.8 * dome(ellipse(x, y, front + 0.04, cy - 0.42, 0.29, 0.55), 0.6)
+    ventricles = 1.0 * dome(ellipse(x, y, cx + front, cy, a, b, -tilt), 0.85)
+    atrium = 0.9 * dome(ellipse(x, y, front - 0.05, cy + 0.02, body.atrium, 0.5), 0.85)
+    great = 0.8 * dome(ellipse(x, y, front + 0.07, cy - 0.34, 0.34, 0.62), 0.85)
     knob = 0.6 * dome(ellipse(x, y, 0.12 + 0.5 * front, cy - 0.66, 0.17, 0.17), 0.5)
     return merge(merge(ventricles, atrium), merge(great, knob))
 
@@ -130,8 +130,8 @@ def _heart(body: Body, x: Array, y: Array) -> Array:
 def _mediastinum(body: Body, x: Array, y: Array) -> Array:
     middle = body.mediastinum + 0.02 * step(y - 1.3, 0.3)
     thymus = body.thymus * dome((y - 0.32) ** 2 / 0.4, 0.5)
-    core = 1.3 * dome(((x - body.spine_x(y)) / middle) ** 2, 0.35)
-    front = 0.75 * dome(((x - body.turn) / np.maximum(thymus, 0.05)) ** 2, 0.45)
+    core = 1.15 * dome(((x - body.spine_x(y)) / middle) ** 2, 0.75)
+    front = 0.75 * dome(((x - body.turn) / np.maximum(thymus, 0.05)) ** 2, 0.7)
     return merge(core, front)
 
 
@@ -174,7 +174,7 @@ def tissue(body: Body, canvas: Canvas, rng: np.random.Generator) -> Tissue:
     air = np.maximum(depth - centre, 0) * above
     air = np.maximum(air, np.minimum(recess, np.maximum(depth - centre, 0)))
     outline = (air > 0.12) * above
-    grain = 1 + 0.05 * cloud(rng, x, 0.35, 3)
+    grain = 1 + 0.06 * cloud(rng, x, 0.2, 4)
     skin = np.maximum(_trunk(body, canvas), _arms(body, canvas))
     skin = skin * (1 + 0.02 * cloud(rng, x, 0.8, 3))
     gas = _airway(body, canvas) + _belly_gas(body, canvas, rng)

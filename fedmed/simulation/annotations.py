@@ -61,7 +61,7 @@ def annotate(grey: Array, canvas: Canvas, rng: np.random.Generator) -> Array:
     t = np.arange(canvas.n) / canvas.n
     for axis in (0, 1):
         for far in (False, True):
-            if rng.random() < 0.10:
+            if rng.random() < 0.06:
                 edge = 0.053 + rng.uniform(0.01, 0.06)
                 open_ = np.clip(((1 - t if far else t) - edge) * canvas.n / 2, 0, 1)
                 shade = rng.uniform(0, 12)

@@ -31,12 +31,12 @@ class Pose:
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> Pose:
-        scale = rng.normal(0.352, 0.02)
-        aspect = np.exp(rng.normal(0.03, 0.06))
+        scale = rng.normal(0.375, 0.022)
+        aspect = np.exp(rng.normal(-0.04, 0.06))
         return cls(
-            centre=(rng.normal(0, 0.09), rng.normal(0.86, 0.08)),
+            centre=(rng.normal(0, 0.09), rng.normal(0.88, 0.07)),
             angle=rng.normal(0, 0.035),
-            scale=(float(np.clip(scale * aspect, 0.30, 0.43)), float(np.clip(scale, 0.30, 0.41))),
+            scale=(float(np.clip(scale * aspect, 0.30, 0.43)), float(np.clip(scale, 0.31, 0.43))),
             shear=rng.normal(0, 0.02),
         )
 

@@ -42,7 +42,7 @@ def _lobe(body: Body, x: Array, y: Array, rng: np.random.Generator) -> Array:
 
 def _consolidation(body: Body, canvas: Canvas, rng: np.random.Generator) -> Array:
     x, y = canvas.grid
-    share = _lobe(body, x, y, rng) * rng.uniform(0.45, 0.85) * (1 + 0.16 * cloud(rng, x, 0.3, 3))
+    share = _lobe(body, x, y, rng) * rng.uniform(0.55, 0.9) * (1 + 0.16 * cloud(rng, x, 0.3, 3))
     if rng.random() < 0.3:
         share = np.maximum(share, 0.8 * _lobe(body, x, y, rng) * rng.uniform(0.4, 0.7))
     bronchi = canvas.tubes(trees(rng, 4, 0.03))
@@ -52,16 +52,16 @@ def _consolidation(body: Body, canvas: Canvas, rng: np.random.Generator) -> Arra
 def _patchy(body: Body, canvas: Canvas, rng: np.random.Generator) -> Array:
     x, y = canvas.grid
     sides = (-1, 1) if rng.random() < 0.7 else (rng.choice([-1, 1]),)
-    warp_x, warp_y = 0.09 * cloud(rng, x, 0.3, 3), 0.09 * cloud(rng, x, 0.3, 3)
+    warp_x, warp_y = 0.07 * cloud(rng, x, 0.3, 3), 0.07 * cloud(rng, x, 0.3, 3)
     clear = np.ones_like(x)
     for _ in range(rng.integers(4, 10)):
         side = int(rng.choice(sides))
         cx = side * rng.uniform(0.25, 0.75)
         cy = rng.triangular(0.3, 1.2, body.domes[0])
-        a, b = rng.uniform(0.12, 0.34, 2)
+        a, b = rng.uniform(0.16, 0.4, 2)
         q = ellipse(x + warp_x, y + warp_y, cx, cy, a, b, rng.uniform(0, 3))
-        clear *= 1 - rng.uniform(0.3, 0.65) * dome(q, 0.8)
-    return (1 - clear) * (1 + 0.2 * cloud(rng, x, 0.15, 2))
+        clear *= 1 - rng.uniform(0.3, 0.6) * dome(q, 1.1)
+    return (1 - clear) * (1 + 0.12 * cloud(rng, x, 0.15, 2))
 
 
 def _interstitial(body: Body, canvas: Canvas, rng: np.random.Generator) -> tuple[Array, Array]:

@@ -16,16 +16,16 @@ def _ribs(body: Body, rng: np.random.Generator) -> tuple[list[Tube], list[Tube]]
     for number in range(12):
         for side in (-1, 1):
             y0 = -0.10 + body.ribs * number + rng.normal(0, 0.006)
-            drop = slope * (0.16 + 0.30 * np.clip(number / 4, 0, 1)) + rng.normal(0, 0.012)
+            drop = slope * (0.20 + 0.34 * np.clip(number / 4, 0, 1)) + rng.normal(0, 0.012)
             end = 2.35 - 0.05 * number if number < 10 else 1.2
             theta = np.linspace(0.07, end, 240)
-            width = max(float(body.wall(np.array(y0 + drop))) + 0.03, 0.45)
+            width = max(float(body.wall(np.array(y0 + drop))) + 0.03, 0.40)
             width += side * 0.3 * body.turn
             x = width * np.sin(theta)
             y = y0 + drop * (1 - np.cos(theta)) - 0.035 * np.sin(2 * theta) * (theta < np.pi / 2)
             z = -0.5 * body.depth * np.cos(theta)
             x = side * x + body.turn * step(theta - 1.6, 0.8) + body.spine_x(y0) * np.cos(theta)
-            fade = np.where(theta > end - 0.12, 0.8, 1.0)
+            fade = (0.55 + 0.15 * min(number, 3)) * step(end - 0.06 - theta, 0.06)
             tube = Tube.along(x, y, z, fade)
             half = theta < np.pi / 2
             back.append(Tube(tube.points[half], tube.length[half]))
@@ -43,7 +43,7 @@ def _shoulders(body: Body, rng: np.random.Generator) -> list[tuple[list[Tube], f
     for side, angle in zip((-1, 1), body.arms, strict=True):
         up = lift + rng.normal(0, 0.03)
         y = 0.03 - up * s + 0.05 * np.sin(2 * np.pi * s)
-        collar.append(Tube.along(side * (0.10 + 0.80 * s) + body.turn * (1 - s), y, 0.1 * s))
+        collar.append(Tube.along(side * (0.10 + 0.80 * s) + body.turn * (1 - s), y, 0.1 * s, 1.6))
         sx, sy = side * 1.10, 0.06 - 0.3 * up
         tip = (side * rng.uniform(0.80, 0.95), rng.uniform(0.62, 0.8))
         inner = (side * rng.uniform(0.62, 0.72), 0.10)
@@ -70,7 +70,7 @@ def _spine(body: Body, canvas: Canvas) -> Array:
     level = phase - np.round(phase)
     off = x - body.spine_x(y)
     half = 0.115 + 0.014 * np.clip(y, -0.5, 2) + 0.012 * (2 * level) ** 2
-    column = dome((off / half) ** 2, 0.35)
+    column = dome((off / half) ** 2, 0.75)
     bodies = step(0.38 - np.abs(level), 0.06)
     plates = np.exp(-(((np.abs(level) - 0.36) / 0.05) ** 2))
     rings = 0.0
@@ -78,7 +78,7 @@ def _spine(body: Body, canvas: Canvas) -> Array:
         r = np.sqrt(((off - side * 0.055) / 0.026) ** 2 + ((level + 0.12) * body.ribs / 0.034) ** 2)
         rings = rings + np.exp(-(((r - 0.8) / 0.35) ** 2))
     spinous = np.exp(-((off / 0.014) ** 2) - ((level - 0.15) / 0.2) ** 2)
-    return np.asarray(column * (0.028 + 0.034 * bodies + 0.018 * plates) + 0.018 * rings + 0.02 * spinous)
+    return np.asarray(column * (0.024 + 0.036 * bodies + 0.020 * plates) + 0.018 * rings + 0.02 * spinous)
 
 
 def _processes(body: Body) -> list[Tube]:
@@ -95,6 +95,6 @@ def _processes(body: Body) -> list[Tube]:
 def skeleton(body: Body, canvas: Canvas, rng: np.random.Generator) -> Array:
     """Path length in bone, float32 [n, n], chest half-widths."""
     back, front = _ribs(body, rng)
-    layers = [(back, 0.040, 0.72), (front, 0.043, 0.80), (_processes(body), 0.03, 0.4)]
+    layers = [(back, 0.036, 0.68), (front, 0.039, 0.80), (_processes(body), 0.03, 0.4)]
     tubes = canvas.tubes(layers + _shoulders(body, rng))
     return np.asarray(body.ossified * (tubes + _spine(body, canvas)), np.float32)
