@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,7 @@ def example_report() -> dict[str, Any]:
         local_only=local_only,
         data=_data(),
         recipe={
-            "name": "plain",
+            "name": "mission",
             "command": "python train.py --demo",
             "description": "horizontal flip and rotation by up to 10 degrees",
             "views": 4,
@@ -169,7 +170,7 @@ def _communication(scores: dict[str, Any]) -> dict[str, Any]:
             "run_bytes": 2 * len(HOSPITALS) * update * ROUNDS,
         }
         if formats[sent]["measured"]:
-            formats[sent]["metrics"] = scores
+            formats[sent]["metrics"] = deepcopy(scores)
     return {"sent": "fp32", "rounds": ROUNDS, "hospitals": len(HOSPITALS), "formats": formats}
 
 
