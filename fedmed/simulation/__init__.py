@@ -22,7 +22,7 @@ __all__ = ["VERSION", "Radiograph", "simulate"]
 
 VERSION = 1  # bumped whenever the same arguments give other pixels
 
-OVERSAMPLING = 1.15
+OVERSAMPLING = 1.15  # of small films; a large one has pixels to spare
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,11 @@ def simulate(patient: int, label: int, *, seed: int = 0, size: int = 224) -> Rad
     streams = np.random.SeedSequence([seed, patient]).spawn(7)
     shape, bones, lungs, shot, noise, film, ill = (np.random.default_rng(s) for s in streams)
     body = Body.sample(shape)
-    n = round(size * OVERSAMPLING * (1 + 2 * MARGIN) / 4) * 4
+    finer = OVERSAMPLING if size < 512 else 1.0
+    n = round(size * finer * (1 + 2 * MARGIN) / 4) * 4
     canvas = Canvas(Pose.sample(shape), n)
     parts = tissue(body, canvas, lungs)
-    branches = 1.5 * canvas.tubes(trees(lungs)) * np.clip(parts.air / 0.4, 0, 1)
+    branches = 2.1 * canvas.tubes(trees(lungs)) * np.clip(parts.air / 0.4, 0, 1)
     air = parts.air - np.minimum(branches, 0.6 * parts.air)
     kind, opacity = "clear", np.zeros((size, size), bool)
     if label:

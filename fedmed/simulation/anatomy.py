@@ -41,7 +41,7 @@ class Body:
         return cls(
             apex=rng.uniform(1.9, 2.6),
             taper=rng.uniform(0.0, 0.06),
-            fat=float(np.clip(rng.normal(0.15, 0.045), 0.07, 0.3)),
+            fat=float(np.clip(rng.normal(0.17, 0.045), 0.11, 0.3)),
             depth=rng.normal(1.0, 0.07),
             air=air,
             heart=(
@@ -94,7 +94,7 @@ def _trunk(body: Body, canvas: Canvas) -> Array:
     shoulder = np.clip((0.62 - y) / 0.6, 0, 1)
     wide = wall + 0.30 * shoulder * shoulder * (3 - 2 * shoulder)
     top = np.clip((y + 0.42) / 0.55, 0, 1)
-    half = body.neck + (wide - body.neck) * (0.55 * np.sqrt(1 - (1 - top) ** 2.2) + 0.45 * top**2)
+    half = body.neck + (wide - body.neck) * (0.35 * np.sqrt(1 - (1 - top) ** 2.2) + 0.65 * top**1.5)
     depth = 0.62 + 0.38 * np.clip((y + 0.4) / 1.0, 0, 1)
     trunk = 1.45 * body.depth * depth * dome((x / half) ** 2, 0.42)
     head = 1.6 * dome(ellipse(x, y, body.turn, body.chin - 0.55, 0.62, 0.6), 0.45)

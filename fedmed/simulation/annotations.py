@@ -18,7 +18,9 @@ def _letter(canvas: Canvas, rng: np.random.Generator) -> Array:
     sheet = Image.new("L", (n, n))
     font = ImageFont.load_default(height)
     at = (u * n, v * n)
-    ImageDraw.Draw(sheet).text(at, text, fill=255, font=font, anchor="mm", stroke_width=height // 24)
+    ImageDraw.Draw(sheet).text(
+        at, text, fill=255, font=font, anchor="mm", stroke_width=height // 24
+    )
     if rng.random() < 0.3:
         sheet = sheet.rotate(rng.normal(0, 8), Image.Resampling.BICUBIC, center=at)
     return np.asarray(sheet, np.float32) / 255

@@ -56,7 +56,9 @@ class Tube:
     length: Array
 
     @classmethod
-    def along(cls, x: Array, y: Array, z: Array | float = 0.0, density: Array | float = 1.0) -> Tube:
+    def along(
+        cls, x: Array, y: Array, z: Array | float = 0.0, density: Array | float = 1.0
+    ) -> Tube:
         steps = [np.gradient(np.broadcast_to(np.asarray(v), x.shape)) for v in (x, y, z)]
         return cls(np.stack([x, y], 1), np.sqrt(sum(s * s for s in steps)) * density)
 
@@ -108,9 +110,10 @@ class Canvas:
         """Spectrum of a disc: drawn along a line it gives the chord lengths of a cylinder."""
         fx, fy = self._frequencies
         rx, ry = radius * self.unit[0], radius * self.unit[1]
-        k = np.sqrt((rx * fx) ** 2 + (ry * fy) ** 2)
+        k = np.sqrt((rx * fx) ** 2 + (ry * fy[: self.n // 2 + 1]) ** 2)
         k[0, 0] = 1e-6
-        return np.asarray(rx * ry * j1(2 * np.pi * k) / k, np.float32)
+        half = np.asarray(rx * ry * j1(2 * np.pi * k) / k, np.float32)
+        return np.concatenate([half, half[-2:0:-1]])
 
     def tubes(self, layers: Sequence[tuple[Sequence[Tube], float, float]]) -> Array:
         """Path length float32 [n, n] through layers of (tubes, radius, hollowness in 0..1).
@@ -147,7 +150,9 @@ def merge(a: Array, b: Array) -> Array:
     return np.asarray(0.5 * (a + b + np.sqrt((a - b) ** 2 + 0.02 * np.minimum(a + b, 1))))
 
 
-def ellipse(x: Array, y: Array, cx: float, cy: float, a: float, b: float, tilt: float = 0.0) -> Array:
+def ellipse(
+    x: Array, y: Array, cx: float, cy: float, a: float, b: float, tilt: float = 0.0
+) -> Array:
     """Squared radius of a tilted ellipse: below 1 inside."""
     c, s = np.cos(tilt), np.sin(tilt)
     u, v = (x - cx) * c + (y - cy) * s, (y - cy) * c - (x - cx) * s

@@ -32,10 +32,19 @@ def _lobe(body: Body, x: Array, y: Array, rng: np.random.Generator) -> Array:
     ragged = 0.09 * cloud(rng, x, 0.35, 3)
     lobe = rng.choice(["upper", "middle", "lower"], p=[0.35, 0.2, 0.45])
     if lobe == "upper":
-        return own * step(fissure - y + 0.4 * ragged, blur) * step(y - rng.uniform(-0.2, 0.2) + ragged, 0.24)
+        return (
+            own
+            * step(fissure - y + 0.4 * ragged, blur)
+            * step(y - rng.uniform(-0.2, 0.2) + ragged, 0.24)
+        )
     if lobe == "middle":
         inner = step(rng.uniform(0.55, 0.8) - np.abs(x) + ragged, 0.25)
-        return own * step(y - fissure + 0.4 * ragged, blur) * inner * step(base - 0.05 - y + ragged, 0.24)
+        return (
+            own
+            * step(y - fissure + 0.4 * ragged, blur)
+            * inner
+            * step(base - 0.05 - y + ragged, 0.24)
+        )
     top = rng.uniform(0.85, 1.2) + rng.uniform(-0.2, 0.3) * np.abs(x)
     return own * step(y - top + ragged, 0.24)
 

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from .canvas import Array
 
 SOFT = 1.75  # attenuation per chest half-width of soft tissue
-BONE = 6.8  # added by bone
+BONE = 8.5  # added by bone
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Exposure:
         return cls(
             scatter=rng.uniform(0.05, 0.16),
             quanta=float(np.exp(rng.uniform(np.log(7000), np.log(60000)))),
-            black=rng.uniform(-0.05, 0.25),
-            white=rng.uniform(2.3, 2.9),
+            black=rng.uniform(-0.2, 0.2),
+            white=rng.uniform(2.4, 3.1),
             detail=rng.uniform(0.15, 0.6),
             gamma=rng.uniform(0.7, 1.1),
             blur=float(np.exp(rng.uniform(np.log(0.2), np.log(0.65)))),
@@ -45,7 +45,9 @@ def _smear(picture: Array, share: float) -> Array:
     """The picture blurred over a share of its width."""
     small = Image.fromarray(picture).resize((64, 64), Image.Resampling.BOX)
     smeared = gaussian_filter(np.asarray(small), 64 * share, mode="nearest")
-    return np.asarray(Image.fromarray(smeared).resize(picture.shape[::-1], Image.Resampling.BICUBIC))
+    return np.asarray(
+        Image.fromarray(smeared).resize(picture.shape[::-1], Image.Resampling.BICUBIC)
+    )
 
 
 def develop(depth: Array, exposure: Exposure, size: int, rng: np.random.Generator) -> Array:
@@ -53,7 +55,7 @@ def develop(depth: Array, exposure: Exposure, size: int, rng: np.random.Generato
     scale = depth.shape[0] / size
     beam = np.exp(-depth).astype(np.float32)
     beam = beam + exposure.scatter * _smear(beam, 0.11)
-    beam = gaussian_filter(beam, exposure.blur * scale * size / 224)
+    beam = gaussian_filter(beam, exposure.blur * scale * (size / 224) ** 0.5)
     quanta = exposure.quanta / scale**2
     grain = rng.standard_normal(beam.shape, np.float32) * np.sqrt(beam / quanta)
     film = -np.log(np.maximum(beam + grain, 1e-3)).astype(np.float32)

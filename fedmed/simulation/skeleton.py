@@ -24,8 +24,12 @@ def _ribs(body: Body, rng: np.random.Generator) -> tuple[list[Tube], list[Tube]]
             x = width * np.sin(theta)
             y = y0 + drop * (1 - np.cos(theta)) - 0.035 * np.sin(2 * theta) * (theta < np.pi / 2)
             z = -0.5 * body.depth * np.cos(theta)
-            x = side * x + body.turn * step(theta - 1.6, 0.8) + body.spine_x(y0) * np.cos(theta)
-            fade = (0.55 + 0.15 * min(number, 3)) * step(end - 0.06 - theta, 0.06)
+            x = (
+                side * x
+                + body.turn * step(theta - 1.6, 0.8)
+                + float(body.spine_x(np.array(y0))) * np.cos(theta)
+            )
+            fade = (0.55 + 0.15 * min(number, 3, 11 - number)) * step(end - 0.06 - theta, 0.06)
             tube = Tube.along(x, y, z, fade)
             half = theta < np.pi / 2
             back.append(Tube(tube.points[half], tube.length[half]))
@@ -78,7 +82,9 @@ def _spine(body: Body, canvas: Canvas) -> Array:
         r = np.sqrt(((off - side * 0.055) / 0.026) ** 2 + ((level + 0.12) * body.ribs / 0.034) ** 2)
         rings = rings + np.exp(-(((r - 0.8) / 0.35) ** 2))
     spinous = np.exp(-((off / 0.014) ** 2) - ((level - 0.15) / 0.2) ** 2)
-    return np.asarray(column * (0.024 + 0.036 * bodies + 0.020 * plates) + 0.018 * rings + 0.02 * spinous)
+    return np.asarray(
+        column * (0.014 + 0.034 * bodies + 0.020 * plates) + 0.018 * rings + 0.02 * spinous
+    )
 
 
 def _processes(body: Body) -> list[Tube]:
@@ -88,13 +94,15 @@ def _processes(body: Body) -> list[Tube]:
         y0 = (level - body.spine[1] - 0.1) * body.ribs
         x0 = float(body.spine_x(np.array(y0)))
         for side in (-1, 1):
-            tubes.append(Tube.along(x0 + side * (0.07 + 0.10 * s), y0 - 0.04 * s, density=1 - 0.3 * s))
+            tubes.append(
+                Tube.along(x0 + side * (0.07 + 0.10 * s), y0 - 0.04 * s, density=1 - 0.3 * s)
+            )
     return tubes
 
 
 def skeleton(body: Body, canvas: Canvas, rng: np.random.Generator) -> Array:
     """Path length in bone, float32 [n, n], chest half-widths."""
     back, front = _ribs(body, rng)
-    layers = [(back, 0.036, 0.68), (front, 0.039, 0.80), (_processes(body), 0.03, 0.4)]
+    layers = [(back, 0.036, 0.82), (front, 0.039, 0.85), (_processes(body), 0.03, 0.4)]
     tubes = canvas.tubes(layers + _shoulders(body, rng))
     return np.asarray(body.ossified * (tubes + _spine(body, canvas)), np.float32)
