@@ -86,8 +86,9 @@ class State:
         try:
             with safe_open(path, framework="pt") as file:
                 plain = json.loads(file.metadata()["state"])
+                # Copies, for a tensor on a mapped file keeps Windows from replacing that file.
                 heads = {
-                    name: Heads(*(file.get_tensor(f"{name}.{part}") for part in Heads._fields))
+                    name: Heads(*(file.get_tensor(f"{name}.{p}").clone() for p in Heads._fields))
                     for name in ("global_head", "shared", "local")
                 }
             return cls(round=plain["round"], ledger=Ledger(**plain["ledger"]), **heads)
@@ -111,6 +112,7 @@ def federate(
 ) -> State:
     """Go on from `state`, or start from zero heads, until `rounds` rounds are done.
 
+    The last global head stays on the server: a round sends down what the round before made.
     `on_round` gets the state after each round. Epochs are numbered through all rounds, so that
     augmented views rotate. Stopped anywhere and resumed, a run ends with the same bits.
     """

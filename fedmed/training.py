@@ -52,7 +52,7 @@ class Optimisation:
 
 
 def new_heads(count: int) -> Heads:
-    """Zero heads: the problem is convex, so no start is better placed and none needs chance."""
+    """Zero heads: the problem is convex, so a random start would add noise and help nothing."""
     return Heads(torch.zeros(count, len(CLASSES), FEATURES), torch.zeros(count, len(CLASSES)))
 
 
@@ -94,7 +94,8 @@ def train(
     """Train head h on site h for the given epochs, all H together, and return the new heads.
 
     Minimises cross-entropy, weighted by class as torch's CrossEntropyLoss(weight=...) does, with
-    Adam, which starts afresh at each call. A site's result does not depend on the other sites.
+    Adam, which starts afresh at each call. But for rounding, a site's result does not depend on
+    the other sites.
     """
     if len(heads.weight) != len(sites):
         raise ValueError(f"{len(heads.weight)} heads for {len(sites)} sites")

@@ -10,6 +10,7 @@ from torch import Tensor
 from fedmed.training import (
     Heads,
     Optimisation,
+    _order,
     new_heads,
     probabilities,
     stack,
@@ -48,8 +49,6 @@ def difference(a: Heads, b: Heads) -> float:
 
 def plain_torch(site, epochs: range, settings: Optimisation, seed: int) -> Heads:
     """The loop everyone knows, over the same batches."""
-    from fedmed.training import _order
-
     linear = torch.nn.Linear(512, 2)
     torch.nn.init.zeros_(linear.weight)
     torch.nn.init.zeros_(linear.bias)
@@ -78,6 +77,20 @@ def test_five_sites_together_equal_five_plain_loops(settings):
     heads = train(new_heads(5), SITES, range(2, 5), settings, seed=7)
     for site, head in zip(SITES, unstack(heads), strict=True):
         assert difference(head, plain_torch(site, range(2, 5), settings, seed=7)) < 1e-5
+
+
+def test_the_first_step_is_as_long_as_torch_makes_it():
+    """A bias correction in float32 would be off by 2e-8 here."""
+    settings = Optimisation(batch_size=200)
+    heads = train(new_heads(1), SITES[:1], range(1), settings, seed=7)
+    assert difference(heads, plain_torch(SITES[0], range(1), settings, seed=7)) < 2e-9
+
+
+def test_the_order_differs_by_seed_site_and_epoch_and_by_nothing_else():
+    orders = [_order(*key, 50) for key in [(1, "a", 0), (2, "a", 0), (1, "b", 0), (1, "a", 1)]]
+    assert all(sorted(order.tolist()) == list(range(50)) for order in orders)
+    assert len({tuple(order.tolist()) for order in orders}) == 4
+    assert torch.equal(_order(1, "a", 0, 50), orders[0])
 
 
 def test_a_site_trains_the_same_alone_and_in_company():
