@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Any
 
 from fedmed.facts import DISCLAIMER
@@ -181,22 +183,30 @@ def _communication(report: Fields) -> str:
 
 
 def _making(report: Fields, config: Fields) -> str:
-    recipe = report["recipe"]
-    settings = [
-        f"- {name.replace('_', ' ')}: {value}"
-        for name, value in recipe.items()
-        if name not in ("name", "description", "command")
-    ]
+    recipe, backbone = report["recipe"], config["backbone"]
     versions = ", ".join(f"{name} {version}" for name, version in config["versions"].items())
-    backbone = config["backbone"]
     return (
-        f"## How it was made\n\n```sh\n{recipe['command']}\n```\n\n"
-        f"Recipe `{recipe['name']}`: {recipe['description']}.\n\n"
-        + "\n".join(settings)
-        + f"\n- seed: {config['seed']}\n- versions: {versions}\n\n"
+        f"## How it was made\n\n```sh\n{_command(report)}\n```\n\n"
+        f"Recipe `{recipe['name']}`: {recipe['description']}. Made with {versions}.\n\n"
         f"Backbone `{backbone['id']}`: {backbone['source']} (sha256 of its weights "
         f"`{backbone['sha256']}`)."
     )
+
+
+def _command(report: Fields) -> str:
+    """The command line that trains this again, without the paths of somebody's disk."""
+    recipe = report["recipe"]
+    options = {name: recipe[name] for name in recipe if name not in ("name", "description")}
+    if report["data"]["source"] == "folder":
+        options["data"] = "DIR"
+    if "backbone" in options:
+        options["backbone"] = Path(options["backbone"]).name
+    if report["partition"]["alpha"] is None:
+        options.pop("alpha", None)
+    flags = [
+        f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in options.items()
+    ]
+    return " \\\n    ".join(["python train.py", *flags])
 
 
 def _usage(config: Fields, repo: str) -> str:

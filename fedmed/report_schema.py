@@ -88,7 +88,7 @@ REPORT = {
         "held_out": COUNTS,
         "training": COUNTS,
     },
-    "recipe": {"name": str, "description": str, "command": str, "views": int},
+    "recipe": {"name": str, "description": str, "views": int},
     "timing": {str: NUMBER},
     "environment": dict,
 }

@@ -1,0 +1,29 @@
+"""X-rays in: from a folder, from the Hugging Face Hub, or simulated."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from fedmed.data.cohort import Cohort, Xray
+
+__all__ = ["Cohort", "Xray", "load"]
+
+
+def load(data: str) -> Cohort:
+    """Load `simulated`, a folder, or a data set id on the Hub.
+
+    Raises:
+        UserError: it is none of these, or not laid out as expected.
+    """
+    if data == "simulated":
+        from fedmed.data.simulated import simulated_cohort
+
+        return simulated_cohort()
+    if Path(data).exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", data) or data[0] in "./":
+        from fedmed.data.folder import read_folder
+
+        return read_folder(Path(data))
+    from fedmed.data.hub import read_hub
+
+    return read_hub(data)

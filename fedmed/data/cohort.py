@@ -1,0 +1,61 @@
+"""X-rays and cohorts: what every source of data is turned into."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from fedmed.facts import CLASSES
+
+
+@dataclass(frozen=True)
+class Xray:
+    """One labelled image, not yet decoded.
+
+    `digest` is the sha256 of what the pixels are made from; `load` decodes them (grey, any size)
+    and raises `fedmed.imaging.ImageError` where that fails.
+    """
+
+    name: str
+    label: int
+    patient: str
+    digest: str
+    load: Callable[[], Image.Image] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The official splits of one data set, and what is known about where it comes from."""
+
+    source: str
+    about: dict[str, str]  # title, licence, citation
+    train: list[Xray]
+    test: list[Xray]
+    patients_known: bool
+    simulated: bool = False
+    hub_id: str | None = None
+
+    @property
+    def images(self) -> list[Xray]:
+        return [*self.train, *self.test]
+
+
+def labels(xrays: Sequence[Xray]) -> list[int]:
+    return [xray.label for xray in xrays]
+
+
+def patients(xrays: Sequence[Xray]) -> list[str]:
+    return [xray.patient for xray in xrays]
+
+
+def count(xrays: Sequence[Xray]) -> dict[str, Any]:
+    """Images per class and patients, as the report states them."""
+    classes = Counter(labels(xrays))
+    return {
+        "images": {name: classes[index] for index, name in enumerate(CLASSES)},
+        "patients": len(set(patients(xrays))),
+    }

@@ -1,0 +1,56 @@
+"""Patients held out of train/, on whom every choice is made.
+
+The official test split was not drawn at random: its NORMAL patients have earlier numbers than
+those of train/. Holding out random patients would hide that kind of shift, so what is held out is
+whole blocks of consecutive patient numbers, of every kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fedmed.data.cohort import Xray
+from fedmed.data.patients import patient_order
+from fedmed.errors import UserError
+from fedmed.facts import CLASSES
+
+BLOCKS_PER_KIND = 20
+VALIDATION_FRACTION = 0.15
+
+DESCRIPTION = (
+    "patients held out of train/: 15 % of every kind of patient, "
+    "in blocks of consecutive patient numbers"
+)
+
+
+def hold_out(xrays: Sequence[Xray], *, seed: int) -> tuple[list[Xray], list[Xray]]:
+    """Split X-rays into (training, validation) so that no patient is on both sides.
+
+    Raises:
+        UserError: a side would lack a class.
+    """
+    groups: dict[tuple[str, int], set[str]] = {}
+    for xray in xrays:
+        kind = patient_order(xray.patient)[0] if "-" in xray.patient else ""
+        kind = "" if "/" in kind else kind  # names without a patient: one group a class
+        groups.setdefault((kind, xray.label), set()).add(xray.patient)
+    generator = np.random.default_rng(seed)
+    held: set[str] = set()
+    for key in sorted(groups):
+        ordered = sorted(groups[key], key=patient_order)
+        blocks = [b for b in np.array_split(np.array(ordered), BLOCKS_PER_KIND) if len(b)]
+        count = max(1, round(VALIDATION_FRACTION * len(blocks)))
+        for index in generator.permutation(len(blocks))[:count]:
+            held.update(blocks[index].tolist())
+    training = [xray for xray in xrays if xray.patient not in held]
+    validation = [xray for xray in xrays if xray.patient in held]
+    for side, chosen in (("training", training), ("validation", validation)):
+        lacking = set(range(len(CLASSES))) - {xray.label for xray in chosen}
+        if lacking:
+            raise UserError(
+                f"--data: holding out 15 % of the patients leaves no {CLASSES[lacking.pop()]} "
+                f"image for {side}. train/ needs at least two patients of each class."
+            )
+    return training, validation

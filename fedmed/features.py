@@ -1,0 +1,167 @@
+"""Images to features: each image and augmented view goes through the frozen backbone once."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from fedmed.backbone import Backbone
+from fedmed.data.cohort import Xray, labels
+from fedmed.errors import UserError
+from fedmed.facts import FEATURES, IMAGE_SIZE
+from fedmed.feature_cache import FeatureCache
+from fedmed.preprocessing import View, render, to_input, to_pixels
+
+BATCH = 32
+CHUNK = 8 * BATCH  # images between two writes to the cache
+
+
+class UnreadableImages(UserError):
+    """Some images cannot be decoded; the message lists them with their reasons."""
+
+
+def decode_all(xrays: Sequence[Xray]) -> np.ndarray:
+    """Decode and resize to uint8 [n, 224, 224], backed by a temporary file.
+
+    Raises:
+        UnreadableImages: lists every image that cannot be decoded.
+    """
+    shape = (max(len(xrays), 1), IMAGE_SIZE, IMAGE_SIZE)
+    with tempfile.TemporaryFile() as file:
+        pixels = np.memmap(file, np.uint8, "w+", shape=shape)
+    problems: list[str] = []
+
+    def decode(index: int) -> None:
+        try:
+            pixels[index] = to_pixels(xrays[index].load())
+        except (UserError, OSError) as error:
+            problems.append(f"{xrays[index].name}: {error}")
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        work = pool.map(decode, range(len(xrays)))
+        for _ in tqdm(work, "Reading images", len(xrays), unit="image", disable=None):
+            pass
+    if problems:
+        raise UnreadableImages(
+            f"{len(problems)} of {len(xrays)} images cannot be read:\n  "
+            + "\n  ".join(sorted(problems))
+            + "\nRepair or remove these files and run again; nothing was written."
+        )
+    return pixels[: len(xrays)]
+
+
+def extract(
+    wanted: Sequence[tuple[Sequence[Xray], Sequence[View]]],
+    backbone: Backbone,
+    cache: FeatureCache,
+    *,
+    device: str = "cpu",
+) -> int:
+    """Make sure that the cache has the wanted views of images; returns the passes it took.
+
+    Raises:
+        UnreadableImages: before any pass, where an image that is needed cannot be decoded.
+    """
+    lacking: dict[View, set[str]] = {}
+    todo: dict[str, Xray] = {}
+    for xrays, views in wanted:
+        images = {xray.digest: xray for xray in xrays}
+        for view in views:
+            absent = cache.missing(view, list(images))
+            lacking.setdefault(view, set()).update(absent)
+            todo |= {digest: images[digest] for digest in absent}
+    if not todo:
+        return 0
+    digests, pixels = list(todo), decode_all(list(todo.values()))
+    passes = sum(len(missing) for missing in lacking.values())
+    with tqdm(total=passes, desc="Backbone passes", unit="image", disable=None) as bar:
+        for start in range(0, len(digests), CHUNK):
+            chunk, block = digests[start : start + CHUNK], pixels[start : start + CHUNK]
+            for view, missing in lacking.items():
+                rows = [row for row, digest in enumerate(chunk) if digest in missing]
+                if rows:
+                    names = [chunk[row] for row in rows]
+                    features = _features(view, block[rows], names, backbone, device)
+                    cache.add(view, names, features)
+                    bar.update(len(rows))
+    return passes
+
+
+class Features:
+    """Cached features of some images; views are read when asked for.
+
+    Only a few views are held in memory at a time, however many there are.
+    """
+
+    def __init__(self, xrays: Sequence[Xray], cache: FeatureCache) -> None:
+        self.labels = torch.tensor(labels(xrays))
+        self._digests = [xray.digest for xray in xrays]
+        self._cache = cache
+        self.view = lru_cache(maxsize=8)(self._read)
+
+    def _read(self, view: View) -> Tensor:
+        """Features [n, 512] of one view."""
+        return torch.from_numpy(self._cache.load(view, self._digests))
+
+
+class TrainingSite:
+    """One site's images in training: every epoch sees one view of each image.
+
+    Image i takes view (epoch + i) modulo the number of views, so that each epoch mixes all kinds
+    of views and each image meets every view equally often.
+    """
+
+    def __init__(
+        self, name: str, features: Features, chosen: np.ndarray, views: Sequence[View]
+    ) -> None:
+        self.name = name
+        self._features = features
+        self._chosen = torch.from_numpy(np.asarray(chosen, np.int64))
+        self._views = list(views)
+        self.labels = features.labels[self._chosen]
+
+    def epoch(self, number: int) -> Tensor:
+        """Features [n, 512] for epoch `number`."""
+        out = torch.empty(len(self._chosen), FEATURES)
+        turn = (self._chosen + number) % len(self._views)
+        for index, view in enumerate(self._views):
+            rows = turn == index
+            out[rows] = self._features.view(view)[self._chosen[rows]]
+        return out
+
+
+def _features(
+    view: View, pixels: np.ndarray, digests: list[str], backbone: Backbone, device: str
+) -> np.ndarray:
+    """Features [n, 512], in batches of one size so that no image's depend on how many there are."""
+    out = []
+    for start in range(0, len(pixels), BATCH):
+        inputs = to_input(render(view, pixels[start : start + BATCH], digests[start:][:BATCH]))
+        count = len(inputs)
+        if count < BATCH:
+            inputs = torch.cat([inputs, inputs.new_zeros(BATCH - count, *inputs.shape[1:])])
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        out.append(backbone.features(inputs.to(device))[:count].float().cpu().numpy())
+    return np.concatenate(out)
+
+
+def pick_device(name: str) -> str:
+    """`auto` is a CUDA device where there is one.
+
+    Raises:
+        UserError: a device that PyTorch cannot use here.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"--device {name} cannot be used here: {error}") from error
+    return name

@@ -1,0 +1,184 @@
+"""The one definition of what the network sees: pixels, augmented views, normalised input.
+
+Training, evaluation and the app all come through here. An X-ray becomes 224 x 224 grey pixels
+(`to_pixels`), a `View` of them (`render`), and a normalised RGB tensor (`to_input`). Inference
+uses the clean view only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from fedmed.facts import IMAGE_SIZE, IMAGENET_MEAN, IMAGENET_STD
+
+Kind = Literal["clean", "flip-rotate", "degraded"]
+
+PREPROCESSING = {
+    "size": [IMAGE_SIZE, IMAGE_SIZE],
+    "resize": "bilinear, antialiased, aspect ratio not kept",
+    "channels": "grey, repeated three times",
+    "mean": list(IMAGENET_MEAN),
+    "std": list(IMAGENET_STD),
+}
+
+MAX_ROTATION_DEGREES = 10.0
+
+
+@dataclass(frozen=True)
+class View:
+    """One way of looking at every image; `number` tells apart views of one kind."""
+
+    kind: Kind
+    number: int = 0
+    seed: int = 0
+
+
+CLEAN = View("clean")
+
+
+def to_pixels(image: Image.Image) -> np.ndarray:
+    """Resize a grey image to uint8 [224, 224]; the aspect ratio is not kept."""
+    size = (IMAGE_SIZE, IMAGE_SIZE)
+    if image.size != size:
+        image = image.resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(image.convert("L"))
+
+
+def to_input(grey: Tensor) -> Tensor:
+    """Normalise grey images [n, 1, h, w] in 0..1 to [n, 3, h, w] with ImageNet's statistics."""
+    mean = torch.tensor(IMAGENET_MEAN, device=grey.device).view(1, 3, 1, 1)
+    std = torch.tensor(IMAGENET_STD, device=grey.device).view(1, 3, 1, 1)
+    return ((grey - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+def to_grey(pixels: np.ndarray) -> Tensor:
+    """uint8 [n, h, w] to float [n, 1, h, w] in 0..1."""
+    return torch.from_numpy(np.ascontiguousarray(pixels)).unsqueeze(1).float().div_(255.0)
+
+
+def render(view: View, pixels: np.ndarray, digests: list[str]) -> Tensor:
+    """One view of uint8 pixels [n, 224, 224] as grey images [n, 1, 224, 224] in 0..1.
+
+    What happens to an image depends on the view and the image's digest alone, never on its
+    neighbours, so that cached features are the same whatever they were computed with.
+    """
+    grey = to_grey(pixels)
+    if view.kind == "clean":
+        return grey
+    generators = [_generator(view, digest) for digest in digests]
+    if view.kind == "flip-rotate":
+        return flip_and_rotate(grey, _uniforms(generators, 2))
+    noise = np.stack([g.standard_normal(grey.shape[-2:], dtype=np.float32) for g in generators])
+    return degrade(grey, _uniforms(generators, DEGRADE_DRAWS), torch.from_numpy(noise[:, None]))
+
+
+def flip_and_rotate(grey: Tensor, draws: Tensor) -> Tensor:
+    """The mission's augmentation: a flip half of the time, a rotation within +-10 degrees.
+
+    `draws` [n, 2] are uniform in 0..1.
+    """
+    return _warp(grey, flip=draws[:, 0] < 0.5, angle=_span(draws[:, 1], -1, 1))
+
+
+DEGRADE_DRAWS = 18
+
+
+def degrade(grey: Tensor, draws: Tensor, noise: Tensor) -> Tensor:
+    """Flip, rotate, and take away what depends on the scanner rather than on the lungs.
+
+    Scale (each axis on its own) and shift hide that the two classes were squashed from different
+    shapes; blur and noise hide sharpness and compression; gamma, contrast and brightness hide
+    exposure; boxes over the corners hide markers. `draws` [n, 18] uniform in 0..1, `noise` like
+    `grey` and standard normal.
+    """
+    u = draws.unbind(1)
+    grey = _warp(
+        grey,
+        flip=u[0] < 0.5,
+        angle=_span(u[1], -1, 1),
+        zoom=torch.stack([_span(u[2], 0.65, 1.1), _span(u[3], 0.65, 1.1)], dim=1),
+        shift=torch.stack([_span(u[4], -0.1, 0.1), _span(u[5], -0.1, 0.1)], dim=1),
+    )
+    # Half of the images stay sharp; sigma is in pixels of a 224-pixel image.
+    sigma = _span(u[6], -2.5, 2.5).clamp_min(0.0) * grey.shape[-1] / IMAGE_SIZE
+    grey = _blur(grey, sigma)
+    column = (-1, 1, 1, 1)
+    grey = grey.clamp(1e-4, 1.0).pow(torch.exp(_span(u[7], -0.5, 0.5)).view(column))
+    grey = (grey - 0.5) * _span(u[8], 0.6, 1.4).view(column) + 0.5
+    grey = grey + _span(u[9], -0.15, 0.15).view(column)
+    grey = grey + noise * _span(u[10], -0.05, 0.05).clamp_min(0.0).view(column)
+    return _cover_corners(grey.clamp(0.0, 1.0), draws[:, 11:15], u[15], u[16], u[17])
+
+
+def _generator(view: View, digest: str) -> np.random.Generator:
+    text = f"{view.kind}/{view.number}/{view.seed}/{digest}"
+    key = int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "little")
+    return np.random.Generator(np.random.Philox(key=key))
+
+
+def _uniforms(generators: list[np.random.Generator], count: int) -> Tensor:
+    return torch.from_numpy(np.stack([g.random(count, dtype=np.float32) for g in generators]))
+
+
+def _span(unit: Tensor, low: float, high: float) -> Tensor:
+    return low + (high - low) * unit
+
+
+def _warp(
+    grey: Tensor,
+    *,
+    flip: Tensor,
+    angle: Tensor,
+    zoom: Tensor | None = None,
+    shift: Tensor | None = None,
+) -> Tensor:
+    """Affine warp, bilinear, black outside. `angle` is in units of the largest rotation."""
+    radians = angle * (MAX_ROTATION_DEGREES * torch.pi / 180)
+    cos, sin = torch.cos(radians), torch.sin(radians)
+    mirror = 1.0 - 2.0 * flip.float()
+    matrix = torch.stack([cos * mirror, -sin, sin * mirror, cos], dim=1).view(-1, 2, 2)
+    if zoom is not None:
+        matrix = matrix / zoom.unsqueeze(2)  # a zoom below 1 shrinks the image
+    offset = torch.zeros(len(grey), 2) if shift is None else shift
+    theta = torch.cat([matrix, offset.unsqueeze(2)], dim=2)
+    grid = F.affine_grid(theta, list(grey.shape), align_corners=False)
+    return F.grid_sample(grey, grid, align_corners=False)
+
+
+def _blur(grey: Tensor, sigma: Tensor) -> Tensor:
+    """Gaussian blur, a different sigma for every image, as one grouped convolution each way."""
+    radius = 6
+    steps = torch.arange(-radius, radius + 1, dtype=torch.float32)
+    kernel = torch.exp(-0.5 * (steps / sigma.clamp_min(1e-3).unsqueeze(1)) ** 2)
+    kernel = kernel / kernel.sum(dim=1, keepdim=True)
+    stack = grey.transpose(0, 1)
+    padded = F.pad(stack, (radius, radius, radius, radius), mode="replicate")
+    across = F.conv2d(padded, kernel[:, None, None, :], groups=len(grey))
+    return F.conv2d(across, kernel[:, None, :, None], groups=len(grey)).transpose(0, 1)
+
+
+def _cover_corners(
+    grey: Tensor, chances: Tensor, width: Tensor, height: Tensor, level: Tensor
+) -> Tensor:
+    """Grey boxes over each corner, a third of the time, up to a quarter of a side."""
+    size = grey.shape[-1]
+    steps = torch.arange(size, dtype=torch.float32) / size
+    wide = _span(width, 0.08, 0.25).view(-1, 1)
+    high = _span(height, 0.08, 0.25).view(-1, 1)
+    left, right = steps < wide, steps >= 1 - wide
+    top, bottom = steps < high, steps >= 1 - high
+    covered = torch.zeros(len(grey), size, size, dtype=torch.bool)
+    for corner, (rows, columns) in enumerate(
+        [(top, left), (top, right), (bottom, left), (bottom, right)]
+    ):
+        chosen = (chances[:, corner] < 1 / 3).view(-1, 1, 1)
+        covered |= rows.unsqueeze(2) & columns.unsqueeze(1) & chosen
+    return torch.where(covered.unsqueeze(1), level.view(-1, 1, 1, 1), grey)

@@ -1,0 +1,224 @@
+"""Make the bundled backbone: `python -m fedmed.pretrain --data DIR`.
+
+A ResNet18 is trained from scratch on a public cohort: three in ten of the train patients
+(fedmed.data.public_cohort) and simulated ones. Its classifier is thrown away; the rest is the
+frozen backbone of everybody. Images grow from stage to stage, and every image is degraded as in
+`fedmed.preprocessing.degrade`, so that sharpness, compression and markers are of no use to it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from fedmed import cli
+from fedmed.backbone import Backbone, write_state
+from fedmed.data.cohort import Xray
+from fedmed.data.folder import read_folder
+from fedmed.data.public_cohort import public_patients
+from fedmed.data.simulated import PUBLIC_LAST, simulated_xrays
+from fedmed.errors import UserError
+from fedmed.features import decode_all
+from fedmed.preprocessing import DEGRADE_DRAWS, degrade, to_grey, to_input
+
+ORIGIN_ID = "fedmed-resnet18-public-cohort"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`epochs` passes over images of `size` x `size` pixels."""
+
+    size: int
+    epochs: int
+
+
+STAGES = (Stage(96, 18), Stage(128, 16), Stage(224, 4))
+MAX_LEARNING_RATE, WEIGHT_DECAY, BATCH_SIZE, SMOOTHING = 2e-3, 0.02, 64, 0.05
+
+
+def main() -> None:
+    options = _parse()
+    xrays = public_xrays(options.data, options.simulated)
+    print(f"Public cohort: {len(xrays)} images, {options.simulated} of them simulated")
+    pixels = decode_all(xrays)
+    labels = torch.tensor([xray.label for xray in xrays])
+    state = pretrain(pixels, labels, STAGES, seed=options.seed, resume=options.output)
+    origin = {
+        "id": ORIGIN_ID,
+        "public_cohort": True,
+        "recipe": "robust",
+        "source": (
+            "python -m fedmed.pretrain: a ResNet18 trained from scratch on "
+            f"{len(xrays) - options.simulated} X-rays of the public cohort and "
+            f"{options.simulated} simulated ones"
+        ),
+    }
+    backbone = Backbone(state, origin)
+    for old in options.output.glob("backbone*"):
+        old.unlink()
+    write_state(backbone, options.output)
+    _progress_file(options.output).unlink(missing_ok=True)
+    print(f"Wrote {options.output}/backbone*.safetensors, sha256 {backbone.sha256[:16]}")
+    print(f"Train on it with: python train.py --backbone {options.output} --data ...")
+
+
+def public_xrays(data: Path, simulated: int) -> list[Xray]:
+    """The public cohort's X-rays in a data folder, and `simulated` ones, as one list."""
+    public = public_patients()
+    real = [xray for xray in read_folder(data).train if xray.patient in public]
+    if not real:
+        raise UserError(
+            f"--data {data} holds no patient of the public cohort. It needs the public data set's "
+            "file names, such as person12_virus_46.jpeg."
+        )
+    return real + simulated_xrays("public", 0, simulated)
+
+
+def pretrain(
+    pixels: np.ndarray,
+    labels: Tensor,
+    stages: Sequence[Stage],
+    *,
+    seed: int,
+    resume: Path | None = None,
+) -> dict[str, Tensor]:
+    """Train a ResNet18 from scratch and return its state, on uint8 pixels [n, 224, 224].
+
+    AdamW with one learning-rate cycle over all stages; classes weigh the same. With `resume`, a
+    folder, progress is kept there after every epoch and picked up again.
+    """
+    from torchvision.models import resnet18
+
+    torch.manual_seed(seed)
+    network = resnet18(num_classes=2).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY, fused=True)
+    weights = len(labels) / (2.0 * torch.bincount(labels, minlength=2).float())
+    steps_per_epoch = len(labels) // BATCH_SIZE
+    total = steps_per_epoch * sum(stage.epochs for stage in stages)
+    epoch, done = 0, _restore(network, optimizer, resume, seed)
+    for stage in stages:
+        grey = F.interpolate(to_grey(pixels), stage.size, mode="bilinear", antialias=True)
+        for _ in range(stage.epochs):
+            epoch += 1
+            if epoch <= done:
+                continue
+            started, loss_sum, right = time.monotonic(), 0.0, 0
+            step = (epoch - 1) * steps_per_epoch
+            batches = _batches(grey, labels, seed=seed + epoch)
+            for inputs, targets in tqdm(batches, total=steps_per_epoch, disable=None, leave=False):
+                for group in optimizer.param_groups:
+                    group["lr"] = MAX_LEARNING_RATE * one_cycle(step / total)
+                logits = network(inputs)
+                loss = F.cross_entropy(logits, targets, weights, label_smoothing=SMOOTHING)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                step += 1
+                loss_sum += loss.item()
+                right += int((logits.argmax(1) == targets).sum())
+            print(
+                f"epoch {epoch:3d}  {stage.size} px  loss {loss_sum / steps_per_epoch:.3f}  "
+                f"degraded training images right {right / (steps_per_epoch * BATCH_SIZE):.3f}  "
+                f"{time.monotonic() - started:.0f} s",
+                flush=True,
+            )
+            _keep(network, optimizer, epoch, resume, seed)
+    return network.state_dict()
+
+
+def one_cycle(progress: float, warm_up: float = 0.2) -> float:
+    """The learning rate's factor at `progress` in 0..1: up linearly, then down along a cosine."""
+    if progress < warm_up:
+        return 0.05 + 0.95 * progress / warm_up
+    return 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))
+
+
+def _batches(grey: Tensor, labels: Tensor, *, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(labels), generator=generator)
+    for start in range(0, len(order) - BATCH_SIZE + 1, BATCH_SIZE):
+        chosen = order[start : start + BATCH_SIZE]
+        images = grey[chosen]
+        draws = torch.rand(len(chosen), DEGRADE_DRAWS, generator=generator)
+        noise = torch.randn(images.shape, generator=generator)
+        yield to_input(degrade(images, draws, noise)), labels[chosen]
+
+
+def _progress_file(folder: Path) -> Path:
+    return folder / "pretrain.partial.safetensors"
+
+
+def _keep(
+    network: nn.Module, optimizer: torch.optim.Optimizer, epoch: int, folder: Path | None, seed: int
+) -> None:
+    """Write weights and AdamW's moments aside, then in place."""
+    from safetensors.torch import save_file
+
+    if folder is None:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+    for name, parameter in network.named_parameters():
+        for key, value in optimizer.state[parameter].items():
+            tensors[f"{key}.{name}"] = value
+    aside = _progress_file(folder).with_suffix(".tmp")
+    contiguous = {name: value.contiguous() for name, value in tensors.items()}
+    save_file(contiguous, aside, {"progress": json.dumps({"epoch": epoch, "seed": seed})})
+    aside.replace(_progress_file(folder))
+
+
+def _restore(
+    network: nn.Module, optimizer: torch.optim.Optimizer, folder: Path | None, seed: int
+) -> int:
+    """Load what `_keep` wrote; returns the number of epochs done, 0 where there is nothing."""
+    from safetensors import safe_open
+
+    if folder is None or not _progress_file(folder).exists():
+        return 0
+    with safe_open(_progress_file(folder), framework="pt") as opened:
+        progress = json.loads(opened.metadata()["progress"])
+        if progress["seed"] != seed:
+            raise UserError(
+                f"{_progress_file(folder)} belongs to a run with --seed {progress['seed']}: "
+                "use that seed, or delete the file to start anew."
+            )
+        tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+    prefix = "network."
+    network.load_state_dict(
+        {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
+    )
+    for name, parameter in network.named_parameters():
+        optimizer.state[parameter] = {
+            key: tensors[f"{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")
+        }
+    print(f"Going on after epoch {progress['epoch']}")
+    return int(progress["epoch"])
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m fedmed.pretrain", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with the public data set")
+    parser.add_argument(
+        "--output", type=Path, default=Path("build/backbone"), help="folder (default: %(default)s)"
+    )
+    parser.add_argument("--simulated", type=int, default=400, help="simulated images added (400)")
+    parser.add_argument("--seed", type=int, default=42, help="default: %(default)s")
+    options = parser.parse_args()
+    if not 0 <= options.simulated <= PUBLIC_LAST:
+        parser.error(f"--simulated takes 0 to {PUBLIC_LAST}")
+    return options
+
+
+if __name__ == "__main__":
+    raise SystemExit(cli.run(main, resume_hint="The same command goes on after the last epoch."))

@@ -1,0 +1,72 @@
+"""What an unfinished run keeps, so that `--resume` ends with the same bits.
+
+Features are in the feature cache and everything else but the federations takes seconds, so the
+rounds are all there is to keep: one file a round, in a folder beside the output.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from fedmed.errors import UserError
+from fedmed.federation import State
+from fedmed.settings import Settings
+
+
+class RunState:
+    """The rounds of a run so far. A run of other options, images or backbone is not gone on with.
+
+    Raises:
+        UserError: `--resume`, and what is there belongs to another run.
+    """
+
+    def __init__(self, settings: Settings, backbone: str, digests: Sequence[str]) -> None:
+        self.folder = settings.partial
+        images = hashlib.sha256("".join(digests).encode()).hexdigest()
+        run = {"settings": settings.of_the_run(), "backbone": backbone, "images": images}
+        marker = self.folder / "run.json"
+        text = json.dumps(run, indent=1, default=str)
+        if settings.resume and marker.exists():
+            if marker.read_text(encoding="utf-8") != text:
+                raise UserError(
+                    f"--resume: {self.folder} belongs to a run with other options, images or "
+                    "backbone. Repeat its options, or leave out --resume to start anew."
+                )
+            return
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        marker.write_text(text, encoding="utf-8")
+
+    def rounds(self, wire: str) -> list[State]:
+        """The states after rounds 1, 2 ... with a wire format, as far as they are kept."""
+        found: list[State] = []
+        while (path := self._path(wire, len(found) + 1)).exists():
+            found.append(State.load(path))
+        return found
+
+    def keeper(self, wire: str, done: list[State]) -> Callable[[State], None]:
+        """What to do after each round: write it down, and add it to `done`."""
+
+        def keep(now: State) -> None:
+            now.save(self._path(wire, now.round))
+            done.append(now)
+
+        return keep
+
+    def aside(self) -> Path:
+        """An empty folder in which the snapshot is put together."""
+        folder = self.folder / "snapshot"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        return folder
+
+    def finish(self) -> None:
+        """The run is over: nothing of it is needed any more."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, wire: str, number: int) -> Path:
+        return self.folder / f"{wire}-round-{number:05d}.safetensors"

@@ -1,0 +1,137 @@
+"""The options of train.py: one dataclass is both the configuration and the command line."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from fedmed.facts import DATASET_ID
+from fedmed.partition import SCHEMES
+from fedmed.recipe import RECIPES
+
+
+def _option(default: Any, help: str, **more: Any) -> Any:
+    return field(default=default, metadata={"help": help, **more})
+
+
+def _whole(low: int, high: int = 2**31 - 1) -> Callable[[str], int]:
+    return _number(int, low, high, f"a whole number from {low}")
+
+
+def _number(kind: Callable[[str], Any], low: float, high: float, what: str) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+        return value
+
+    return parse
+
+
+def _repository(text: str) -> str:
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form USER/REPO")
+    return text
+
+
+_POSITIVE = _number(float, 1e-12, 1e6, "a number above 0")
+
+
+@dataclass(frozen=True)
+class Settings:
+    data: str = _option(
+        DATASET_ID,
+        "data set id on the Hugging Face Hub; a folder with train/ and test/, each with NORMAL/ "
+        "and PNEUMONIA/; or 'simulated'",
+    )
+    backbone: str = _option(
+        "imagenet", "'imagenet', 'bundled' (needs no network), or a file or folder with a backbone"
+    )
+    output: Path = _option(Path("snapshot"), "folder for the snapshot", type=Path)
+    push_to: str | None = _option(
+        None, "publish to this Hub model repository", metavar="USER/REPO", type=_repository
+    )
+    private: bool = _option(False, "create that repository private")
+    hospitals: int = _option(5, "number of hospitals", type=_whole(1))
+    rounds: int = _option(5, "federated rounds", type=_whole(1))
+    local_epochs: int = _option(3, "epochs at each hospital per round", type=_whole(1))
+    epochs: int = _option(10, "epochs of the centralized model", type=_whole(1))
+    batch_size: int = _option(64, "images per step", type=_whole(1))
+    learning_rate: float = _option(1e-3, "Adam's learning rate", type=_POSITIVE)
+    views: int = _option(4, "augmented views cached per image", type=_whole(1, 10_000))
+    partition: str = _option(
+        SCHEMES[0], "how patients are dealt to hospitals", choices=tuple(SCHEMES)
+    )
+    alpha: float = _option(0.5, "Dirichlet concentration; small is very non-IID", type=_POSITIVE)
+    quantize: str = _option(
+        "none", "format of the updates sent; none is FP32", choices=("none", "fp16", "int8")
+    )
+    recipe: str = _option(
+        "auto",
+        "augmentation and class weights; auto is what the backbone was made for, else 'mission'",
+        choices=("auto", *RECIPES),
+    )
+    seed: int = _option(42, "seed of every random choice", type=_whole(0))
+    examples: int = _option(
+        12, "held-out X-rays put into the snapshot to click; 0 for none", type=_whole(0, 200)
+    )
+    device: str = _option("auto", "where the backbone runs: auto, cpu, cuda")
+    resume: bool = _option(False, "go on with an interrupted run of the same options")
+    demo: bool = _option(False, "a full run on simulated patients, offline, in about a minute")
+
+    @property
+    def format(self) -> str:
+        """The format of the updates sent."""
+        return "fp32" if self.quantize == "none" else self.quantize
+
+    @property
+    def partial(self) -> Path:
+        """Where an unfinished run keeps its state."""
+        return self.output.with_name(self.output.name + ".partial")
+
+    def of_the_run(self) -> dict[str, Any]:
+        """The options that decide the result, as plain JSON."""
+        ways = {"output", "push_to", "private", "resume", "demo", "device"}
+        return {name: value for name, value in asdict(self).items() if name not in ways}
+
+
+def parse(arguments: Sequence[str] | None = None) -> Settings:
+    """Read the command line; a bad option is named with what is allowed, and exits with 2."""
+    parser = argparse.ArgumentParser(
+        prog="train.py",
+        description="Train a pneumonia classifier centrally and federated, measure both, and "
+        "write a snapshot that the app opens.",
+        epilog="Defaults in brackets. A full run offline: python train.py --demo",
+        allow_abbrev=False,
+    )
+    for option in fields(Settings):
+        more = dict(option.metadata)
+        help_text = more.pop("help").replace("%", "%%")
+        if isinstance(option.default, bool):
+            more["action"] = "store_true"
+        elif option.default is not None:
+            more.setdefault("metavar", None if "choices" in more else "X")
+            help_text += f" [{option.default}]"
+        more = {key: value for key, value in more.items() if value is not None}
+        flag = "--" + option.name.replace("_", "-")
+        parser.add_argument(flag, default=argparse.SUPPRESS, help=help_text, **more)
+    given = vars(parser.parse_args(arguments))
+    if given.get("demo"):
+        for name, value in (("data", "simulated"), ("backbone", "bundled")):
+            if given.setdefault(name, value) != value:
+                parser.error(f"--demo means --{name} {value}; leave out --demo or --{name}")
+        given.setdefault("views", 1)
+    settings = Settings(**given)
+    if settings.private and not settings.push_to:
+        parser.error("--private needs --push-to USER/REPO")
+    if "alpha" in given and settings.partition != "dirichlet":
+        parser.error("--alpha needs --partition dirichlet")
+    return settings
