@@ -11,6 +11,8 @@ from fedmed import report
 from fedmed.evaluation import compare, evaluate
 from fedmed.facts import CLASSES, SIMULATED
 from fedmed.preprocessing import PREPROCESSING
+from fedmed.recipe import RECIPES
+from fedmed.settings import Settings
 from fedmed.transport import TITLES
 
 HOSPITALS = tuple(f"hospital_{number}" for number in range(1, 6))
@@ -95,18 +97,8 @@ def example_report() -> dict[str, Any]:
         },
         local_only=local_only,
         data=_data(),
-        recipe={
-            "name": "mission",
-            "command": "python train.py --demo",
-            "description": "horizontal flip and rotation by up to 10 degrees",
-            "views": 4,
-            "hospitals": 5,
-            "rounds": ROUNDS,
-            "local_epochs": 3,
-            "epochs": 10,
-            "batch_size": 64,
-            "learning_rate": 1e-3,
-        },
+        recipe=Settings(data="simulated", backbone="bundled", rounds=ROUNDS).of_the_run()
+        | {"name": "mission", "description": RECIPES["mission"].description},
         timing={"features": 12.5, "central": 0.8, "federated": 1.2, "evaluation": 2.1},
         environment={"python": "3.11.9", "torch": "2.14.1", "fedmed": "0.1.0"},
     )

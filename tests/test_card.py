@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import re
+import shlex
 from itertools import pairwise
 
 import numpy as np
@@ -16,6 +17,7 @@ from fedmed.backbone import Backbone, write_state
 from fedmed.card import model_card
 from fedmed.facts import DATASET, DATASET_ID, DISCLAIMER
 from fedmed.preprocessing import to_grey, to_input, to_pixels
+from fedmed.settings import parse
 from tests.reports import MODELS, example_config, example_report
 
 REPORT, CONFIG = example_report(), example_config()
@@ -105,7 +107,7 @@ def test_making_data_and_limits_are_told():
     card = model_card(REPORT, CONFIG)
     for text in (
         DISCLAIMER,
-        REPORT["recipe"]["command"],
+        REPORT["recipe"]["description"],
         REPORT["data"]["citation"],
         f"licence {REPORT['data']['licence']}",
         CONFIG["backbone"]["source"],
@@ -114,6 +116,38 @@ def test_making_data_and_limits_are_told():
         "simulated X-rays",
     ):
         assert text in card
+
+
+def command_on(card: str) -> list[str]:
+    (command,) = re.findall(r"```sh\n(.*?)```", card, re.S)
+    return shlex.split(command.replace("\\\n", ""))
+
+
+def test_the_command_on_the_card_asks_for_the_same_run():
+    assert command_on(model_card(REPORT, CONFIG))[:2] == ["python", "train.py"]
+    for options in ([], ["--partition", "dirichlet", "--alpha", "0.3", "--quantize", "int8"]):
+        settings = parse(["--data", "simulated", "--backbone", "bundled", *options])
+        alpha = settings.alpha if settings.partition == "dirichlet" else None
+        report = {
+            **REPORT,
+            "recipe": {**settings.of_the_run(), "name": "mission", "description": "flips"},
+            "partition": {**REPORT["partition"], "alpha": alpha},
+        }
+        again = parse(command_on(model_card(report, CONFIG))[2:])
+        assert again.of_the_run() == settings.of_the_run()
+
+
+def test_the_card_keeps_the_place_of_a_folder_to_itself():
+    report = with_data(source="folder", simulated=False)
+    report["recipe"] = {
+        **REPORT["recipe"],
+        "data": "/home/somebody/xrays",
+        "backbone": "/home/somebody/b.safetensors",
+    }
+    card = model_card(report, CONFIG)
+    assert "--data DIR" in card
+    assert "--backbone b.safetensors" in card
+    assert "somebody" not in card
 
 
 def test_what_weakens_the_figures_is_said_only_where_it_applies():

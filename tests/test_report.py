@@ -56,7 +56,7 @@ def test_build_refuses_a_part_that_lacks_a_field():
         ("partition", "hospitals"),
         ("local_only", "test", "hospital_5"),
         ("data", "splits", "train", "images", "NORMAL"),
-        ("recipe", "command"),
+        ("recipe", "description"),
         ("timing",),
         ("environment",),
     ],
