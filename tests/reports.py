@@ -13,6 +13,7 @@ from fedmed.facts import CLASSES, SIMULATED
 from fedmed.preprocessing import PREPROCESSING
 from fedmed.recipe import RECIPES
 from fedmed.settings import Settings
+from fedmed.snapshot import model_file
 from fedmed.transport import TITLES
 
 HOSPITALS = tuple(f"hospital_{number}" for number in range(1, 6))
@@ -106,14 +107,7 @@ def example_report() -> dict[str, Any]:
 
 def example_config() -> dict[str, Any]:
     """Return the config.json that goes with `example_report`; its sha256 are of nothing."""
-    files = {
-        "central": "central_model.safetensors",
-        "federated": "federated_model.safetensors",
-        **{
-            name: f"client_{number}_model.safetensors"
-            for number, name in enumerate(HOSPITALS, start=1)
-        },
-    }
+    files = {model: model_file(model) for model in MODELS}
     return {
         "schema_version": 1,
         "classes": list(CLASSES),

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torchvision.models import resnet18
+
+from fedmed import cli, export, report
+from fedmed.backbone import Backbone, write_state
+from fedmed.preprocessing import to_input
+from fedmed.snapshot import Snapshot, model_file, seal, write_head
+from fedmed.training import Heads
+from tests.reports import MODELS, example_config, example_report
+
+FILES = {model_file(model).replace(".safetensors", ".pth") for model in MODELS}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A whole snapshot with a backbone and heads drawn at random."""
+    made = tmp_path_factory.mktemp("made") / "snapshot"
+    torch.manual_seed(0)
+    backbone = Backbone(resnet18().state_dict(), {"id": "random", "source": "a test"})
+    write_state(backbone, made)
+    for model in MODELS:
+        head = Heads(torch.randn(1, 2, 512) / 20, torch.randn(1, 2))
+        write_head(made / model_file(model), head, backbone)
+    report.write(example_report(), made / "evaluation.json")
+    config = example_config()
+    config["backbone"]["sha256"] = backbone.sha256
+    seal(made, config)
+    return made
+
+
+@pytest.fixture(scope="module")
+def exported(folder, tmp_path_factory) -> Iterator[Path]:
+    target = tmp_path_factory.mktemp("exported") / "not" / "yet"
+    export.main([str(folder), str(target)])
+    yield target
+    shutil.rmtree(target)  # a third of a gigabyte that pytest would keep
+
+
+def test_one_file_for_each_model_and_nothing_else(exported):
+    assert {path.name for path in exported.iterdir()} == FILES
+    assert {"central_model.pth", "federated_model.pth", "client_5_model.pth"} < FILES
+
+
+@pytest.mark.parametrize("model", ["central", "federated", "hospital_3"])
+def test_plain_torchvision_loads_it_and_predicts_the_same(folder, exported, model):
+    file = exported / model_file(model).replace(".safetensors", ".pth")
+    state = torch.load(file, weights_only=True)
+    assert type(state) is dict
+    network = resnet18(num_classes=2)
+    network.load_state_dict(state)
+    inputs = to_input(torch.rand(2, 1, 224, 224))
+    with torch.inference_mode():
+        found = network.eval()(inputs)
+
+    snapshot = Snapshot.open(folder)
+    head = snapshot.head(model)
+    logits = snapshot.backbone.features(inputs) @ head["fc.weight"].T + head["fc.bias"]
+    assert torch.allclose(found, logits, atol=1e-3)
+    assert found.std() > 0.1
+
+
+def test_the_models_differ_in_their_heads_alone(exported):
+    central, federated = (
+        torch.load(exported / f"{model}_model.pth", weights_only=True)
+        for model in ("central", "federated")
+    )
+    different = {name for name in central if not torch.equal(central[name], federated[name])}
+    assert different == {"fc.weight", "fc.bias"}
+
+
+def test_the_snapshot_is_left_as_it_was(folder, exported):
+    assert not list(folder.rglob("*.pth"))
+    Snapshot.open(folder)
+
+
+def test_an_interrupted_write_leaves_no_file(folder, tmp_path, monkeypatch):
+    def half(state, file):
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", half)
+    assert cli.run(lambda: export.main([str(folder), str(tmp_path / "out")])) == 130
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_target_that_is_a_file_is_refused(folder, tmp_path, capsys):
+    (tmp_path / "taken").write_text("mine")
+    assert cli.run(lambda: export.main([str(folder), str(tmp_path / "taken")])) == 2
+    assert "taken cannot be written" in capsys.readouterr().err
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_the_command_refuses_what_is_no_snapshot_without_a_traceback(tmp_path):
+    command = [sys.executable, "-m", "fedmed.export", str(tmp_path / "none"), str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert done.returncode == 2
+    assert "is no snapshot" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
