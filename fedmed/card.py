@@ -249,7 +249,8 @@ def _limits(report: Fields) -> str:
         "The hospitals are parts of one data set and one program: no network, no encryption, no "
         "noise on the updates. Keeping images at home is not a proof of privacy.",
         "The intervals tell what other patients of the same kind could have given, not what "
-        "another seed or another hospital would.",
+        "another seed or another hospital would. One that ends at 100 is too short: resampling "
+        "cannot show an error that the sample lacks.",
     ]
     if not data["patients_known"]:
         limits.append(

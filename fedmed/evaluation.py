@@ -85,12 +85,10 @@ def compare(
     The intervals are paired (both models on the same resampled patients). `mcnemar_p` is McNemar's
     exact test on the images only one model got right; it takes images as independent.
     """
-    truth = _checked(first, labels, len(patients))[1]
-    scores = [
-        _checked(probabilities, labels, len(patients))[0] for probabilities in (first, second)
-    ]
+    checked = [_checked(scores, labels, len(patients)) for scores in (first, second)]
+    truth = checked[0][1]
+    models = [(scores, cut) for (scores, _), cut in zip(checked, thresholds, strict=True)]
     bootstrap = Bootstrap(patients, seed=seed, resamples=resamples)
-    models = list(zip(scores, thresholds, strict=True))
     values = [_point_values(score, truth, threshold) for score, threshold in models]
     statistics = [_statistic(score, truth, threshold) for score, threshold in models]
     differences = bootstrap.distribution(

@@ -100,8 +100,8 @@ def table(report: Fields) -> str:
     lines += ["", f"{'bytes up + down':<30}{'per update':>14}{'per round':>16}{'per run':>18}"]
     for name, sent in communication["formats"].items():
         title = sent["title"] + (" *" if name == communication["sent"] else "")
-        sizes = [sent[f"{unit}_bytes"] for unit in ("update", "round", "run")]
-        lines.append("{:<30}{:>14,}{:>16,}{:>18,}".format(title, *sizes))
+        amounts = [sent[f"{unit}_bytes"] for unit in ("update", "round", "run")]
+        lines.append("{:<30}{:>14,}{:>16,}{:>18,}".format(title, *amounts))
     lines.append(
         f"* sent in this run: {communication['hospitals']} hospitals, "
         f"{communication['rounds']} rounds"
