@@ -1,0 +1,59 @@
+"""A small valid snapshot, made without training, for the tests of whatever opens one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from fedmed import report
+from fedmed.backbone import Backbone, write_state
+from fedmed.preprocessing import to_input
+from fedmed.snapshot import CARD, REPORT, model_file, seal, write_head
+from fedmed.training import Heads
+from tests.reports import MODELS, example_config, example_report
+
+
+def random_backbone(seed: int = 0) -> Backbone:
+    """A ResNet18 of random weights, with normalisation fitted to random smooth pictures.
+
+    Without the fit its features would hardly differ from one picture to the next.
+    """
+    from torchvision.models import resnet18
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = resnet18()
+        pictures = F.interpolate(torch.rand(24, 1, 6, 6), 96, mode="bicubic").clamp(0, 1)
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = None  # statistics of this batch alone
+        with torch.no_grad():
+            network(to_input(pictures))
+    return Backbone(network.state_dict(), {"id": f"random-{seed}", "source": "a test"})
+
+
+def tiny_snapshot(folder: Path, *, seed: int = 0) -> Path:
+    """Write a complete, sealed snapshot of seven random models into `folder` and return it."""
+    backbone = random_backbone(seed)
+    write_state(backbone, folder)
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(8, 1, 6, 6, generator=generator)
+    pictures = F.interpolate(coarse, 224, mode="bicubic").clamp(0, 1)
+    features = backbone.features(to_input(pictures))
+    for model in MODELS:
+        weight = torch.randn(1, 2, 512, generator=generator) / 5
+        centre = weight @ features.mean(0)  # so that its answers lie on both sides of 0.5
+        heads = Heads(weight, -centre)
+        write_head(folder / model_file(model), heads, backbone)
+    report.write(example_report(), folder / REPORT)
+    config = example_config()
+    config["backbone"] |= {
+        **backbone.origin,
+        "sha256": backbone.sha256,
+        "files": sorted(path.name for path in folder.glob("backbone*")),
+    }
+    seal(folder, config)
+    (folder / CARD).write_text("# A snapshot made by a test\n", encoding="utf-8")
+    return folder

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.models import resnet18
+from torchvision.transforms import v2
+
+from fedmed.facts import CLASSES, IMAGENET_MEAN, IMAGENET_STD
+from fedmed.prediction import Panel, agreement, as_api
+from fedmed.snapshot import Snapshot
+from tests.reports import MODELS
+
+
+def image(seed: int, size: tuple[int, int] = (300, 260)) -> Image.Image:
+    """A smooth random picture."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 6)).astype(np.uint8)
+    return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+
+
+@pytest.fixture(scope="module")
+def snapshot(snapshot_folder) -> Snapshot:
+    return Snapshot.open(snapshot_folder)
+
+
+@pytest.fixture(scope="module")
+def panel(snapshot) -> Panel:
+    return Panel(snapshot)
+
+
+@pytest.fixture(scope="module")
+def readings(panel):
+    return [panel.read(image(seed)) for seed in range(4)]
+
+
+def torchvision_probabilities(snapshot: Snapshot, model: str, picture: Image.Image) -> list[float]:
+    """The same answer from torchvision alone."""
+    network = resnet18(num_classes=2)
+    network.load_state_dict({**snapshot.backbone_state(), **snapshot.head(model)}, strict=False)
+    transform = v2.Compose(
+        [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize([0], [1])]
+    )
+    grey = transform(picture.resize((224, 224), Image.Resampling.BILINEAR))
+    inputs = v2.Normalize(IMAGENET_MEAN, IMAGENET_STD)(grey.expand(3, -1, -1))[None]
+    with torch.inference_mode():
+        return network.eval()(inputs)[0].softmax(0).tolist()
+
+
+@pytest.mark.parametrize("model", ["central", "federated", "hospital_4"])
+def test_probabilities_are_those_of_plain_torchvision(snapshot, readings, model):
+    for seed, reading in enumerate(readings):
+        expected = torchvision_probabilities(snapshot, model, image(seed))
+        assert list(reading.probabilities[model].values()) == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_random_models_tell_pictures_apart_so_that_these_tests_can_fail(readings):
+    for model in MODELS:
+        found = [reading.probabilities[model]["PNEUMONIA"] for reading in readings]
+        assert max(found) - min(found) > 0.02
+    assert {label for reading in readings for label in reading.labels.values()} == set(CLASSES)
+
+
+def test_the_mean_of_the_evidence_is_the_logit(readings):
+    for reading in readings:
+        for model, evidence in reading.evidence.items():
+            assert evidence.shape == (7, 7) and evidence.dtype == np.float32
+            logit = math.log(reading.probabilities[model]["PNEUMONIA"])
+            logit -= math.log(reading.probabilities[model]["NORMAL"])
+            assert float(evidence.astype(np.float64).mean()) == pytest.approx(logit, abs=1e-6)
+            assert evidence.std() > 0
+
+
+def test_probabilities_sum_to_one(readings):
+    for reading in readings:
+        for found in reading.probabilities.values():
+            assert list(found) == list(CLASSES)
+            assert abs(sum(found.values()) - 1) < 1e-9
+
+
+def test_each_model_is_held_to_its_own_threshold(snapshot):
+    config = json.loads(json.dumps(snapshot.config))
+    probability = Panel(snapshot).read(image(0)).probabilities["federated"]["PNEUMONIA"]
+    for threshold, label in ((probability, "PNEUMONIA"), (probability + 1e-9, "NORMAL")):
+        config["models"]["federated"]["threshold"]["value"] = threshold
+        reading = Panel(Snapshot(snapshot.folder, config)).read(image(0))
+        assert reading.labels["federated"] == label
+        assert reading.thresholds["federated"] == threshold
+        assert reading.thresholds["central"] == 0.5
+
+
+def test_the_pixels_are_what_the_backbone_saw(readings):
+    expected = np.asarray(image(0).resize((224, 224), Image.Resampling.BILINEAR))
+    assert np.array_equal(readings[0].pixels, expected)
+
+
+def test_agreement_names_the_majority_and_who_dissents():
+    labels = dict.fromkeys(MODELS, "PNEUMONIA") | {"hospital_2": "NORMAL", "central": "NORMAL"}
+    assert agreement(labels) == {
+        "label": "PNEUMONIA",
+        "agree": 5,
+        "of": 7,
+        "dissenting": ["central", "hospital_2"],
+    }
+
+
+def test_a_tie_goes_to_the_first_model():
+    labels = {"central": "NORMAL", "hospital_1": "PNEUMONIA"}
+    assert agreement(labels)["label"] == "NORMAL"
+    assert agreement(labels)["dissenting"] == ["hospital_1"]
+
+
+def test_as_api_is_the_contract_in_plain_json(readings):
+    answer = json.loads(json.dumps(as_api(readings[0], "bundled"), allow_nan=False))
+    assert set(answer) == {"models", "agreement", "warnings", "snapshot"}
+    assert list(answer["models"]) == list(MODELS)
+    for model in answer["models"].values():
+        assert set(model) == {"label", "probabilities"}
+        assert set(model["probabilities"]) == set(CLASSES)
+    assert answer["snapshot"] == "bundled"
+
+
+def test_threads_that_share_a_panel_get_the_same_answers(panel, readings):
+    with ThreadPoolExecutor(4) as pool:
+        again = list(pool.map(lambda seed: panel.read(image(seed % 4)), range(12)))
+    for number, reading in enumerate(again):
+        expected = readings[number % 4].probabilities
+        for model, found in reading.probabilities.items():
+            assert found == pytest.approx(expected[model], abs=1e-6)
