@@ -1,0 +1,266 @@
+"""A snapshot to and from the Hugging Face Hub: published in one commit, fetched at one revision.
+
+huggingface_hub is imported only when the Hub is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fedmed.errors import UserError
+from fedmed.hub_client import (
+    TOKENS_PAGE,
+    FetchError,
+    HubError,
+    PublishError,
+    check_name,
+    find_token,
+    may_pass,
+    open_api,
+    reason,
+)
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import ModelInfo
+
+__all__ = [
+    "FetchError",
+    "HubError",
+    "PublishError",
+    "check_access",
+    "fetch",
+    "parse_reference",
+    "publish",
+]
+
+PROBE_SECONDS = 10.0
+DOWNLOAD_ATTEMPTS = 6
+
+log = logging.getLogger(__name__)
+
+
+def parse_reference(reference: str) -> tuple[str, str | None]:
+    """Split "USER/REPO[@REVISION]". Raises UserError where it is not that."""
+    repo, at, revision = reference.partition("@")
+    check_name(repo)
+    if at and not revision:
+        raise UserError(f"'{reference}': give a branch, tag or commit after the '@'.")
+    return repo, revision or None
+
+
+def check_access(repo: str, *, private: bool, token: str | None = None) -> None:
+    """Raise UserError unless the token may publish to `repo`. Nothing is created or changed.
+
+    PublishError where the Hub can't be asked.
+    """
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    check_name(repo)
+    api = open_api(find_token(token))
+    try:
+        _check_rights(repo, api.whoami())
+        with contextlib.suppress(RepositoryNotFoundError):  # publishing will create it
+            _check_visibility(repo, private, api.model_info(repo, timeout=PROBE_SECONDS))
+    except UserError:
+        raise
+    # The client lets through exceptions of its own, of httpx2 and of the operating system.
+    except Exception as error:
+        kind = PublishError if may_pass(error) else UserError
+        raise kind(f"can't publish to {repo}: {reason(error)}.") from error
+
+
+def publish(
+    folder: Path,
+    repo: str,
+    *,
+    private: bool = False,
+    token: str | None = None,
+    message: str | None = None,
+) -> str:
+    """Make `repo` hold exactly this snapshot, by one commit. Returns the commit's URL.
+
+    The snapshot is verified first; the repository is created if need be; files that only an
+    earlier snapshot had are removed. Raises UserError for what is wrong before anything is sent
+    and PublishError after that; the repository then holds the old snapshot or the new one.
+    """
+    from fedmed.snapshot import verify
+
+    check_name(repo)
+    listed = verify(folder)["files"]
+    api = open_api(find_token(token))
+    try:
+        return _commit(api, folder, listed, repo, private, message or "Publish a FedMed snapshot")
+    except UserError:
+        raise
+    # As in check_access; and hf_xet, which sends large files, has exceptions of its own.
+    except Exception as error:
+        again = shlex.join(["python", "-m", "fedmed.push", str(folder), repo])
+        held = (
+            "The repository holds the old snapshot or all of the new one."
+            if may_pass(error)
+            else "Nothing there was changed."
+        )
+        raise PublishError(
+            f"publishing to {repo} failed: {reason(error)}. {held}\n"
+            f"To try again: {again}{' --private' if private else ''}"
+        ) from error
+
+
+def fetch(repo: str, revision: str | None = None, *, token: str | None = None) -> Path:
+    """The folder of a snapshot in the Hub's cache, downloaded where it is not there yet.
+
+    A full commit hash that is cached needs no network. For a branch, a tag or None (the default
+    branch) the Hub is asked; if it can't be reached, what was fetched last is used and a warning
+    logged. Raises UserError, or FetchError if there is nothing to use.
+    """
+    check_name(repo)
+    api = open_api(token)
+    if _is_commit(revision) and (cached := _cached(repo, revision, complete=True)):
+        return cached
+    try:
+        commit = api.model_info(repo, revision=revision, timeout=PROBE_SECONDS).sha
+        folder = _download(api, repo, commit or "main")
+    except UserError:
+        raise
+    except Exception as error:  # as in check_access
+        if may_pass(error) and (cached := _cached(repo, revision)):
+            log.warning("%s: %s. Using the copy fetched earlier.", repo, reason(error))
+            return cached
+        raise FetchError(
+            f"{repo}{f'@{revision}' if revision else ''} can't be fetched: "
+            f"{reason(error, reading=True)}."
+        ) from error
+    _remember(folder, revision)
+    return folder
+
+
+def _commit(
+    api: HfApi, folder: Path, listed: Iterable[str], repo: str, private: bool, message: str
+) -> str:
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+    head = _head(api, repo, private)
+    # What config.json vouches for, itself and the card: a stray file is never published.
+    unlisted = {name for name in ("config.json", "README.md") if (folder / name).is_file()}
+    files = sorted(unlisted.union(listed))
+    present = api.list_repo_files(repo, revision=head)
+    stale = sorted(set(present) - set(files) - {".gitattributes"})
+    commit = api.create_commit(
+        repo,
+        [
+            *(CommitOperationAdd(path, folder / path) for path in files),
+            *(CommitOperationDelete(path) for path in stale),
+        ],
+        commit_message=message,
+        parent_commit=head,
+    )
+    return commit.commit_url
+
+
+def _head(api: HfApi, repo: str, private: bool) -> str | None:
+    """The newest commit of `repo`, which is created where there is none."""
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        info = api.model_info(repo, timeout=PROBE_SECONDS)
+    except RepositoryNotFoundError:
+        # None, not False: an organization may have made private its default.
+        api.create_repo(repo, private=private or None, exist_ok=True)
+        info = api.model_info(repo, timeout=PROBE_SECONDS)
+    _check_visibility(repo, private, info)
+    return info.sha
+
+
+def _cached(repo: str, revision: str | None, *, complete: bool = False) -> Path | None:
+    """The cached snapshot unless it is known to lack files, or with `complete` might lack any."""
+    from huggingface_hub import get_cached_repo_tree, snapshot_download
+    from huggingface_hub.errors import CachedRepoTreeNotFoundError, LocalEntryNotFoundError
+
+    try:
+        if complete:
+            get_cached_repo_tree(repo, revision=revision)
+        return Path(snapshot_download(repo, revision=revision, local_files_only=True))
+    except (CachedRepoTreeNotFoundError, LocalEntryNotFoundError):
+        return None
+
+
+def _download(api: HfApi, repo: str, commit: str) -> Path:
+    import httpx2
+    from huggingface_hub import get_session, snapshot_download
+
+    asked: Counter[str] = Counter()
+
+    def count(request: httpx2.Request) -> None:
+        # The client resumes a broken download for as long as any byte arrives: for ever, from
+        # a server that always breaks off.
+        what = f"{request.method} {request.url}"
+        asked[what] += 1
+        if asked[what] > DOWNLOAD_ATTEMPTS:
+            raise httpx2.TransportError("broke off too often", request=request)
+
+    hooks = get_session().event_hooks["request"]
+    hooks.append(count)
+    try:
+        return Path(snapshot_download(repo, revision=commit, token=api.token))
+    finally:
+        hooks.remove(count)
+
+
+def _remember(folder: Path, revision: str | None) -> None:
+    """Let the cache know which commit a branch was at, once that commit is complete.
+
+    The client does so before it downloads, and a download that breaks off would then hide the
+    complete snapshot fetched earlier from whoever is offline.
+    """
+    if _is_commit(revision):
+        return
+    reference = folder.parent.parent / "refs" / (revision or "main")
+    with contextlib.suppress(OSError):  # a cache may be read-only
+        reference.parent.mkdir(parents=True, exist_ok=True)
+        reference.write_text(folder.name, encoding="utf-8")
+
+
+def _is_commit(revision: str | None) -> bool:
+    return re.fullmatch(r"[0-9a-f]{40}", revision or "") is not None
+
+
+def _check_rights(repo: str, account: dict[str, Any]) -> None:
+    """Judge by what whoami tells; what it does not tell is left to the Hub."""
+    namespace = repo.split("/")[0]
+    token = account.get("auth", {}).get("accessToken", {})
+    if token.get("role") == "read":
+        raise UserError(
+            f"can't publish to {repo}: the Hugging Face token can only read. "
+            f"Make one with write access at {TOKENS_PAGE}."
+        )
+    writable = [org["name"] for org in account.get("orgs", []) if org.get("roleInOrg") != "read"]
+    owned = [account["name"], *writable]
+    if namespace.lower() not in [name.lower() for name in owned]:
+        raise UserError(
+            f"can't publish to {repo}: the Hugging Face token may write to repositories of "
+            f"{', '.join(owned)}, not of {namespace}."
+        )
+    scopes = token.get("fineGrained", {}).get("scoped")
+    if token.get("role") == "fineGrained" and scopes is not None:
+        granted = [scope["entity"] for scope in scopes if "repo.write" in scope["permissions"]]
+        if not any(entity.get("name") in (namespace, repo, None) for entity in granted):
+            raise UserError(
+                f"can't publish to {repo}: the fine-grained Hugging Face token may not write "
+                f"there. Give it write access to {namespace}'s repositories at {TOKENS_PAGE}."
+            )
+
+
+def _check_visibility(repo: str, private: bool, info: ModelInfo) -> None:
+    if private and info.private is False:
+        raise UserError(
+            f"{repo} exists and is public, which --private can't change: make it private on its "
+            "settings page, or choose another name."
+        )

@@ -1,0 +1,146 @@
+"""Reaching the Hugging Face Hub: names, tokens, bounded waits, and failures in plain words.
+
+huggingface_hub is imported only when the Hub is used.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from fedmed.errors import UserError
+
+if TYPE_CHECKING:
+    import httpx2
+    from huggingface_hub import HfApi
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 60.0
+TOKENS_PAGE = "https://huggingface.co/settings/tokens"
+
+
+class HubError(UserError):
+    """The Hub, or the way to it, failed: no mistake in the command, which may be run again."""
+
+    exit_status = 1
+
+
+class PublishError(HubError):
+    """A snapshot could not be published."""
+
+
+class FetchError(HubError):
+    """A snapshot could not be fetched, and none is cached."""
+
+
+def check_name(repo: str) -> None:
+    """Raise UserError unless `repo` is USER/REPO as the Hub allows it."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(repo)
+    except HFValidationError as error:
+        raise UserError(f"'{repo}' is not a repository name, USER/REPO: {error}") from error
+    if "/" not in repo:
+        raise UserError(f"'{repo}' is not a repository name: give USER/REPO.")
+
+
+def find_token(token: str | None) -> str:
+    """This token, else the one the user has logged in with. Raises UserError if there is none."""
+    from huggingface_hub import get_token
+
+    token = token or get_token()
+    if not token:
+        raise UserError(
+            "no Hugging Face token: run `hf auth login`, or set HF_TOKEN to a token with write "
+            f"access ({TOKENS_PAGE})."
+        )
+    return token
+
+
+def open_api(token: str | None) -> HfApi:
+    """The Hub's client (HF_ENDPOINT's, if set), with bounded waits."""
+    from huggingface_hub import HfApi
+
+    _bound_waiting()
+    return HfApi(token=token, library_name="fedmed")
+
+
+@functools.cache
+def _bound_waiting() -> None:
+    """Bound the waits of the Hub's client in this process; most of its calls have no limit."""
+    import httpx2
+    from huggingface_hub import get_session, set_client_factory
+
+    hooks = get_session().event_hooks
+    hooks = {**hooks, "request": [*hooks["request"], _bound]}
+    set_client_factory(
+        lambda: httpx2.Client(event_hooks=hooks, follow_redirects=True, timeout=None)
+    )
+
+
+def _bound(request: httpx2.Request) -> None:
+    asked = request.extensions.get("timeout", {})
+    bounds = {name: asked.get(name) or ANSWER_SECONDS for name in ("read", "write", "pool")}
+    bounds["connect"] = min(asked.get("connect") or CONNECT_SECONDS, CONNECT_SECONDS)
+    request.extensions["timeout"] = bounds
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status behind an error, if the Hub answered."""
+    responses = (getattr(cause, "response", None) for cause in _causes(error))
+    return next((response.status_code for response in responses if response is not None), None)
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the Hub, or the way to it, is at fault: trying later may help."""
+    status = _status(error)
+    return status is None or status >= 500 or status in (408, 429)
+
+
+def reason(error: BaseException, *, reading: bool = False) -> str:
+    """What went wrong and what to do about it, as the end of a sentence."""
+    import httpx2
+    from huggingface_hub import constants
+    from huggingface_hub.errors import OfflineModeIsEnabled, RevisionNotFoundError
+
+    status = _status(error)
+    causes = list(_causes(error))
+    if status is None:
+        if any(isinstance(cause, OfflineModeIsEnabled) for cause in causes):
+            return "offline mode is on (HF_HUB_OFFLINE)"
+        if any(isinstance(cause, httpx2.TimeoutException) for cause in causes):
+            return f"{constants.ENDPOINT} did not answer in time; check the network"
+        if any(isinstance(cause, httpx2.RequestError) for cause in causes):
+            return f"the connection to {constants.ENDPOINT} failed; check the network"
+        return " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, RevisionNotFoundError):
+        return "it has no such revision; give a branch, a tag or a full commit hash"
+    if status in (401, 403, 404) and reading:
+        return (
+            "it does not exist, or it is private and no accepted token was found: check the "
+            "name, or run `hf auth login` or set HF_TOKEN"
+        )
+    answer = getattr(error, "server_message", None) or " ".join(str(error).split())
+    return {
+        401: f"the Hub does not accept the token; make one with write access at {TOKENS_PAGE} "
+        "and run `hf auth login`, or set HF_TOKEN",
+        403: f"the token may not write there; make one with write access at {TOKENS_PAGE}",
+        404: "there is no such repository, or the token may not see it",
+        409: "someone else changed it meanwhile",
+        412: "someone else changed it meanwhile",
+        429: "too many requests; wait a few minutes",
+    }.get(
+        status,
+        f"the Hub had an error of its own (HTTP {status}); wait a little"
+        if status >= 500
+        else f"the Hub refused it (HTTP {status}: {answer})",
+    )

@@ -1,0 +1,49 @@
+"""The exit status and the last words of every command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from fedmed.cli import run
+from fedmed.errors import UserError
+from fedmed.hub import FetchError, PublishError
+
+
+def failing(error: BaseException) -> Callable[[], None]:
+    def main() -> None:
+        raise error
+
+    return main
+
+
+def test_done_is_0(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(lambda: print("done")) == 0
+    assert capsys.readouterr() == ("done\n", "")
+
+
+def test_what_the_user_can_mend_is_2_and_one_message(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(failing(UserError("no such folder: x"))) == 2
+    assert capsys.readouterr() == ("", "error: no such folder: x\n")
+
+
+@pytest.mark.parametrize("error", [PublishError("the Hub is away"), FetchError("the Hub is away")])
+def test_a_failing_hub_is_1_without_a_traceback(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(failing(error)) == 1
+    assert capsys.readouterr().err == "error: the Hub is away\n"
+
+
+def test_anything_else_is_1_with_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(failing(ZeroDivisionError("oh"))) == 1
+    error = capsys.readouterr().err
+    assert "Traceback" in error and error.endswith("ZeroDivisionError: oh\n")
+
+
+def test_interrupted_is_130_and_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(failing(KeyboardInterrupt()), resume_hint="Use --resume.") == 130
+    assert "Use --resume." in capsys.readouterr().err
+    assert run(failing(KeyboardInterrupt())) == 130
+    assert capsys.readouterr().err == "\ninterrupted.\n"
