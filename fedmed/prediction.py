@@ -7,7 +7,7 @@ over an average of feature maps is an average of the head over every place in th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from fedmed.facts import CLASSES
 from fedmed.preprocessing import CLEAN, render, to_input, to_pixels
 from fedmed.snapshot import Snapshot
 from fedmed.training import Heads
+
+if TYPE_CHECKING:
+    from fedmed.original import Original
 
 
 class Group(NamedTuple):
@@ -43,15 +46,18 @@ class Reading:
 
 
 class Panel:
-    """All models of a snapshot, ready to read X-rays. Nothing in it changes: threads may share it.
+    """All models of what is shown, ready to read X-rays. Threads may share it.
 
     Raises:
         UserError: a part of the snapshot is not what it should be.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot | Original) -> None:
         self._order = snapshot.models
-        self._groups = [Group(snapshot.models, snapshot.backbone, snapshot.heads())]
+        if isinstance(snapshot, Snapshot):
+            self._groups = [Group(snapshot.models, snapshot.backbone, snapshot.heads())]
+        else:
+            self._groups = snapshot.groups
         self._thresholds = {
             model: float(snapshot.config["models"][model]["threshold"]["value"])
             for model in snapshot.models
