@@ -1,4 +1,4 @@
-"""What the tests of the Hub share: pointing the client at a server, folders small enough to send."""
+"""What the tests of the Hub share: pointing the client at a server, small folders to send."""
 
 from __future__ import annotations
 
