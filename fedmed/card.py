@@ -186,14 +186,14 @@ def _making(report: Fields, config: Fields) -> str:
     recipe, backbone = report["recipe"], config["backbone"]
     versions = ", ".join(f"{name} {version}" for name, version in config["versions"].items())
     return (
-        f"## How it was made\n\n```sh\n{_command(report)}\n```\n\n"
+        f"## How it was made\n\n```sh\n{command(report)}\n```\n\n"
         f"Recipe `{recipe['name']}`: {recipe['description']}. Made with {versions}.\n\n"
         f"Backbone `{backbone['id']}`: {backbone['source']} (sha256 of its weights "
         f"`{backbone['sha256']}`)."
     )
 
 
-def _command(report: Fields) -> str:
+def command(report: Fields) -> str:
     """The command line that trains this again, without the paths of somebody's disk."""
     recipe = report["recipe"]
     options = {name: recipe[name] for name in recipe if name not in ("name", "description")}
