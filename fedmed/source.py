@@ -1,0 +1,133 @@
+"""Which snapshot the app shows, and why.
+
+`FEDMED_SNAPSHOT`, a folder or USER/REPO[@REVISION]; else `FEDMED_MODEL_REPO`; else the bundled
+one. Whatever is wrong with what was asked for, the app starts: with the bundled one, and says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedmed import backbone, hub, original, report
+from fedmed.errors import UserError
+from fedmed.original import Original
+from fedmed.prediction import Panel
+from fedmed.snapshot import Snapshot
+
+VARIABLES = ("FEDMED_SNAPSHOT", "FEDMED_MODEL_REPO")
+FETCH_SECONDS = 180.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What the app shows. The sentences are for visitors: they name no place on this machine."""
+
+    snapshot: Snapshot | Original
+    panel: Panel
+    label: str  # "bundled", "folder NAME" or "USER/REPO@COMMIT"
+    why: str
+    problem: str | None = None  # why it is not what was asked for
+
+
+def open_snapshot(environ: Mapping[str, str] = os.environ) -> Opened:
+    """Open what the environment asks for, or else the bundled snapshot.
+
+    The Hub is asked only for a repository, and given up after FETCH_SECONDS.
+
+    Raises:
+        UserError: the bundled snapshot itself does not open.
+    """
+    variable = next((name for name in VARIABLES if environ.get(name, "").strip()), None)
+    if variable is None:
+        why = f"Neither {' nor '.join(VARIABLES)} is set, so it is the one that comes with FedMed."
+        return _open(backbone.BUNDLED, "bundled", why)
+    asked = environ[variable].strip()
+    try:
+        if variable == "FEDMED_SNAPSHOT" and _is_folder(asked):
+            return _from_folder(Path(asked).expanduser(), variable)
+        return _from_hub(asked, variable)
+    except UserError as error:
+        reason = str(error)
+    # The page must come up, whatever a snapshot made by another program holds.
+    except Exception as error:
+        log.exception("%s=%s could not be opened", variable, asked)
+        reason = f"this version of FedMed can't open it ({type(error).__name__})."
+    log.warning("%s=%s could not be opened: %s", variable, asked, reason)
+    problem = (
+        f"{variable} asks for another snapshot, which could not be opened; the one that comes "
+        f"with FedMed is shown instead. The reason: {reason}"
+    )
+    why = f"What {variable} asks for could not be opened, so it is the one that comes with FedMed."
+    return _open(backbone.BUNDLED, "bundled", why, problem)
+
+
+def _from_folder(folder: Path, variable: str) -> Opened:
+    name = folder.resolve().name
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {name}. {variable} takes a folder or USER/REPO.")
+    return _open(folder, f"folder {name}", f"{variable} names this folder.", called=name)
+
+
+def _from_hub(reference: str, variable: str) -> Opened:
+    repo, revision = hub.parse_reference(reference)
+    folder = _fetch(repo, revision)
+    label = f"{repo}@{folder.name[:7]}"
+    why = f"{variable} names this repository on the Hugging Face Hub."
+    return _open(folder, label, why, called=label)
+
+
+def _open(
+    folder: Path, label: str, why: str, problem: str | None = None, called: str = "bundled"
+) -> Opened:
+    """Open a folder and all that is shown of it, so that nothing can fail later.
+
+    Raises:
+        UserError: it does not open; the message says `called` in place of the folder's path.
+    """
+    try:
+        snapshot: Snapshot | Original
+        if original.is_original(folder):
+            snapshot = Original(folder)
+        else:
+            snapshot = Snapshot.open(folder)
+            report.validate(snapshot.report)
+        return Opened(snapshot, Panel(snapshot), label, why, problem)
+    except UserError as error:
+        raise UserError(str(error).replace(str(folder), called)) from error
+
+
+def _is_folder(asked: str) -> bool:
+    """Whether a folder is meant: one is there, or the text could not name a repository."""
+    path = Path(asked).expanduser()
+    repository = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+(@.*)?", asked)
+    return path.exists() or repository is None
+
+
+def _fetch(repo: str, revision: str | None) -> Path:
+    """`hub.fetch`, given up after FETCH_SECONDS; the download then goes on for the next start."""
+    outcome: list[Path | Exception] = []
+
+    def fetch() -> None:
+        try:
+            outcome.append(hub.fetch(repo, revision))
+        except Exception as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=fetch, daemon=True)
+    thread.start()
+    thread.join(FETCH_SECONDS)
+    if not outcome:
+        raise UserError(
+            f"the Hugging Face Hub did not deliver it within {FETCH_SECONDS:.0f} seconds."
+        )
+    if isinstance(outcome[0], Exception):
+        raise outcome[0]
+    return outcome[0]

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from fedmed import backbone, hub, source
+from fedmed.errors import UserError
+from fedmed.original import Original
+from fedmed.snapshot import Snapshot, seal
+from fedmed.source import open_snapshot
+from tests.hub_server import HubServer
+from tests.hub_tools import contents
+
+pytest_plugins = ["tests.hub_fixtures"]
+
+REPO = "alice/fedmed"
+
+
+@pytest.fixture(autouse=True)
+def bundled(snapshot_folder, monkeypatch) -> Path:
+    monkeypatch.setattr(backbone, "BUNDLED", snapshot_folder)
+    return snapshot_folder
+
+
+@pytest.fixture
+def copy(snapshot_folder, tmp_path) -> Path:
+    return shutil.copytree(snapshot_folder, tmp_path / "elsewhere" / "mine")
+
+
+@pytest.fixture
+def no_network(monkeypatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a connection was asked for")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+def assert_bundled(opened, bundled: Path, *, saying: str) -> None:
+    assert opened.label == "bundled" and opened.snapshot.folder == bundled
+    assert "could not be opened" in opened.why
+    assert opened.problem is not None and saying in opened.problem
+    assert opened.problem.count("The reason: ") == 1
+    assert str(bundled.parent) not in opened.problem  # visitors read it
+    assert len(opened.panel.read(Image.new("L", (64, 64))).labels) == 7
+
+
+@pytest.mark.parametrize("environ", [{}, {"FEDMED_SNAPSHOT": " ", "FEDMED_MODEL_REPO": ""}])
+def test_nothing_asked_for_is_the_bundled_one_without_a_network(bundled, no_network, environ):
+    opened = open_snapshot(environ)
+    assert (opened.label, opened.problem) == ("bundled", None)
+    assert opened.snapshot.folder == bundled
+    assert "FEDMED_SNAPSHOT" in opened.why and "FEDMED_MODEL_REPO" in opened.why
+    assert opened.snapshot.report["schema_version"] == 1
+
+
+def test_a_folder_is_opened_without_a_network(copy, no_network):
+    opened = open_snapshot({"FEDMED_SNAPSHOT": str(copy), "FEDMED_MODEL_REPO": REPO})
+    assert (opened.label, opened.problem) == ("folder mine", None)
+    assert opened.snapshot.folder == copy
+    assert opened.why == "FEDMED_SNAPSHOT names this folder."
+
+
+def test_a_relative_folder_that_looks_like_a_repository_is_a_folder(copy, no_network, monkeypatch):
+    monkeypatch.chdir(copy.parent.parent)
+    assert open_snapshot({"FEDMED_SNAPSHOT": "elsewhere/mine"}).label == "folder mine"
+
+
+def test_a_folder_of_the_original_project_is_opened(tmp_path, no_network):
+    import torch
+    from torchvision.models import resnet18
+
+    torch.save(resnet18(num_classes=2).state_dict(), tmp_path / "central_model.pth")
+    (tmp_path / "client_1_model.pth").symlink_to(tmp_path / "central_model.pth")
+    opened = open_snapshot({"FEDMED_SNAPSHOT": str(tmp_path)})
+    assert isinstance(opened.snapshot, Original) and opened.problem is None
+    assert list(opened.panel.read(Image.new("L", (64, 64))).labels) == ["central", "hospital_1"]
+
+
+def test_a_damaged_original_file_is_named(bundled, tmp_path):
+    (tmp_path / "central_model.pth").write_bytes(b"no model")
+    (tmp_path / "client_1_model.pth").write_bytes(b"no model")
+    opened = open_snapshot({"FEDMED_SNAPSHOT": str(tmp_path)})
+    assert_bundled(opened, bundled, saying="central_model.pth can't be read")
+
+
+@pytest.mark.parametrize("asked", ["/no/such/folder", "./folder", "folder", "a/b/c"])
+def test_a_folder_that_is_not_there(bundled, no_network, asked):
+    opened = open_snapshot({"FEDMED_SNAPSHOT": asked})
+    assert_bundled(opened, bundled, saying=f"there is no folder {Path(asked).name}")
+
+
+def test_a_tampered_file_is_named_without_the_folder_it_is_in(bundled, copy):
+    with (copy / "client_3_model.safetensors").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x01")
+    opened = open_snapshot({"FEDMED_SNAPSHOT": str(copy)})
+    assert_bundled(opened, bundled, saying="mine: client_3_model.safetensors is not the file")
+    assert str(copy.parent) not in opened.problem
+
+
+def reseal(folder: Path, change) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    change(config)
+    files = config.pop("files")
+    seal(folder, config)
+    assert files
+
+
+def another_backbone(config) -> None:
+    config["backbone"]["sha256"] = "0" * 64
+
+
+def no_thresholds(config) -> None:
+    del config["models"]["central"]["threshold"]
+
+
+def another_schema(config) -> None:
+    config["schema_version"] = 2
+
+
+@pytest.mark.parametrize(
+    ("change", "saying"),
+    [
+        (another_backbone, "the backbone is not the one"),
+        (another_schema, "schema_version is 2; this version of FedMed opens 1"),
+        (no_thresholds, "this version of FedMed can't open it (KeyError)"),
+    ],
+)
+def test_a_sealed_snapshot_of_another_kind(bundled, copy, change, saying):
+    reseal(copy, change)
+    assert_bundled(open_snapshot({"FEDMED_SNAPSHOT": str(copy)}), bundled, saying=saying)
+
+
+def test_a_report_that_lacks_a_field(bundled, copy):
+    report = json.loads((copy / "evaluation.json").read_text())
+    del report["partition"]
+    (copy / "evaluation.json").write_text(json.dumps(report))
+    reseal(copy, lambda config: None)
+    assert_bundled(open_snapshot({"FEDMED_SNAPSHOT": str(copy)}), bundled, saying="partition")
+
+
+@pytest.mark.parametrize("variable", source.VARIABLES)
+def test_a_repository_is_fetched_and_opens_offline_afterwards(hub, copy, variable):
+    commit = hub.add(REPO, contents(copy))
+    asked = {variable: f"{REPO}@{commit}"}
+    opened = open_snapshot(asked)
+    assert (opened.label, opened.problem) == (f"{REPO}@{commit[:7]}", None)
+    assert opened.why == f"{variable} names this repository on the Hugging Face Hub."
+    assert isinstance(opened.snapshot, Snapshot) and opened.snapshot.models[0] == "central"
+    hub.stop()
+    assert open_snapshot(asked).label == opened.label
+
+
+def test_a_folder_or_repository_in_fedmed_snapshot_comes_before_fedmed_model_repo(hub, copy):
+    hub.add(REPO, contents(copy))
+    opened = open_snapshot({"FEDMED_SNAPSHOT": REPO, "FEDMED_MODEL_REPO": "alice/other"})
+    assert opened.label.startswith(f"{REPO}@")
+
+
+@pytest.mark.parametrize("variable", source.VARIABLES)
+def test_a_repository_that_does_not_exist(hub: HubServer, bundled, variable):
+    opened = open_snapshot({variable: "alice/none"})
+    assert_bundled(opened, bundled, saying="alice/none can't be fetched: it does not exist")
+    assert variable in opened.problem
+
+
+def test_a_hub_that_is_not_there(hub: HubServer, bundled):
+    hub.stop()
+    opened = open_snapshot({"FEDMED_MODEL_REPO": REPO})
+    assert_bundled(opened, bundled, saying="the connection to")
+
+
+def test_a_repository_with_a_tampered_file(hub: HubServer, bundled, copy, tmp_path):
+    files = contents(copy)
+    files["central_model.safetensors"] = files["federated_model.safetensors"]
+    commit = hub.add(REPO, files)
+    opened = open_snapshot({"FEDMED_MODEL_REPO": REPO})
+    named = f"{REPO}@{commit[:7]}: central_model.safetensors is not the file"
+    assert_bundled(opened, bundled, saying=named)
+    assert str(tmp_path) not in opened.problem
+
+
+@pytest.mark.parametrize("asked", ["fedmed", "alice/fedmed@", "al..ice/fedmed"])
+def test_a_name_that_is_none(bundled, no_network, asked):
+    assert_bundled(open_snapshot({"FEDMED_MODEL_REPO": asked}), bundled, saying=f"'{asked}'")
+
+
+def test_a_hub_that_takes_for_ever_is_given_up(bundled, monkeypatch, caplog):
+    monkeypatch.setattr(hub, "fetch", lambda *_: time.sleep(30))
+    monkeypatch.setattr(source, "FETCH_SECONDS", 0.1)
+    with caplog.at_level(logging.WARNING, logger="fedmed.source"):
+        opened = open_snapshot({"FEDMED_MODEL_REPO": REPO})
+    assert_bundled(opened, bundled, saying="did not deliver it within")
+    assert f"FEDMED_MODEL_REPO={REPO} could not be opened" in caplog.text  # operators read it
+
+
+def test_a_bundled_snapshot_that_does_not_open_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(backbone, "BUNDLED", tmp_path / "none")
+    with pytest.raises(UserError, match=r"^bundled is no snapshot"):
+        open_snapshot({})
