@@ -50,6 +50,10 @@ MAX_LEARNING_RATE, WEIGHT_DECAY, BATCH_SIZE, SMOOTHING = 2e-3, 0.02, 64, 0.05
 def main() -> None:
     options = _parse()
     xrays = public_xrays(options.data, options.simulated)
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--output {options.output} cannot be made ({error}).") from error
     print(f"Public cohort: {len(xrays)} images, {options.simulated} of them simulated")
     pixels = decode_all(xrays)
     labels = torch.tensor([xray.label for xray in xrays])
@@ -96,17 +100,23 @@ def pretrain(
     """Train a ResNet18 from scratch and return its state, on uint8 pixels [n, 224, 224].
 
     AdamW with one learning-rate cycle over all stages; classes weigh the same. With `resume`, a
-    folder, progress is kept there after every epoch and picked up again.
+    folder that exists, progress is kept there after every epoch and picked up again.
+
+    Raises:
+        UserError: too few images, or what is in `resume` is damaged or of another run.
     """
     from torchvision.models import resnet18
 
     torch.manual_seed(seed)
     network = resnet18(num_classes=2).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY, fused=True)
+    if len(labels) < BATCH_SIZE:
+        raise UserError(f"{len(labels)} images are too few: a step takes {BATCH_SIZE}.")
     weights = len(labels) / (2.0 * torch.bincount(labels, minlength=2).float())
     steps_per_epoch = len(labels) // BATCH_SIZE
     total = steps_per_epoch * sum(stage.epochs for stage in stages)
-    epoch, done = 0, _restore(network, optimizer, resume, seed)
+    identity = {"seed": seed, "images": len(labels)}
+    epoch, done = 0, _restore(network, optimizer, resume, identity)
     for stage in stages:
         grey = F.interpolate(to_grey(pixels), stage.size, mode="bilinear", antialias=True)
         for _ in range(stage.epochs):
@@ -133,7 +143,7 @@ def pretrain(
                 f"{time.monotonic() - started:.0f} s",
                 flush=True,
             )
-            _keep(network, optimizer, epoch, resume, seed)
+            _keep(network, optimizer, epoch, resume, identity)
     return network.state_dict()
 
 
@@ -160,63 +170,99 @@ def _progress_file(folder: Path) -> Path:
 
 
 def _keep(
-    network: nn.Module, optimizer: torch.optim.Optimizer, epoch: int, folder: Path | None, seed: int
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    epoch: int,
+    folder: Path | None,
+    identity: dict[str, int],
 ) -> None:
     """Write weights and AdamW's moments aside, then in place."""
     from safetensors.torch import save_file
 
     if folder is None:
         return
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     for name, parameter in network.named_parameters():
         for key, value in optimizer.state[parameter].items():
             tensors[f"{key}.{name}"] = value
     aside = _progress_file(folder).with_suffix(".tmp")
     contiguous = {name: value.contiguous() for name, value in tensors.items()}
-    save_file(contiguous, aside, {"progress": json.dumps({"epoch": epoch, "seed": seed})})
+    save_file(contiguous, aside, {"progress": json.dumps({"epoch": epoch} | identity)})
     aside.replace(_progress_file(folder))
 
 
 def _restore(
-    network: nn.Module, optimizer: torch.optim.Optimizer, folder: Path | None, seed: int
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    folder: Path | None,
+    identity: dict[str, int],
 ) -> int:
     """Load what `_keep` wrote; returns the number of epochs done, 0 where there is nothing."""
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     if folder is None or not _progress_file(folder).exists():
         return 0
-    with safe_open(_progress_file(folder), framework="pt") as opened:
-        progress = json.loads(opened.metadata()["progress"])
-        if progress["seed"] != seed:
-            raise UserError(
-                f"{_progress_file(folder)} belongs to a run with --seed {progress['seed']}: "
-                "use that seed, or delete the file to start anew."
-            )
-        tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+    try:
+        with safe_open(_progress_file(folder), framework="pt") as opened:
+            progress = json.loads(opened.metadata()["progress"])
+            tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
+        raise UserError(
+            f"{_progress_file(folder)} cannot be read ({error}); delete it to start anew."
+        ) from error
+    if identity != {name: progress.get(name, identity[name]) for name in identity}:
+        raise UserError(
+            f"{_progress_file(folder)} belongs to a run with another --seed or other images: "
+            "repeat its options, or delete the file to start anew."
+        )
     prefix = "network."
     network.load_state_dict(
         {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
     )
     for name, parameter in network.named_parameters():
-        optimizer.state[parameter] = {
-            key: tensors[f"{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")
+        # The fused kernel walks weights and moments in memory order, so both need one layout.
+        moments = {
+            key: torch.empty_like(parameter).copy_(tensors[f"{key}.{name}"])
+            for key in ("exp_avg", "exp_avg_sq")
         }
+        optimizer.state[parameter] = {"step": tensors[f"step.{name}"], **moments}
     print(f"Going on after epoch {progress['epoch']}")
     return int(progress["epoch"])
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m fedmed.pretrain", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with the public data set")
-    parser.add_argument(
-        "--output", type=Path, default=Path("build/backbone"), help="folder (default: %(default)s)"
+    parser = argparse.ArgumentParser(
+        prog="python -m fedmed.pretrain",
+        description="Make the bundled backbone: a ResNet18 trained from scratch on the public "
+        "cohort (three in ten of the train patients) and on simulated radiographs. Stopped "
+        "anywhere, the same command goes on after the last epoch.",
+        allow_abbrev=False,
     )
-    parser.add_argument("--simulated", type=int, default=400, help="simulated images added (400)")
-    parser.add_argument("--seed", type=int, default=42, help="default: %(default)s")
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="folder with the public data set"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("build/backbone"),
+        metavar="DIR",
+        help="folder for the backbone (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--simulated",
+        type=int,
+        default=400,
+        metavar="N",
+        help="simulated images added (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=42, metavar="N", help="of every draw (default: %(default)s)"
+    )
     options = parser.parse_args()
     if not 0 <= options.simulated <= PUBLIC_LAST:
         parser.error(f"--simulated takes 0 to {PUBLIC_LAST}")
+    if options.seed < 0:
+        parser.error("--seed takes a whole number from 0")
     return options
 
 

@@ -1,0 +1,180 @@
+"""The bundled backbone's training: a resumed run ends with the same bits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fedmed import cli, pretrain
+from fedmed.backbone import load
+from fedmed.data.public_cohort import public_patients
+from fedmed.errors import UserError
+from fedmed.pretrain import Stage, one_cycle, public_xrays
+
+STAGES = (Stage(32, 2), Stage(48, 1))
+Tensors = dict[str, torch.Tensor]
+
+
+class Killed(BaseException):
+    """Stands in for a kill: nobody catches it."""
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pretrain, "BATCH_SIZE", 8)
+    monkeypatch.setattr(pretrain, "STAGES", STAGES)
+
+
+def run(folder: Path | None, *, seed: int = 3) -> Tensors:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 224, 224), np.uint8)
+    labels = torch.arange(20) % 2
+    return pretrain.pretrain(pixels, labels, STAGES, seed=seed, resume=folder)
+
+
+@pytest.fixture(scope="module")
+def whole() -> Tensors:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pretrain, "BATCH_SIZE", 8)
+        return run(None)
+
+
+def killed_after(epochs: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep = pretrain._keep
+
+    def keep_or_die(network, optimizer, epoch, folder, identity) -> None:  # type: ignore[no-untyped-def]
+        keep(network, optimizer, epoch, folder, identity)
+        if epoch == epochs:
+            raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(pretrain, "_keep", keep_or_die)
+        run(folder)
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_resumed_after_a_kill_it_ends_with_the_same_bits(
+    epochs: int, whole: Tensors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_after(epochs, tmp_path, monkeypatch)
+    resumed = run(tmp_path)
+    assert resumed.keys() == whole.keys()
+    assert [name for name in whole if not torch.equal(whole[name], resumed[name])] == []
+
+
+def test_progress_of_another_run_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_after(1, tmp_path, monkeypatch)
+    with pytest.raises(UserError, match="another --seed"):
+        run(tmp_path, seed=4)
+    with pytest.raises(UserError, match="other images"):
+        pretrain.pretrain(
+            np.zeros((18, 224, 224), np.uint8),
+            torch.arange(18) % 2,
+            STAGES,
+            seed=3,
+            resume=tmp_path,
+        )
+    progress = tmp_path / "pretrain.partial.safetensors"
+    progress.write_bytes(progress.read_bytes()[:1000])
+    with pytest.raises(UserError, match="delete it to start anew"):
+        run(tmp_path)
+
+
+def test_fewer_images_than_a_step_takes_are_refused() -> None:
+    with pytest.raises(UserError, match="7 images are too few"):
+        pretrain.pretrain(
+            np.zeros((7, 224, 224), np.uint8), torch.arange(7) % 2, STAGES, seed=0, resume=None
+        )
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A folder in the public data set's layout: 8 patients of the cohort, 4 others."""
+    public = [key.partition("-")[2] for key in sorted(public_patients()) if key[:5] == "virus"]
+    others = [str(n) for n in range(1, 2000) if f"virus-{n}" not in public_patients()]
+    root = tmp_path / "data"
+    for folder, numbers in (
+        ("train/PNEUMONIA", public[:8] + others[:4]),
+        ("train/NORMAL", ["1"]),
+        ("test/PNEUMONIA", ["1"]),
+        ("test/NORMAL", ["2"]),
+    ):
+        (root / folder).mkdir(parents=True)
+        for number in numbers:
+            path = root / folder / f"person{number}_virus_{number}.png"
+            Image.new("L", (40, 40), int(number) % 256).save(path)
+    return root
+
+
+def test_only_the_public_cohort_and_simulated_patients_take_part(data: Path) -> None:
+    xrays = public_xrays(data, 3)
+    assert len(xrays) == 8 + 3
+    assert {x.patient for x in xrays[:8]} <= public_patients()
+    assert all(x.patient.startswith("sim-") for x in xrays[8:])
+
+
+def command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["pretrain", *arguments])
+    return cli.run(pretrain.main)
+
+
+def test_the_command_writes_a_backbone_that_opens_and_cleans_up(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "backbone"
+    output.mkdir()
+    (output / "backbone-of-before.safetensors").write_bytes(b"stale")
+    arguments = ("--data", str(data), "--output", str(output), "--simulated", "4")
+    assert command(monkeypatch, *arguments) == 0
+    backbone = load(str(output))
+    assert backbone.public_cohort
+    assert "8 X-rays of the public cohort and 4 simulated" in backbone.origin["source"]
+    assert all(path.name.startswith("backbone") for path in output.iterdir())
+    assert backbone.sha256[:16] in capsys.readouterr().out
+
+
+def test_data_without_the_public_cohort_are_refused_before_anything_is_written(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (data / "train/PNEUMONIA").iterdir():
+        path.rename(path.with_name(f"anonymous-{path.name}"))
+    output = tmp_path / "backbone"
+    assert command(monkeypatch, "--data", str(data), "--output", str(output)) == 2
+    assert "person12_virus_46.jpeg" in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_help_reads_well_at_80_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as ended:
+        command(monkeypatch, "--help")
+    text = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert max(map(len, text.splitlines())) <= 80
+    for word in ("--data", "--output", "--simulated", "--seed", "400", "build/backbone"):
+        assert word in text
+
+
+@pytest.mark.parametrize("bad", ["--simulated=-1", "--simulated=10000", "--seed=-1", "--sed=1"])
+def test_bad_values_are_refused(
+    bad: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command(monkeypatch, "--data", "x", bad)
+    assert ended.value.code == 2
+    assert bad.partition("=")[0] in capsys.readouterr().err
+
+
+def test_the_learning_rate_rises_once_and_ends_at_nothing() -> None:
+    factors = [one_cycle(step / 100) for step in range(101)]
+    assert max(factors) == pytest.approx(factors[20]) == pytest.approx(1.0)
+    assert factors[:21] == sorted(factors[:21])
+    assert factors[20:] == sorted(factors[20:], reverse=True)
+    assert factors[100] == pytest.approx(0.0)
