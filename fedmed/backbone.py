@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
+import sys
 from collections.abc import Mapping
+from http.client import HTTPException
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -19,7 +23,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from fedmed.errors import UserError
 
 BUNDLED = Path(__file__).parent / "bundled"
+SINGLE = "backbone.safetensors"
 SHARD_LIMIT = "9MB"  # decimal: small enough for hosts that refuse larger plain files
+PATIENCE_SECONDS = 30.0
 
 State = dict[str, Tensor]
 
@@ -91,20 +97,45 @@ def read_state(path: Path) -> tuple[State, dict[str, Any]]:
     """
     from safetensors import SafetensorError, safe_open
 
-    files = sorted(path.glob("backbone*.safetensors")) if path.is_dir() else [path]
-    if not files:
-        raise UserError(f"{path} holds no backbone*.safetensors.")
+    files, metadata = _files(path)
     state: State = {}
-    origin: dict[str, Any] = {}
     for file in files:
         try:
             with safe_open(file, framework="pt") as opened:
-                origin |= json.loads((opened.metadata() or {}).get("origin", "{}"))
+                metadata |= opened.metadata() or {}
                 state |= {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError, ValueError) as error:
+        except (SafetensorError, OSError) as error:
             raise UserError(f"{file} is not a readable safetensors file: {error}") from error
     check_state(state, str(path))
-    return state, origin or {"id": f"file:{path.name}", "source": str(path.name)}
+    return state, {"id": f"file:{path.name}", "source": path.name} | _origin(metadata, path)
+
+
+def _files(path: Path) -> tuple[list[Path], dict[str, Any]]:
+    """The files of a backbone, and the metadata of their index: shards carry none of their own."""
+    if not path.is_dir():
+        return [path], {}
+    files = sorted(path.glob("backbone*.safetensors"))
+    if [file.name for file in files] == [SINGLE]:
+        return files, {}
+    index = path / f"{SINGLE}.index.json"
+    try:
+        content = json.loads(index.read_text(encoding="utf-8"))
+        named, metadata = sorted(set(content["weight_map"].values())), dict(content["metadata"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path} holds no backbone: {SINGLE}, or its shards and {index.name}, are missing "
+            "or damaged."
+        ) from error
+    if named != [file.name for file in files]:
+        raise UserError(f"{path} does not hold the backbone files that {index.name} names.")
+    return files, metadata
+
+
+def _origin(metadata: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(metadata.get("origin", "{}")))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path}: what is said of the backbone's origin is no JSON.") from error
 
 
 def write_state(backbone: Backbone, folder: Path) -> list[Path]:
@@ -123,7 +154,7 @@ def write_state(backbone: Backbone, folder: Path) -> list[Path]:
 
 
 def check_state(state: Mapping[str, Tensor], where: str) -> None:
-    """Refuse weights that are not a complete ResNet18 of finite numbers."""
+    """Refuse weights that are not exactly a ResNet18's (classifier aside), all finite."""
     expected = {name: tensor.shape for name, tensor in _empty().state_dict().items()}
     expected = {name: shape for name, shape in expected.items() if _is_weight(name)}
     wrong = [name for name, shape in expected.items() if name not in state] + [
@@ -134,7 +165,15 @@ def check_state(state: Mapping[str, Tensor], where: str) -> None:
             f"{where} is not a ResNet18 with torchvision's names: {wrong[0]} is missing or has "
             f"another shape ({len(wrong)} such tensors)."
         )
-    bad = [name for name in expected if not torch.isfinite(state[name]).all()]
+    # A ResNet34 has all of these, and more.
+    surplus = sorted(name for name in state if _is_weight(name) and name not in expected)
+    if surplus:
+        raise UserError(
+            f"{where} is not a ResNet18: it also holds {surplus[0]}, which no ResNet18 has."
+        )
+    if whole := [name for name in expected if not state[name].is_floating_point()]:
+        raise UserError(f"{where} holds {state[whole[0]].dtype} in {whole[0]}, not fractions.")
+    bad = [name for name in expected if not torch.isfinite(state[name].float()).all()]
     if bad:
         raise UserError(f"{where} holds numbers that are not finite, in {bad[0]}.")
 
@@ -161,14 +200,20 @@ def _load_imagenet() -> Backbone:
     from torchvision.models import ResNet18_Weights
 
     weights = ResNet18_Weights.IMAGENET1K_V1
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE_SECONDS)  # torch.hub itself would wait for ever
     try:
-        state = weights.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:
+        state = weights.get_state_dict(
+            progress=sys.stderr.isatty(), check_hash=True, weights_only=True
+        )
+    except (OSError, HTTPException, RuntimeError, EOFError, UnpicklingError) as error:
         raise UserError(
-            "The ImageNet weights could not be downloaded "
-            f"({error}).\nWith a network they are fetched once and cached by torchvision; "
-            "without one, use --backbone bundled."
+            f"The ImageNet weights could not be had from {weights.url} or {torch.hub.get_dir()} "
+            f"({error}).\nWith a network they are fetched once and kept there; without one, use "
+            "--backbone bundled."
         ) from error
+    finally:
+        socket.setdefaulttimeout(before)
     return Backbone(
         state,
         {
@@ -203,7 +248,7 @@ def _fused_layers(state: State) -> nn.Module:
     network = _empty()
     network.to_empty(device="cpu")
     network.load_state_dict(state, strict=False)
-    network.eval().requires_grad_(False)
+    network.eval()
     for parent in list(network.modules()):
         for conv, norm in (("conv1", "bn1"), ("conv2", "bn2")):
             if isinstance(getattr(parent, norm, None), nn.BatchNorm2d):
@@ -214,7 +259,8 @@ def _fused_layers(state: State) -> nn.Module:
             parent.downsample = _fuse(*downsample)
     network.to(memory_format=torch.channels_last)
     names = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
-    return nn.Sequential(*(getattr(network, name) for name in names))
+    layers = nn.Sequential(*(getattr(network, name) for name in names))
+    return layers.eval().requires_grad_(False)
 
 
 def _fuse(conv: Any, norm: Any) -> nn.Module:

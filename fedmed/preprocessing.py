@@ -49,7 +49,7 @@ def to_pixels(image: Image.Image) -> np.ndarray:
     size = (IMAGE_SIZE, IMAGE_SIZE)
     if image.size != size:
         image = image.resize(size, Image.Resampling.BILINEAR)
-    return np.asarray(image.convert("L"))
+    return np.array(image.convert("L"))
 
 
 def to_input(grey: Tensor) -> Tensor:

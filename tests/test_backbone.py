@@ -1,0 +1,259 @@
+"""The frozen ResNet18: torchvision's numbers, files that round-trip, bad files refused."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from http.client import RemoteDisconnected
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torchvision.models import resnet18, resnet34
+
+from fedmed import backbone as module
+from fedmed.backbone import Backbone, load, read_state, write_state
+from fedmed.errors import UserError
+from fedmed.preprocessing import to_input
+from tests.snapshots import random_backbone
+
+ORIGIN = {"id": "random-0", "source": "a test", "public_cohort": True, "recipe": "robust"}
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Backbone:
+    return Backbone(random_backbone().state, ORIGIN)
+
+
+@pytest.fixture(scope="module")
+def written(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("backbone")
+    write_state(backbone, folder)
+    return folder
+
+
+@pytest.fixture
+def copy(written: Path, tmp_path: Path) -> Path:
+    for path in written.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def inputs() -> Tensor:
+    return to_input(torch.rand(2, 1, 224, 224, generator=torch.Generator().manual_seed(0)))
+
+
+def test_features_are_those_of_torchvisions_resnet18(backbone: Backbone, inputs: Tensor) -> None:
+    reference = resnet18()
+    reference.load_state_dict(backbone.state, strict=False)
+    reference.fc = torch.nn.Identity()
+    with torch.inference_mode():
+        expected = reference.eval()(inputs)
+    features = backbone.features(inputs)
+    assert features.shape == (2, 512)
+    assert expected.std() > 0.1, "the comparison would say nothing"
+    torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_it_is_frozen(backbone: Backbone, inputs: Tensor) -> None:
+    before = backbone.features(inputs)
+    assert not before.requires_grad
+    assert not backbone._layers.training
+    assert not any(parameter.requires_grad for parameter in backbone._layers.parameters())
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in backbone._layers.modules())
+    assert torch.equal(backbone.features(inputs), before)
+
+
+def test_features_are_the_mean_of_the_maps(backbone: Backbone, inputs: Tensor) -> None:
+    maps = backbone.feature_maps(inputs)
+    assert maps.shape == (2, 512, 7, 7)
+    assert torch.equal(backbone.features(inputs), maps.mean(dim=(2, 3)))
+
+
+def test_written_and_read_it_is_the_same(backbone: Backbone, written: Path) -> None:
+    again = load(str(written))
+    assert again.sha256 == backbone.sha256
+    assert again.state.keys() == backbone.state.keys()
+    assert all(torch.equal(again.state[name], backbone.state[name]) for name in again.state)
+
+
+def test_what_is_known_of_its_origin_survives_sharding(written: Path) -> None:
+    assert len(list(written.glob("backbone-*.safetensors"))) > 1
+    again = load(str(written))
+    assert again.origin == ORIGIN
+    assert again.public_cohort
+
+
+def test_no_file_is_above_9_mb(written: Path) -> None:
+    sizes = [path.stat().st_size for path in written.iterdir()]
+    assert max(sizes) <= 9_000_000
+    assert sum(sizes) < 23_000_000, "stored in FP16"
+
+
+def test_one_file_will_do(backbone: Backbone, tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    save_file(backbone.state, path)
+    read = load(str(path))
+    assert read.sha256 == backbone.sha256
+    assert read.id == "file:mine.safetensors"
+    assert not read.public_cohort
+
+
+def test_the_classifier_is_left_out(backbone: Backbone, tmp_path: Path) -> None:
+    network = resnet18(num_classes=2)
+    network.load_state_dict(backbone.state, strict=False)
+    path = tmp_path / "whole.safetensors"
+    save_file(network.state_dict(), path)
+    assert load(str(path)).sha256 == backbone.sha256
+
+
+def other_shape(state: dict[str, Tensor]) -> None:
+    state["conv1.weight"] = state["conv1.weight"][:32].contiguous()
+
+
+def not_a_number(state: dict[str, Tensor]) -> None:
+    state["bn1.bias"] = torch.full((64,), torch.nan)
+
+
+def whole_numbers(state: dict[str, Tensor]) -> None:
+    state["bn1.bias"] = torch.zeros(64, dtype=torch.int64)
+
+
+def one_missing(state: dict[str, Tensor]) -> None:
+    del state["layer4.1.bn2.running_var"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (other_shape, "conv1.weight is missing or has another shape"),
+        (one_missing, "layer4.1.bn2.running_var is missing"),
+        (not_a_number, "not finite, in bn1.bias"),
+        (whole_numbers, "int64 in bn1.bias"),
+    ],
+)
+def test_a_state_that_is_no_resnet18_is_refused(
+    change: Callable[[dict[str, Tensor]], None], message: str, backbone: Backbone, tmp_path: Path
+) -> None:
+    state = dict(backbone.state)
+    change(state)
+    path = tmp_path / "bad.safetensors"
+    save_file(state, path)
+    with pytest.raises(UserError, match=message) as refusal:
+        load(str(path))
+    assert str(path) in str(refusal.value)
+
+
+def test_a_deeper_resnet_does_not_pass_for_an_18(tmp_path: Path) -> None:
+    path = tmp_path / "resnet34.safetensors"
+    save_file(resnet34().state_dict(), path)
+    with pytest.raises(UserError, match=r"not a ResNet18: it also holds layer1\.2"):
+        load(str(path))
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"\xff" * 4096, b"\x80\x02}q\x00."])
+def test_a_file_that_is_no_safetensors_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"weights\.pth is not a readable safetensors file"):
+        load(str(path))
+
+
+def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--backbone .*none: no such file"):
+        load(str(tmp_path / "none"))
+    with pytest.raises(UserError, match="holds no backbone"):
+        load(str(tmp_path))
+
+
+def test_a_missing_shard_or_index_is_noticed(copy: Path) -> None:
+    index = copy / "backbone.safetensors.index.json"
+    text = index.read_text()
+    index.unlink()
+    with pytest.raises(UserError, match=r"index\.json, are missing or damaged"):
+        read_state(copy)
+    index.write_text("[]")
+    with pytest.raises(UserError, match="missing or damaged"):
+        read_state(copy)
+    index.write_text(text)
+    read_state(copy)
+    next(copy.glob("backbone-*")).unlink()
+    with pytest.raises(UserError, match="does not hold the backbone files"):
+        read_state(copy)
+
+
+@pytest.mark.parametrize("origin", ["{", "3", '["a"]'])
+def test_an_origin_that_cannot_be_read_is_refused(origin: str, copy: Path) -> None:
+    index = copy / "backbone.safetensors.index.json"
+    content = json.loads(index.read_text())
+    content["metadata"]["origin"] = origin
+    index.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="origin"):
+        read_state(copy)
+
+
+def test_a_shard_is_half_precision_but_for_the_normalisation(written: Path) -> None:
+    for path in written.glob("backbone-*.safetensors"):
+        for name, tensor in load_file(path).items():
+            assert tensor.dtype == (torch.float16 if tensor.ndim == 4 else torch.float32), name
+
+
+class TestImageNet:
+    @pytest.fixture(autouse=True)
+    def empty_cache(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+        return tmp_path
+
+    @pytest.mark.parametrize(
+        "error",
+        [URLError("no network here"), RemoteDisconnected("no network here"), TimeoutError("no n")],
+    )
+    def test_offline_the_message_names_the_way_out(
+        self, error: Exception, monkeypatch: pytest.MonkeyPatch, empty_cache: Path
+    ) -> None:
+        waits = []
+
+        def urlopen(*_: object, **__: object) -> None:
+            waits.append(socket.getdefaulttimeout())
+            raise error
+
+        monkeypatch.setattr(torch.hub, "urlopen", urlopen)
+        before = socket.getdefaulttimeout()
+        with pytest.raises(UserError, match="--backbone bundled") as refusal:
+            load("imagenet")
+        assert str(error) in str(refusal.value)
+        assert waits[0] is not None, "it would wait for ever"
+        assert socket.getdefaulttimeout() == before
+        assert [path for path in empty_cache.rglob("*") if path.is_file()] == []
+
+    @pytest.mark.parametrize("content", [b"", b"garbage" * 100, b"\x80\x02garbage"])
+    def test_a_damaged_cached_file_is_named(self, content: bytes, empty_cache: Path) -> None:
+        checkpoints = empty_cache / "hub" / "checkpoints"
+        checkpoints.mkdir(parents=True)
+        (checkpoints / "resnet18-f37072fd.pth").write_bytes(content)
+        with pytest.raises(UserError) as refusal:
+            load("imagenet")
+        assert str(empty_cache) in str(refusal.value)
+        assert "--backbone bundled" in str(refusal.value)
+
+    def test_cached_it_needs_no_network(self, backbone: Backbone, empty_cache: Path) -> None:
+        checkpoints = empty_cache / "hub" / "checkpoints"
+        checkpoints.mkdir(parents=True)
+        network = resnet18()
+        network.load_state_dict(backbone.state, strict=False)
+        torch.save(network.state_dict(), checkpoints / "resnet18-f37072fd.pth")
+        loaded = load("imagenet")
+        assert loaded.sha256 == backbone.sha256
+        assert not loaded.public_cohort
+
+
+def test_bundled_is_the_packages_own(
+    copy: Path, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BUNDLED", copy)
+    assert load("bundled").sha256 == backbone.sha256
