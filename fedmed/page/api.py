@@ -1,0 +1,52 @@
+"""The app's API, for `gradio_client` and HTTP: /predict, /report and /models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from fedmed.imaging import ImageError, decode
+from fedmed.page.launching import PANEL
+from fedmed.prediction import as_api
+from fedmed.source import Opened
+
+
+def add(opened: Opened) -> None:
+    """Add the three endpoints, inside a `gr.Blocks`. Their names and shapes are stable."""
+
+    def predict(image: bytes) -> dict[str, Any]:
+        """Read one chest X-ray (JPEG, PNG or DICOM) with every model."""
+        try:
+            decoded = decode(image or b"")
+        except ImageError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        return as_api(opened.panel.read(decoded), opened.label)
+
+    def report() -> dict[str, Any]:
+        """The stored evaluation.json of the snapshot in use."""
+        if opened.snapshot.report is None:
+            raise gr.Error("These models came without a report.", print_exception=False)
+        return opened.snapshot.report
+
+    def models() -> dict[str, Any]:
+        """The models, the backbone and the snapshot in use."""
+        return describe(opened)
+
+    image = gr.File(type="binary", visible=False, label="image")
+    result = gr.JSON(visible=False, label="result")
+    called = gr.Button(visible=False)
+    called.click(predict, image, result, api_name="predict", **PANEL)
+    called.click(report, None, result, api_name="report")
+    called.click(models, None, result, api_name="models")
+
+
+def describe(opened: Opened) -> dict[str, Any]:
+    """What is shown, without the digests of its files."""
+    config = opened.snapshot.config
+    kept = ("schema_version", "classes", "preprocessing", "backbone", "versions", "seed", "created")
+    return {
+        "snapshot": {"label": opened.label, "why": opened.why, "problem": opened.problem},
+        "models": config["models"],
+        **{name: config[name] for name in kept if name in config},
+    }

@@ -1,0 +1,58 @@
+"""The Compare tab: examples to click, a file to upload, and the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import gradio as gr
+
+from fedmed.imaging import ImageError, decode
+from fedmed.page.answer import Answer, problem
+from fedmed.page.examples import Example, strip
+from fedmed.page.launching import PANEL
+from fedmed.source import Opened
+
+CLICKED = """element.addEventListener('click', (event) => {
+  const tile = event.target.closest('.fm-tile');
+  if (tile) trigger('click', {example: Number(tile.dataset.example)});
+});"""
+ANSWERED = "fedmed.answered(element); watch('value', () => fedmed.answered(element));"
+EMPTY = '<section class="fm-answer"><p class="fm-note">Upload an X-ray to begin.</p></section>'
+
+
+def build(opened: Opened, examples: Sequence[Example]) -> None:
+    """Put the tab together, inside a `gr.Tab`. The first example is answered at once."""
+
+    @cache
+    def answer_example(number: int) -> str:
+        example = examples[number]
+        reading = opened.panel.read(example.image)
+        return Answer(example.image, reading, opened.snapshot.config, example, number).html()
+
+    def clicked(event: gr.EventData) -> str:
+        number = getattr(event, "example", None)
+        if not isinstance(number, int) or not 0 <= number < len(examples):
+            raise gr.Error("There is no such example.", print_exception=False)
+        return answer_example(number)
+
+    def uploaded(data: bytes) -> str:
+        try:
+            image = decode(data)
+        except ImageError as error:
+            return problem(str(error))
+        return Answer(image, opened.panel.read(image), opened.snapshot.config).html()
+
+    with gr.Row(elem_classes="fm-strip"):
+        upload = gr.UploadButton("Upload an X-ray", type="binary", elem_classes="fm-upload")
+        tiles = gr.HTML(
+            strip(examples, chosen=0), js_on_load=CLICKED, apply_default_css=False, min_width=0
+        )
+    answer = gr.HTML(
+        answer_example(0) if examples else EMPTY,
+        js_on_load=ANSWERED,
+        apply_default_css=False,
+        elem_classes="fm-result",
+    )
+    tiles.click(clicked, None, answer, api_visibility="private", **PANEL)
+    upload.upload(uploaded, upload, answer, api_visibility="private", **PANEL)

@@ -1,0 +1,78 @@
+"""X-rays to click: the snapshot's own, or the simulated ones of this repository."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from fedmed.facts import CLASSES
+from fedmed.imaging import ImageError, decode
+from fedmed.page.marks import verdict
+
+REPOSITORY = Path(__file__).parents[2] / "examples"
+THUMBNAIL = 160  # pixels, for a tile of 88 on a dense screen
+
+
+@dataclass(frozen=True)
+class Example:
+    """An X-ray to click, decoded, with the label it came with."""
+
+    image: Image.Image
+    label: str
+    source: str
+    licence: str
+
+
+def load(*folders: Path) -> list[Example]:
+    """The examples of the first folder that has any. One that can't be read is left out."""
+    for folder in folders:
+        listing = folder / "examples.json"
+        if listing.exists():
+            entries = json.loads(listing.read_text(encoding="utf-8"))["examples"]
+            if found := [example for entry in entries if (example := _open(folder, entry))]:
+                return found
+    return []
+
+
+def strip(examples: Sequence[Example], chosen: int | None) -> str:
+    """Tiles to click, as HTML."""
+    tiles = "".join(_tile(number, example, chosen) for number, example in enumerate(examples))
+    return f'<div class="fm-tiles" role="group" aria-label="Examples">{tiles}</div>'
+
+
+def data_uri(image: Image.Image, longest: int, quality: int = 88) -> str:
+    """A grey image as a JPEG that needs no request of its own, at most `longest` a side."""
+    if max(image.size) > longest:
+        image = image.copy()
+        image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    buffer = BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _open(folder: Path, entry: dict[str, str]) -> Example | None:
+    path = folder / entry["file"]
+    if path.resolve().parent != folder.resolve() or entry["label"] not in CLASSES:
+        return None
+    try:
+        image = decode(path.read_bytes())
+    except (OSError, ImageError):
+        return None
+    return Example(image, entry["label"], entry["source"], entry["licence"])
+
+
+def _tile(number: int, example: Example, chosen: int | None) -> str:
+    return (
+        f'<button type="button" class="fm-tile" data-example="{number}" '
+        f'aria-pressed="{str(number == chosen).lower()}" '
+        f'title="Expected: {example.label}. Source: {escape(example.source)}">'
+        f'<img src="{data_uri(example.image, THUMBNAIL, 80)}" alt="Example {number + 1}">'
+        f"{verdict(example.label)}</button>"
+    )

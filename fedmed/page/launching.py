@@ -1,0 +1,49 @@
+"""How the page is served: its look, and limits on what visitors can make the server do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+FOLDER = Path(__file__).parent
+
+QUEUE_LENGTH = 32
+CACHE = (300, 900)  # seconds: how often uploads are looked at, and how old they get
+KEPT_MINUTES = sum(CACHE) // 60
+PANEL: dict[str, Any] = {"concurrency_id": "panel", "concurrency_limit": 2}  # X-rays read at once
+
+
+def theme() -> gr.themes.Base:
+    """Gradio's plain theme in the page's colours; the system's fonts, so none is fetched."""
+    return gr.themes.Base(
+        primary_hue="emerald",
+        neutral_hue="slate",
+        font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif"],
+        font_mono=["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"],
+    ).set(
+        body_background_fill="#f4f6f7",
+        body_background_fill_dark="#0c1216",
+        body_text_color="#101c24",
+        body_text_color_dark="#e9eff3",
+    )
+
+
+def options() -> dict[str, Any]:
+    """The arguments of `launch()`. GRADIO_SERVER_NAME and GRADIO_SERVER_PORT are Gradio's own."""
+    script = (FOLDER / "page.js").read_text(encoding="utf-8")
+    return {
+        "theme": theme(),
+        "css_paths": [FOLDER / "style.css", FOLDER / "report.css"],
+        "head": f"<script>{script}</script>",
+        "footer_links": ["api"],
+        "max_file_size": "64mb",
+        "allowed_paths": [],
+        "strict_cors": True,
+        "run_history": False,
+        "enable_monitoring": False,
+        "share": False,
+        "ssr_mode": False,
+        "pwa": False,
+    }

@@ -1,0 +1,189 @@
+// What the page does in the browser: draws heat maps, shows tips, sorts the table, takes pasted files.
+// Everything is drawn from what is already on the page; nothing is requested.
+window.fedmed = (() => {
+  const GRID = 7, SIDE = 196;
+  const TOWARDS = { normal: [64, 170, 240], pneumonia: [255, 140, 40] };
+  const view = { model: "federated", strength: 60 };
+
+  // ---- heat maps -------------------------------------------------------------------------
+
+  function cubic(a, b, c, d, t) {
+    return b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)));
+  }
+
+  // Catmull-Rom between the centres of the 7 cells, flat beyond the outer ones.
+  function smooth(values, length, position) {
+    const at = (i) => values[Math.min(Math.max(i, 0), length - 1)];
+    const place = Math.floor(position);
+    return cubic(at(place - 1), at(place), at(place + 1), at(place + 2), position - place);
+  }
+
+  function enlarge(map, side) {
+    const centre = (i) => Math.min(Math.max(((i + 0.5) * GRID) / side - 0.5, 0), GRID - 1);
+    const rows = map.map((row) => Array.from({ length: side }, (_, x) => smooth(row, GRID, centre(x))));
+    const out = new Float32Array(side * side);
+    for (let x = 0; x < side; x++) {
+      const column = rows.map((row) => row[x]);
+      for (let y = 0; y < side; y++) out[y * side + x] = smooth(column, GRID, centre(y));
+    }
+    return out;
+  }
+
+  // One scale for all models of an X-ray, so that a faint map means little evidence.
+  function scaleOf(evidence) {
+    const sizes = Object.values(evidence).flat(2).map(Math.abs).sort((a, b) => a - b);
+    return sizes[Math.floor(0.97 * (sizes.length - 1))] || 1;
+  }
+
+  function draw(answer) {
+    const evidence = JSON.parse(answer.dataset.evidence);
+    const canvas = answer.querySelector("canvas");
+    canvas.width = canvas.height = SIDE;
+    const context = canvas.getContext("2d");
+    const image = context.createImageData(SIDE, SIDE);
+    const values = enlarge(evidence[view.model], SIDE);
+    const scale = scaleOf(evidence);
+    values.forEach((value, i) => {
+      const share = Math.min(Math.abs(value) / scale, 1);
+      image.data.set(value > 0 ? TOWARDS.pneumonia : TOWARDS.normal, 4 * i);
+      image.data[4 * i + 3] = 255 * Math.pow(share, 0.8);
+    });
+    context.putImageData(image, 0, 0);
+    canvas.dataset.model = view.model;
+    canvas.style.opacity = view.strength / 100;
+    answer.querySelectorAll(".fm-model").forEach((model) => {
+      const chosen = model.dataset.model === view.model;
+      model.classList.toggle("fm-chosen", chosen);
+      model.querySelector(".fm-pick").setAttribute("aria-pressed", chosen);
+    });
+    answer.querySelector(".fm-map-model").value = view.model;
+    answer.querySelector(".fm-map-strength").value = view.strength;
+  }
+
+  function readOut(film, event) {
+    const answer = film.closest(".fm-answer"), box = film.getBoundingClientRect();
+    const cell = (at, start, length) =>
+      Math.min(Math.max(((at - start) / length) * GRID - 0.5, 0), GRID - 1);
+    const map = JSON.parse(answer.dataset.evidence)[view.model];
+    const column = map.map((row) => smooth(row, GRID, cell(event.clientX, box.left, box.width)));
+    const value = smooth(column, GRID, cell(event.clientY, box.top, box.height));
+    const side = value > 0 ? "towards PNEUMONIA" : "towards NORMAL";
+    answer.querySelector(".fm-readout").textContent =
+      `Here: ${Math.abs(value).toFixed(1)} ${side}, in log-odds`;
+  }
+
+  function answered(element) {
+    const answer = element.querySelector(".fm-answer[data-evidence]");
+    document.querySelectorAll(".fm-busy").forEach((tile) => tile.classList.remove("fm-busy"));
+    const shown = element.querySelector(".fm-answer")?.dataset.example;
+    press(document.querySelector(`.fm-tile[data-example="${shown}"]`));
+    if (!answer) return;
+    if (!(view.model in JSON.parse(answer.dataset.evidence))) view.model = "central";
+    draw(answer);
+    const film = answer.querySelector(".fm-light canvas");
+    film.addEventListener("pointermove", (event) => readOut(film, event));
+    film.addEventListener("pointerleave", () => {
+      answer.querySelector(".fm-readout").textContent = "";
+    });
+  }
+
+  function choose(model) {
+    view.model = model;
+    document.querySelectorAll(".fm-answer[data-evidence]").forEach(draw);
+  }
+
+  // ---- tips ------------------------------------------------------------------------------
+
+  const tip = document.createElement("div");
+  tip.className = "fm-tip";
+  tip.setAttribute("role", "tooltip");
+
+  function showTip(target, x, y) {
+    if (!tip.isConnected) document.body.append(tip);
+    tip.textContent = target.dataset.tip;
+    tip.classList.add("fm-on");
+    const width = tip.offsetWidth, edge = document.documentElement.clientWidth - 8;
+    tip.style.left = `${Math.max(8, Math.min(x - width / 2, edge - width))}px`;
+    tip.style.top = `${y - tip.offsetHeight - 14 < 8 ? y + 18 : y - tip.offsetHeight - 14}px`;
+  }
+
+  function lightUp(report, model) {
+    report.classList.toggle("fm-lit", Boolean(model));
+    report.querySelectorAll("[data-model]").forEach((mark) =>
+      mark.classList.toggle("fm-on", mark.dataset.model === model));
+  }
+
+  document.addEventListener("pointermove", (event) => {
+    const target = event.target.closest?.("[data-tip]");
+    if (target) showTip(target, event.clientX, event.clientY);
+    else tip.classList.remove("fm-on");
+    const report = event.target.closest?.(".fm-report");
+    if (report) lightUp(report, event.target.closest("[data-model]")?.dataset.model);
+  });
+  document.addEventListener("scroll", () => tip.classList.remove("fm-on"), true);
+
+  // ---- the report ------------------------------------------------------------------------
+
+  function sort(header) {
+    const table = header.closest("table"), body = table.tBodies[0];
+    const rising = header.getAttribute("aria-sort") === "descending";
+    table.querySelectorAll("th[aria-sort]").forEach((other) => other.setAttribute("aria-sort", "none"));
+    header.setAttribute("aria-sort", rising ? "ascending" : "descending");
+    const key = (row) => Number(row.cells[header.cellIndex].dataset.value);
+    [...body.rows].sort((a, b) => (rising ? key(a) - key(b) : key(b) - key(a)))
+      .forEach((row) => body.append(row));
+  }
+
+  function switchTo(button) {
+    const group = button.closest("[data-switch]");
+    group.querySelectorAll("button").forEach((other) =>
+      other.setAttribute("aria-pressed", other === button));
+    button.closest(".fm-report").dataset[group.dataset.switch] = button.dataset.to;
+  }
+
+  // ---- clicks, files ---------------------------------------------------------------------
+
+  document.addEventListener("click", (event) => {
+    const on = (selector) => event.target.closest?.(selector);
+    if (on(".fm-model")) choose(on(".fm-model").dataset.model);
+    else if (on("[data-switch] button")) switchTo(on("[data-switch] button"));
+    else if (on("th[aria-sort]")) sort(on("th[aria-sort]"));
+    else if (on('.fm-tile[aria-pressed="false"]')) {
+      on(".fm-tile").classList.add("fm-busy");
+      press(on(".fm-tile"));
+    }
+  });
+  document.addEventListener("change", (event) => {
+    if (event.target.matches?.(".fm-map-model")) choose(event.target.value);
+  });
+  document.addEventListener("input", (event) => {
+    if (!event.target.matches?.(".fm-map-strength")) return;
+    view.strength = Number(event.target.value);
+    document.querySelectorAll(".fm-light canvas").forEach((canvas) => {
+      canvas.style.opacity = view.strength / 100;
+    });
+  });
+
+  function press(tile) {
+    document.querySelectorAll(".fm-tile").forEach((other) =>
+      other.setAttribute("aria-pressed", other === tile));
+  }
+
+  // Pasted and dropped files go through the upload button's own input, and so its own checks.
+  function take(files, event) {
+    const input = document.querySelector(".fm-strip input[type=file]");
+    if (!files?.length || !input || !input.offsetParent && !document.querySelector(".fm-tiles")?.offsetParent) return;
+    event.preventDefault();
+    const carrier = new DataTransfer();
+    carrier.items.add(files[0]);
+    input.files = carrier.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+  document.addEventListener("paste", (event) => take(event.clipboardData?.files, event));
+  document.addEventListener("dragover", (event) => {
+    if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
+  });
+  document.addEventListener("drop", (event) => take(event.dataTransfer?.files, event));
+
+  return { answered };
+})();

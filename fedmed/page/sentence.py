@@ -1,0 +1,87 @@
+"""What a comparison shows, in words: who says what, and what the training mixes have to do with it.
+
+Every word follows from the reading and the configuration; nothing is known about the patient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fedmed.page.marks import listed, name_of, number
+from fedmed.prediction import Reading
+
+TOGETHER = ("central", "federated")
+
+
+def headline(reading: Reading, config: Mapping[str, Any]) -> str:
+    """Who says what, as one sentence of plain text."""
+    labels = reading.labels
+    if not reading.agreement["dissenting"]:
+        return f"All {number(len(labels))} models say {reading.agreement['label']}."
+    together = [model for model in TOGETHER if model in labels]
+    hospitals = [model for model in labels if model not in TOGETHER]
+    said = labels[together[0]]
+    if len({labels[model] for model in together}) > 1:
+        federated = labels["federated"]
+        siding = sum(labels[model] == federated for model in hospitals)
+        return (
+            f"Central says {said}, federated says {federated}; "
+            f"{siding} of {len(hospitals)} hospitals side with federated."
+        )
+    others = [model for model in hospitals if labels[model] != said]
+    names = ["Central", *together[1:]]
+    return (
+        f"{_says(names, said)}; "
+        f"{_says([name_of(config, model) for model in others], labels[others[0]])}."
+    )
+
+
+def reason(reading: Reading, config: Mapping[str, Any]) -> str:
+    """How the hospitals' verdicts go with what they were trained on; empty where it is unknown."""
+    shares = {
+        model: _pneumonia_share(about["training"])
+        for model, about in config["models"].items()
+        if model not in TOGETHER and about.get("training")
+    }
+    if len(shares) < 2:
+        return ""
+    ill = [share for model, share in shares.items() if reading.labels[model] == "PNEUMONIA"]
+    healthy = [share for model, share in shares.items() if reading.labels[model] == "NORMAL"]
+    if not (ill and healthy):
+        return (
+            f"PNEUMONIA made up {_span(list(shares.values()))} of the hospitals' training images; "
+            "on this X-ray they agree all the same."
+        )
+    facts = (
+        f"PNEUMONIA made up {_span(ill)} of the training images of those that say PNEUMONIA, and "
+        f"{_span(healthy)} of those that say NORMAL"
+    )
+    if min(ill) > max(healthy):
+        return f"{facts}: each side leans the way its own patients did."
+    if _mean(ill) > _mean(healthy):
+        return f"{facts}: the mix explains part of the split."
+    return f"{facts}: the mix does not explain the split."
+
+
+def against(reading: Reading, expected: str) -> str:
+    """How many models give the label that came with an example."""
+    right = sum(label == expected for label in reading.labels.values())
+    return f"{right} of {len(reading.labels)} models say so"
+
+
+def _says(names: Sequence[str], label: str) -> str:
+    return f"{listed(names)} {'say' if len(names) > 1 else 'says'} {label}"
+
+
+def _pneumonia_share(counts: Mapping[str, int]) -> float:
+    return counts["PNEUMONIA"] / (sum(counts.values()) or 1)
+
+
+def _span(shares: Sequence[float]) -> str:
+    low, high = round(100 * min(shares)), round(100 * max(shares))
+    return f"{low} %" if low == high else f"{low} to {high} %"
+
+
+def _mean(shares: Sequence[float]) -> float:
+    return sum(shares) / len(shares)
