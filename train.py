@@ -17,12 +17,12 @@ from fedmed.backbone import write_state
 from fedmed.card import model_card
 from fedmed.data.audit import audit
 from fedmed.data.cohort import count, labels, patients
-from fedmed.data.holdout import DESCRIPTION, hold_out
+from fedmed.data.holdout import description, hold_out
 from fedmed.data.public_cohort import public_patients
 from fedmed.facts import CLASSES
 from fedmed.feature_cache import FeatureCache
 from fedmed.features import Features, TrainingSite, extract, pick_device
-from fedmed.federation import FedAvg, State, federate
+from fedmed.federation import FedAvg, federate
 from fedmed.partition import describe, split
 from fedmed.preprocessing import CLEAN, PREPROCESSING
 from fedmed.recipe import pick_recipe
@@ -117,7 +117,9 @@ def main(settings: Settings) -> None:
     watch.lap("local_only")
 
     # One evaluator for all. Nothing was chosen on the official test split.
-    held_out = Protocol(DESCRIPTION, validation, Features(validation, cache).view(CLEAN))
+    held_out = Protocol(
+        description(cohort.patients_known), validation, Features(validation, cache).view(CLEAN)
+    )
     official = Protocol(
         "the official test split, scored once",
         cohort.test,

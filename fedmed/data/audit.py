@@ -12,7 +12,7 @@ from fedmed.data.cohort import Cohort, Xray, count, patients
 def audit(cohort: Cohort) -> dict[str, Any]:
     """Counts, byte-identical repeats and patients in both splits, for the report's `data`."""
     return {
-        "source": cohort.hub_id or ("simulated" if cohort.simulated else "folder"),
+        "source": cohort.source,
         "hub_id": cohort.hub_id,
         "title": cohort.about["title"],
         "licence": cohort.about["licence"],

@@ -31,7 +31,7 @@ class Xray:
 class Cohort:
     """The official splits of one data set, and what is known about where it comes from."""
 
-    source: str
+    source: str  # "folder", "simulated", or the data set's id on the Hub
     about: dict[str, str]  # title, licence, citation
     train: list[Xray]
     test: list[Xray]

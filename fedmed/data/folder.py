@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
 
 from fedmed.data.cohort import Cohort, Xray
-from fedmed.data.patients import patient_of
+from fedmed.data.patients import key_patients, patient_of
 from fedmed.errors import UserError
-from fedmed.facts import CLASSES, DATASET
+from fedmed.facts import CLASSES, DATASET, SIMULATED
 
+SPLITS = ("train", "test")
 _LAYOUT = "train/ and test/, each with NORMAL/ and PNEUMONIA/ holding JPEG, PNG or DICOM files"
 
 
@@ -22,62 +25,95 @@ def read_folder(root: Path) -> Cohort:
         UserError: the layout is not the expected one; the message lists all that is wrong.
     """
     if not root.is_dir():
+        what = "is a file" if root.exists() else "no such folder"
         raise UserError(
-            f"--data {root}: no such folder. Give a folder with {_LAYOUT}; a data set id on the "
+            f"--data {root}: {what}. Give a folder with {_LAYOUT}; a data set id on the "
             "Hub (OWNER/NAME); or 'simulated'."
         )
-    splits = {split: _read_split(root, split) for split in _existing_splits(root)}
+    problems = [problem for split in SPLITS for problem in _layout_problems(root, split)]
+    _refuse(root, problems)
+    splits = {split: _read_split(root, split, problems) for split in SPLITS}
+    _refuse(root, problems)
     names = [xray.name for xrays in splits.values() for xray in xrays]
-    known = any(patient_of(name) for name in names)
-    kermany = sum(patient_of(name) is not None for name in names) > len(names) / 2
-    about = DATASET if kermany else {"title": root.name, "licence": "unknown", "citation": ""}
-    return Cohort(str(root), about, splits["train"], splits["test"], patients_known=known)
+    about = _about(root, names)
+    return Cohort(
+        "folder",
+        about,
+        splits["train"],
+        splits["test"],
+        patients_known=all(patient_of(name) for name in names),
+        simulated=about is SIMULATED,
+    )
 
 
-def _existing_splits(root: Path) -> tuple[str, str]:
-    problems = []
-    for split in ("train", "test"):
-        folder = root / split
-        if not folder.is_dir():
-            problems.append(f"{split}/ is missing")
-            continue
-        found = {entry.name for entry in folder.iterdir() if _visible(entry) and entry.is_dir()}
-        problems += [f"{split}/{name}/ is missing" for name in CLASSES if name not in found]
-        problems += [
-            f"{split}/{name}/ is no class known here ({', '.join(CLASSES)})"
-            for name in sorted(found - set(CLASSES))
-        ]
-        problems += [
-            f"{split}/{name}/ holds no image"
-            for name in CLASSES
-            if name in found and not _files(folder / name)
-        ]
+def _refuse(root: Path, problems: list[str]) -> None:
     if problems:
         raise UserError(f"--data {root} must hold {_LAYOUT}:\n  " + "\n  ".join(problems))
-    return ("train", "test")
 
 
-def _read_split(root: Path, split: str) -> list[Xray]:
+def _layout_problems(root: Path, split: str) -> list[str]:
+    if not (root / split).is_dir():
+        return [f"{split}/ is missing"]
+    found = {entry.name for entry in _entries(root / split) if entry.is_dir()}
+    problems = [f"{split}/{name}/ is missing" for name in CLASSES if name not in found]
+    problems += [
+        f"{split}/{name}/ is no class known here ({', '.join(CLASSES)})"
+        for name in sorted(found - set(CLASSES))
+    ]
+    for name in CLASSES:
+        if name not in found:
+            continue
+        entries = _entries(root / split / name)
+        if not entries:
+            problems.append(f"{split}/{name}/ holds no image")
+        problems += [
+            f"{split}/{name}/{entry.name}/ is a folder; images must lie directly in {name}/"
+            for entry in entries
+            if entry.is_dir()
+        ]
+    return problems
+
+
+def _read_split(root: Path, split: str, problems: list[str]) -> list[Xray]:
+    """The X-rays of a split; what cannot be read at all is added to `problems`."""
+    found: list[tuple[str, int, str, Path]] = []
+    for label, title in enumerate(CLASSES):
+        for path in _entries(root / split / title):
+            name = f"{split}/{title}/{path.name}"
+            try:
+                found.append((name, label, hashlib.sha256(path.read_bytes()).hexdigest(), path))
+            except OSError as error:
+                problems.append(f"{name} cannot be read: {error.strerror}")
+    patients = key_patients([name for name, *_ in found], [digest for *_, digest, _ in found])
     return [
-        _xray(path, f"{split}/{name}/{path.name}", label)
-        for label, name in enumerate(CLASSES)
-        for path in _files(root / split / name)
+        Xray(name, label, patient, digest, _loader(path))
+        for (name, label, digest, path), patient in zip(found, patients, strict=True)
     ]
 
 
-def _xray(path: Path, name: str, label: int) -> Xray:
+def _loader(path: Path) -> Callable[[], Image.Image]:
     def load() -> Image.Image:
         from fedmed.imaging import decode
 
         return decode(path.read_bytes())
 
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Xray(name, label, patient_of(name) or name, digest, load)
+    return load
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_file() and _visible(path))
+def _about(root: Path, names: list[str]) -> dict[str, str]:
+    """What data set this is, judged by its file names."""
+    keys = [patient_of(name) for name in names]
+    kinds = Counter("sim" if key.startswith("sim-") else "real" for key in keys if key)
+    if kinds["sim"] > len(names) / 2:
+        return SIMULATED
+    if kinds["real"] > len(names) / 2:
+        return DATASET
+    return {"title": root.resolve().name, "licence": "unknown", "citation": ""}
 
 
-def _visible(path: Path) -> bool:
-    return not path.name.startswith(".") and path.name not in ("Thumbs.db", "desktop.ini")
+def _entries(folder: Path) -> list[Path]:
+    """What a folder holds, by name, without what operating systems put there."""
+    clutter = ("Thumbs.db", "desktop.ini")
+    return sorted(
+        path for path in folder.iterdir() if path.name[0] != "." and path.name not in clutter
+    )

@@ -19,10 +19,18 @@ from fedmed.facts import CLASSES
 BLOCKS_PER_KIND = 20
 VALIDATION_FRACTION = 0.15
 
-DESCRIPTION = (
-    "patients held out of train/: 15 % of every kind of patient, "
-    "in blocks of consecutive patient numbers"
-)
+
+def description(patients_known: bool) -> str:
+    """What `hold_out` does to a cohort, for the report."""
+    if patients_known:
+        return (
+            "patients held out of train/: 15 % of every kind of patient, "
+            "in blocks of consecutive patient numbers"
+        )
+    return (
+        "images held out of train/: 15 % of each class, in blocks of consecutive file names; "
+        "not every name tells a patient"
+    )
 
 
 def hold_out(xrays: Sequence[Xray], *, seed: int) -> tuple[list[Xray], list[Xray]]:

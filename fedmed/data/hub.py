@@ -3,79 +3,153 @@
 from __future__ import annotations
 
 import hashlib
+import sys
+from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from PIL import Image
 
 from fedmed.data.cohort import Cohort, Xray
-from fedmed.data.patients import patient_of
+from fedmed.data.patients import key_patients, patient_of
 from fedmed.errors import UserError
 from fedmed.facts import CLASSES, DATASET, DATASET_ID
+from fedmed.hub_client import HubError, may_pass, open_api, reason
+
+SPLITS = ("train", "test")
+PROBE_SECONDS = 10.0
 
 
 def read_hub(repo: str) -> Cohort:
     """Load the `train` and `test` splits of a data set with `image` and `label` columns.
 
     Raises:
-        UserError: the data set cannot be had, or has other columns or classes.
+        UserError: there is no such data set, or it has other splits, columns or classes.
+        HubError: the Hub cannot be reached, and the data set was not fetched before.
     """
+    loaded = _load(repo)
+    lacking = [split for split in SPLITS if split not in loaded]
+    if lacking:
+        raise UserError(f"--data {repo}: no '{lacking[0]}' split, only {', '.join(loaded)}.")
+    for split in SPLITS:
+        _check(repo, split, loaded[split])
+    train, test = (_read_split(split, loaded[split]) for split in SPLITS)
+    about = DATASET if repo == DATASET_ID else {"title": repo, "licence": "unknown", "citation": ""}
+    return Cohort(
+        repo,
+        about,
+        train,
+        test,
+        patients_known=all(patient_of(xray.name) for xray in [*train, *test]),
+        hub_id=repo,
+    )
+
+
+def _load(repo: str) -> Any:
+    """The data set's splits. Without the Hub, a copy fetched earlier serves."""
     import datasets
 
-    datasets.disable_progress_bars()
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+    away = _probe(repo)
+    offline = datasets.config.HF_HUB_OFFLINE
     try:
-        loaded = datasets.load_dataset(repo)
+        # `datasets` would try for minutes to reach a Hub that is away.
+        datasets.config.HF_HUB_OFFLINE = offline or away is not None
+        return datasets.load_dataset(repo)
     except Exception as error:  # the library lets through errors of many libraries
+        way_out = "Or give a folder, or 'simulated' which needs no network."
+        if away is not None:
+            raise HubError(f"--data {repo}: {reason(away)}, and no copy is here. {way_out}") from (
+                error
+            )
+        words = (str(error).splitlines() or [""])[0]
         raise UserError(
-            f"--data {repo}: this data set could not be loaded from the Hugging Face Hub "
-            f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}).\n"
-            "Check the name and the network; or give a folder, or 'simulated' which needs neither."
+            f"--data {repo} could not be loaded from the Hugging Face Hub "
+            f"({type(error).__name__}: {words}). {way_out}"
         ) from error
-    for split in ("train", "test"):
-        if split not in loaded:
-            raise UserError(f"--data {repo}: no '{split}' split, only {', '.join(loaded)}.")
-        _check_columns(repo, loaded[split])
-    train, test = (_read_split(split, loaded[split]) for split in ("train", "test"))
-    known = any(patient_of(xray.name) for xray in [*train, *test])
-    about = DATASET if repo == DATASET_ID else {"title": repo, "licence": "unknown", "citation": ""}
-    return Cohort(repo, about, train, test, patients_known=known, hub_id=repo)
+    finally:
+        datasets.config.HF_HUB_OFFLINE = offline
 
 
-def _check_columns(repo: str, split: Any) -> None:
-    names = getattr(split.features.get("label"), "names", None)
-    if "image" not in split.features or sorted(names or []) != sorted(CLASSES):
+def _probe(repo: str) -> Exception | None:
+    """Why the Hub cannot be asked for the data set; None where it can.
+
+    Raises:
+        UserError: the Hub was asked, and does not give it.
+    """
+    try:
+        open_api(None).dataset_info(repo, timeout=PROBE_SECONDS)
+    except Exception as error:  # of the client, of httpx2 and of the operating system
+        if may_pass(error):
+            return error
+        raise UserError(f"--data {repo}: {reason(error, reading=True)}.") from error
+    return None
+
+
+def _check(repo: str, split: str, table: Any) -> None:
+    """Refuse other columns, other classes, and rows without an image or a label."""
+    import datasets
+
+    names: list[str] = getattr(table.features.get("label"), "names", [])
+    image = table.features.get("image")
+    if not isinstance(image, datasets.Image) or sorted(names) != sorted(CLASSES):
         raise UserError(
-            f"--data {repo}: expected the columns 'image' and 'label' (classes "
-            f"{', '.join(CLASSES)}), found {', '.join(split.features)}"
+            f"--data {repo}: expected the columns 'image' (images) and 'label' (the classes "
+            f"{', '.join(CLASSES)}), found {', '.join(table.features)}"
             + (f" with the classes {', '.join(names)}." if names else ".")
         )
+    rows = Counter(_class(names, label) for label in table["label"])
+    if rows[None]:
+        raise UserError(f"--data {repo}: {rows[None]} images of '{split}' have no label.")
+    for name in CLASSES:
+        if not rows[name]:
+            raise UserError(f"--data {repo}: '{split}' holds no {name} image.")
+
+
+def _class(names: list[str], label: int | None) -> str | None:
+    # A ClassLabel of -1 stands for a label that is not given.
+    return None if label is None or label < 0 else names[label]
 
 
 def _read_split(split: str, table: Any) -> list[Xray]:
     import datasets
 
-    names = table.features["label"].names
+    classes = table.features["label"].names
     raw = table.cast_column("image", datasets.Image(decode=False))
-    xrays = []
+    names: list[str] = []
+    digests: list[str] = []
+    labels: list[int] = []
+    taken: set[str] = set()
     for index, row in enumerate(raw):
-        label = CLASSES.index(names[row["label"]])
-        path = PurePosixPath(row["image"]["path"] or f"{index:06d}").name
-        xrays.append(_xray(f"{split}/{CLASSES[label]}/{path}", label, raw, index, row))
-    return xrays
+        folder = f"{split}/{classes[row['label']]}"
+        file = PurePosixPath((row["image"] or {}).get("path") or f"{index:06d}").name
+        # Names need not be unique; they must be where they stand for patients.
+        name = f"{folder}/{file}" if f"{folder}/{file}" not in taken else f"{folder}/{index}/{file}"
+        taken.add(name)
+        names.append(name)
+        labels.append(CLASSES.index(classes[row["label"]]))
+        digests.append(hashlib.sha256(_encoded(row)).hexdigest())
+    patients = key_patients(names, digests)
+    rows = zip(names, labels, patients, digests, strict=True)
+    return [
+        Xray(name, label, patient, digest, _loader(raw, index))
+        for index, (name, label, patient, digest) in enumerate(rows)
+    ]
 
 
-def _xray(name: str, label: int, table: Any, index: int, row: dict[str, Any]) -> Xray:
+def _loader(table: Any, index: int) -> Any:
     def load() -> Image.Image:
         from fedmed.imaging import decode
 
         return decode(_encoded(table[index]))
 
-    digest = hashlib.sha256(_encoded(row)).hexdigest()
-    return Xray(name, label, patient_of(name) or name, digest, load)
+    return load
 
 
 def _encoded(row: dict[str, Any]) -> bytes:
-    image = row["image"]
+    """The image file's bytes; none where there is no image, which no decoder takes."""
+    image = row["image"] or {"bytes": b""}
     if image["bytes"] is not None:
         return image["bytes"]
     return Path(image["path"]).read_bytes()

@@ -9,6 +9,7 @@ The public data set numbers four groups of patients separately: `person7_bacteri
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 _PATTERNS = (
@@ -25,6 +26,15 @@ def patient_of(name: str) -> str | None:
         if match := pattern.match(stem):
             return f"{match['kind']}-{int(match['number'])}"
     return None
+
+
+def key_patients(names: Sequence[str], digests: Sequence[str]) -> list[str]:
+    """Each image's patient. Where the name carries none, the same picture is the same patient."""
+    first: dict[str, str] = {}
+    return [
+        patient_of(name) or first.setdefault(digest, name)
+        for name, digest in zip(names, digests, strict=True)
+    ]
 
 
 def patient_order(key: str) -> tuple[str, int, str]:

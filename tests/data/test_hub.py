@@ -1,0 +1,198 @@
+"""A data set from a Hub over loopback, through the real `datasets` library."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import datasets
+import pytest
+from PIL import Image
+
+from fedmed import data
+from fedmed.data.hub import read_hub
+from fedmed.errors import UserError
+from fedmed.facts import DATASET
+from fedmed.hub_client import HubError
+from tests.hub_server import HubServer, serve_parquet_dataset
+
+pytest_plugins = ["tests.hub_fixtures"]
+
+REPO = "alice/tiny-xrays"
+CLASSES = ["NORMAL", "PNEUMONIA"]
+Rows = dict[str, list[tuple[bytes, str, int]]]
+
+
+@pytest.fixture(autouse=True)
+def endpoint(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """`datasets` keeps settings of its own: another cache and the same Hub."""
+    monkeypatch.setattr(datasets.config, "HF_ENDPOINT", hub.url)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "datasets"))
+    monkeypatch.setattr(datasets.config, "HF_UPDATE_DOWNLOAD_COUNTS", False)
+    bars = datasets.are_progress_bars_disabled()
+    yield
+    if not bars:
+        datasets.enable_progress_bars()
+
+
+def png(level: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (40, 40), level).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def rows(classes: list[str] = CLASSES) -> Rows:
+    normal, pneumonia = (classes.index(name) for name in CLASSES)
+    return {
+        "train": [
+            (png(10), "IM-0115-0001.jpeg", normal),
+            (png(20), "person1_virus_2.jpeg", pneumonia),
+        ],
+        "test": [
+            (png(30), "IM-0001-0001.jpeg", normal),
+            (png(40), "person1_bacteria_3.jpeg", pneumonia),
+        ],
+        "validation": [(png(50), "IM-0002-0001.jpeg", normal)],
+    }
+
+
+def refusal(repo: str = REPO) -> str:
+    with pytest.raises(UserError) as caught:
+        read_hub(repo)
+    assert f"--data {repo}" in str(caught.value)
+    return str(caught.value)
+
+
+def test_it_is_read_as_a_folder_would_be(hub: HubServer) -> None:
+    serve_parquet_dataset(hub, REPO, rows(), CLASSES)
+    cohort = data.load(REPO)
+    assert [(x.name, x.label, x.patient) for x in cohort.images] == [
+        ("train/NORMAL/IM-0115-0001.jpeg", 0, "IM-115"),
+        ("train/PNEUMONIA/person1_virus_2.jpeg", 1, "virus-1"),
+        ("test/NORMAL/IM-0001-0001.jpeg", 0, "IM-1"),
+        ("test/PNEUMONIA/person1_bacteria_3.jpeg", 1, "bacteria-1"),
+    ]
+    assert [x.load().getpixel((0, 0)) for x in cohort.images] == [10, 20, 30, 40]
+    assert cohort.patients_known
+    assert cohort.source == cohort.hub_id == REPO
+
+
+def test_classes_are_matched_by_name_not_by_number(hub: HubServer) -> None:
+    serve_parquet_dataset(hub, REPO, rows(CLASSES[::-1]), CLASSES[::-1])
+    assert [xray.label for xray in read_hub(REPO).train] == [0, 1]
+
+
+def test_the_public_data_set_is_known_by_its_id(hub: HubServer) -> None:
+    repo = "hf-vision/chest-xray-pneumonia"
+    serve_parquet_dataset(hub, repo, rows(), CLASSES)
+    assert read_hub(repo).about == DATASET
+
+
+def test_equal_names_and_no_names_are_different_patients(hub: HubServer) -> None:
+    content = rows()
+    content["train"] = [(png(n), ("", "scan.png")[n % 2], n // 4) for n in range(8)]
+    serve_parquet_dataset(hub, REPO, content, CLASSES)
+    cohort = read_hub(REPO)
+    assert len({xray.name for xray in cohort.train}) == 8
+    assert len({xray.patient for xray in cohort.train}) == 8
+    assert not cohort.patients_known
+
+
+def test_other_classes_are_named(hub: HubServer) -> None:
+    serve_parquet_dataset(hub, REPO, rows(), ["NORMAL", "PNEUMONIA", "COVID"])
+    message = refusal()
+    assert "NORMAL, PNEUMONIA, COVID" in message
+
+
+def parquet(columns: dict[str, list[object]], features: datasets.Features) -> bytes:
+    buffer = io.BytesIO()
+    datasets.Dataset.from_dict(columns, features=features).to_parquet(buffer)
+    return buffer.getvalue()
+
+
+def serve(hub: HubServer, columns: dict[str, list[object]], features: datasets.Features) -> None:
+    content = parquet(columns, features)
+    files = {f"data/{split}-00000-of-00001.parquet": content for split in ("train", "test")}
+    hub.add(REPO, files, "datasets")
+
+
+IMAGE = {"bytes": png(1), "path": "a.png"}
+LABEL = datasets.ClassLabel(names=CLASSES)
+
+
+def test_other_columns_are_named(hub: HubServer) -> None:
+    features = datasets.Features({"scan": datasets.Image(), "label": LABEL})
+    serve(hub, {"scan": [IMAGE], "label": [0]}, features)
+    message = refusal()
+    assert "'image'" in message and "scan, label" in message
+
+
+def test_an_image_column_of_something_else_is_refused(hub: HubServer) -> None:
+    features = datasets.Features({"image": datasets.Value("string"), "label": LABEL})
+    serve(hub, {"image": ["https://example.org/a.png"], "label": [0]}, features)
+    assert "'image' (images)" in refusal()
+
+
+def test_labels_that_are_not_given_are_refused(hub: HubServer) -> None:
+    features = datasets.Features({"image": datasets.Image(), "label": LABEL})
+    serve(hub, {"image": [IMAGE] * 4, "label": [0, 1, -1, None]}, features)
+    assert "2 images of 'train' have no label" in refusal()
+
+
+def test_a_split_without_a_class_is_refused(hub: HubServer) -> None:
+    content = rows() | {"test": rows()["test"][:1]}
+    serve_parquet_dataset(hub, REPO, content, CLASSES)
+    assert "'test' holds no PNEUMONIA image" in refusal()
+
+
+def test_a_missing_image_is_unreadable_as_any_other(hub: HubServer) -> None:
+    features = datasets.Features({"image": datasets.Image(), "label": LABEL})
+    serve(hub, {"image": [IMAGE, None], "label": [0, 1]}, features)
+    with pytest.raises(UserError, match="empty"):
+        read_hub(REPO).train[1].load()
+
+
+def test_a_missing_split_is_named(hub: HubServer) -> None:
+    content = rows()
+    del content["test"]
+    serve_parquet_dataset(hub, REPO, content, CLASSES)
+    assert "no 'test' split, only" in refusal()
+
+
+def test_no_such_data_set(hub: HubServer) -> None:
+    message = refusal("alice/none")
+    assert "does not exist, or it is private" in message
+
+
+def test_a_private_data_set_without_a_token(
+    hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_parquet_dataset(hub, REPO, rows(), CLASSES)
+    hub.repositories["datasets", REPO].private = True
+    assert len(read_hub(REPO).train) == 2
+    monkeypatch.setenv("HF_TOKEN", "")
+    assert "private" in refusal()
+
+
+def test_a_repository_without_data_is_refused(hub: HubServer) -> None:
+    hub.add(REPO, {"README.md": b"nothing here yet"}, "datasets")
+    assert "could not be loaded" in refusal()
+
+
+def test_a_hub_that_is_away_is_said_so_in_bounded_time(hub: HubServer) -> None:
+    hub.stop()
+    started = time.monotonic()
+    with pytest.raises(HubError, match=r"the connection to .* failed") as caught:
+        read_hub(REPO)
+    assert time.monotonic() - started < 10
+    assert "'simulated'" in str(caught.value)
+    assert caught.value.exit_status == 1
+
+
+def test_what_was_fetched_before_serves_while_the_hub_is_away(hub: HubServer) -> None:
+    serve_parquet_dataset(hub, REPO, rows(), CLASSES)
+    before = [xray.digest for xray in read_hub(REPO).images]
+    hub.stop()
+    assert [xray.digest for xray in read_hub(REPO).images] == before
