@@ -14,8 +14,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fedmed.backbone import Backbone
+from fedmed import outliers
+from fedmed.backbone import Backbone, pool
 from fedmed.facts import CLASSES
+from fedmed.imaging import decode
 from fedmed.preprocessing import CLEAN, render, to_input, to_pixels
 from fedmed.snapshot import Snapshot
 from fedmed.training import Heads
@@ -54,8 +56,11 @@ class Panel:
 
     def __init__(self, snapshot: Snapshot | Original) -> None:
         self._order = snapshot.models
+        self._typical: outliers.Typical | None = None
         if isinstance(snapshot, Snapshot):
             self._groups = [Group(snapshot.models, snapshot.backbone, snapshot.heads())]
+            if (snapshot.folder / outliers.FILE).exists():
+                self._typical = outliers.Typical.load(snapshot.folder / outliers.FILE)
         else:
             self._groups = snapshot.groups
         self._thresholds = {
@@ -63,14 +68,25 @@ class Panel:
             for model in snapshot.models
         }
 
-    def read(self, image: Image.Image) -> Reading:
-        """Read a grey image (mode "L", any size)."""
+    def read_file(self, data: bytes) -> Reading:
+        """Read an encoded image: JPEG, PNG or DICOM.
+
+        Raises:
+            ImageError: it can't be read as a radiograph.
+        """
+        image = decode(data)
+        return self.read(image, colour=outliers.colourfulness(data))
+
+    def read(self, image: Image.Image, *, colour: float = 0.0) -> Reading:
+        """Read a grey image (mode "L", any size); `colour` is its `outliers.colourfulness`."""
         pixels = np.array(to_pixels(image))
         inputs = to_input(render(CLEAN, pixels[None], [""]))
         evidence: dict[str, np.ndarray] = {}
         for group in self._groups:
-            maps = evidence_maps(group.heads, group.backbone.feature_maps(inputs)[0])
-            evidence.update(zip(group.models, maps.numpy(), strict=True))
+            maps = group.backbone.feature_maps(inputs)
+            found = evidence_maps(group.heads, maps[0]).numpy()
+            evidence.update(zip(group.models, found, strict=True))
+        features = pool(maps)[0]  # of the only group, where there are statistics to hold them to
         evidence = {model: evidence[model] for model in self._order}
         probabilities = {model: _probabilities(found.mean()) for model, found in evidence.items()}
         labels = {
@@ -83,7 +99,7 @@ class Panel:
             thresholds=dict(self._thresholds),
             evidence={model: found.astype(np.float32) for model, found in evidence.items()},
             agreement=agreement(labels),
-            warnings=[],
+            warnings=outliers.warnings(pixels, features, self._typical, colour),
             pixels=pixels,
         )
 

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -11,9 +13,12 @@ from PIL import Image
 from torchvision.models import resnet18
 from torchvision.transforms import v2
 
+from fedmed import outliers
 from fedmed.facts import CLASSES, IMAGENET_MEAN, IMAGENET_STD
+from fedmed.imaging import ImageError
 from fedmed.prediction import Panel, agreement, as_api
-from fedmed.snapshot import Snapshot
+from fedmed.preprocessing import to_grey, to_input, to_pixels
+from fedmed.snapshot import Snapshot, seal
 from tests.reports import MODELS
 
 
@@ -131,3 +136,34 @@ def test_threads_that_share_a_panel_get_the_same_answers(panel, readings):
         expected = readings[number % 4].probabilities
         for model, found in reading.probabilities.items():
             assert found == pytest.approx(expected[model], abs=1e-6)
+
+
+def coloured_file() -> bytes:
+    buffer = BytesIO()
+    Image.new("RGB", (64, 64), (200, 80, 40)).rotate(45).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_a_file_in_colour_is_read_with_a_warning(panel):
+    reading = panel.read_file(coloured_file())
+    assert reading.warnings == [outliers.IN_COLOUR]
+    assert as_api(reading, "bundled")["warnings"] == [outliers.IN_COLOUR]
+
+
+def test_what_is_no_image_is_refused(panel):
+    with pytest.raises(ImageError, match="Accepted: JPEG, PNG or DICOM"):
+        panel.read_file(b"no image")
+
+
+def test_statistics_in_a_snapshot_are_used_to_warn(snapshot, readings, tmp_path, monkeypatch):
+    monkeypatch.setattr(outliers, "AXES", {"features": 3, "layout": 3})
+    folder = shutil.copytree(snapshot.folder, tmp_path / "snapshot")
+    pixels = np.stack([to_pixels(image(seed)) for seed in range(12)])
+    features = snapshot.backbone.features(to_input(to_grey(pixels)))
+    outliers.save(outliers.fit(features, features, pixels, pixels), folder)
+    seal(folder, {key: value for key, value in snapshot.config.items() if key != "files"})
+    panel = Panel(Snapshot.open(folder))
+    assert [panel.read(image(seed)).warnings for seed in range(4)].count([]) >= 2
+    assert all(reading.warnings == [] for reading in readings)
+    noise = np.random.default_rng(0).integers(0, 256, (224, 224)).astype(np.uint8)
+    assert panel.read(Image.fromarray(noise)).warnings == [outliers.UNLIKE]
