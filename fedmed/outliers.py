@@ -9,9 +9,10 @@ texture.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -25,11 +26,14 @@ from fedmed.facts import FEATURES
 from fedmed.imaging import FORMATS
 from fedmed.preprocessing import DEGRADE_DRAWS, degrade, to_grey
 
+T = TypeVar("T")
+
 FILE = "outliers.safetensors"
 GRID = 14  # the layout has GRID x GRID cells
 AXES = {"features": 64, "layout": 24}
 # Two scores, so that together they pass some 99 % of held-out X-rays.
 QUANTILE = 0.995
+SAMPLE = 1000
 FLAT, COLOURED = 8.0, 10.0  # grey levels of 255; no radiograph seen so far comes near either
 
 ONE_SHADE = "The picture is almost one single shade: there is nothing on it to judge."
@@ -99,7 +103,7 @@ def fit(
     """Statistics to keep in a snapshot, of training images, with limits set on held-out ones.
 
     `features` [n, 512] are of views that heads are trained on, `validation_features` of clean
-    ones. `pixels` [m, 224, 224] uint8 may be of fewer images: a thousand will do.
+    ones. `pixels` [m, 224, 224] uint8 may be of a `sample` of the images.
     """
     tensors: dict[str, Tensor] = {}
     grey = to_grey(pixels)
@@ -114,6 +118,11 @@ def fit(
         for name, tensor in fitted._replace(limit=limit)._asdict().items():
             tensors[f"{part}.{name}"] = tensor.float().contiguous()
     return tensors
+
+
+def sample(xrays: Sequence[T]) -> list[T]:
+    """Images evenly spaced among all, at most SAMPLE: enough for `pixels`."""
+    return list(xrays[:: -(-len(xrays) // SAMPLE) or 1])
 
 
 def save(statistics: dict[str, Tensor], folder: Path) -> None:

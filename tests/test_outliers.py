@@ -116,6 +116,13 @@ def test_exposure_does_not_change_the_layout():
     assert torch.allclose(outliers.layout(film), outliers.layout(film + 0.4), atol=1e-4)
 
 
+@pytest.mark.parametrize(("count", "taken"), [(0, 0), (7, 7), (1000, 1000), (1001, 501)])
+def test_a_sample_is_bounded_and_spread_over_all(count, taken):
+    found = outliers.sample(range(count))
+    assert len(found) == taken
+    assert not found or found[-1] > count - 3
+
+
 def test_a_few_images_are_enough_to_fit():
     found = fit(features(12, 1), features(6, 2), films(8, 1), films(5, 2))
     assert all(torch.isfinite(tensor).all() for tensor in found.values())
