@@ -4,19 +4,24 @@ One folder per (backbone, view, code that makes the input, library versions): a 
 them is another folder, so stale features cannot be served. Inside, immutable files named by the
 sha256 of their content. A file appears whole or not at all, a damaged one is dropped and computed
 again, and two runs at once only ever add files. The least recently used folders go first when the
-cache outgrows its limit (`FEDMED_CACHE_GIB`, 4 unless set; `FEDMED_CACHE` moves it).
+cache outgrows its limit (`FEDMED_CACHE_GIB`, 4 unless set; `FEDMED_CACHE` moves it), but none that
+was used within the last hour, for another run may be at it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
-import shutil
+import re
 import tempfile
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +33,31 @@ from fedmed.preprocessing import View
 
 _PACKAGE = Path(__file__).parent
 # What decides the numbers, from encoded bytes to features.
-_SOURCES = ("imaging.py", "pixels.py", "dicom.py", "preprocessing.py", "backbone.py", "features.py")
+_SOURCES = (
+    "facts.py",
+    "imaging.py",
+    "pixels.py",
+    "dicom.py",
+    "preprocessing.py",
+    "backbone.py",
+    "features.py",
+)
+_LIBRARIES = ("pillow", "pydicom", "numpy", "torch", "torchvision")
+
+_IN_USE_SECONDS = 3600.0
+_FOLDER = re.compile(r"[0-9a-f]{32}")
 
 
 class FeatureCache:
-    """Features of one backbone on one kind of device, by view and image digest."""
+    """Features of one backbone on one kind of device, by view and image digest.
+
+    Raises:
+        UserError: FEDMED_CACHE_GIB is no size.
+    """
 
     def __init__(self, backbone: Backbone, device: str = "cpu", root: Path | None = None) -> None:
         self.root = root or default_root()
+        self._limit = _limit()
         self._identity = {"backbone": backbone.sha256, "device": device, "code": _code()}
         self._found: dict[Path, dict[bytes, tuple[Path, int]]] = {}
 
@@ -44,24 +66,43 @@ class FeatureCache:
         found = self._index(view)
         return [d for d in dict.fromkeys(digests) if bytes.fromhex(d) not in found]
 
+    def check_writable(self) -> None:
+        """Find out before any work whether `add` can write.
+
+        Raises:
+            UserError: it cannot.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root):
+                pass
+        except OSError as error:
+            raise _unwritable(error) from error
+
     def add(self, view: View, digests: Sequence[str], features: np.ndarray) -> None:
-        """Keep features float32 [n, 512] of n images; visible to other runs at once."""
+        """Keep features float32 [n, 512] of n images; visible to other runs at once.
+
+        Raises:
+            UserError: the cache cannot be written.
+        """
         from safetensors.numpy import save
 
         keys = np.frombuffer(bytes.fromhex("".join(digests)), np.uint8).reshape(-1, 32)
         data = save({"digests": keys, "features": np.ascontiguousarray(features, np.float32)})
         folder = self._folder(view)
+        path = folder / f"{hashlib.sha256(data).hexdigest()[:32]}.safetensors"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=folder, suffix=".tmp", delete=False) as aside:
-                aside.write(data)
-            path = folder / f"{hashlib.sha256(data).hexdigest()[:32]}.safetensors"
-            os.replace(aside.name, path)
+                try:
+                    aside.write(data)
+                    aside.close()
+                    os.replace(aside.name, path)
+                except BaseException:
+                    Path(aside.name).unlink(missing_ok=True)
+                    raise
         except OSError as error:
-            raise UserError(
-                f"The feature cache cannot be written ({error}). FEDMED_CACHE=FOLDER puts it "
-                "elsewhere; FEDMED_CACHE_GIB=N bounds its size."
-            ) from error
+            raise _unwritable(error) from error
         rows = {bytes.fromhex(d): (path, row) for row, d in enumerate(digests)}
         self._index(view).update(rows)
 
@@ -69,7 +110,8 @@ class FeatureCache:
         """Features float32 [n, 512] of images that are all there.
 
         Raises:
-            KeyError: the features of an image are missing.
+            KeyError: the features of an image were never there.
+            UserError: they went away since.
         """
         index = self._index(view)
         rows = [index[bytes.fromhex(d)] for d in digests]
@@ -78,25 +120,35 @@ class FeatureCache:
         for position, (path, _) in enumerate(rows):
             wanted.setdefault(path, []).append(position)
         for path, positions in wanted.items():
-            content = _read(path)
+            content = None
+            with suppress(OSError):
+                content = _read(path)
             if content is None:
-                raise KeyError(f"{path} went away while it was in use; run again")
+                raise UserError(
+                    f"{path} was deleted or damaged while it was in use. Run again: what is "
+                    "missing is computed again."
+                )
             out[positions] = content["features"][[rows[p][1] for p in positions]]
         return out
 
     def prune(self) -> None:
         """Drop the least recently used folders until the cache is within its limit.
 
-        Folders this run has used stay.
+        Folders that this run used stay, and any used within the last hour. Only files this class
+        made are touched, whatever else FEDMED_CACHE holds.
         """
-        limit = float(os.environ.get("FEDMED_CACHE_GIB", "4")) * 2**30
-        folders = [f for f in self.root.iterdir() if f.is_dir()] if self.root.is_dir() else []
-        folders.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
-        total = 0
-        for folder in folders:
-            total += sum(file.stat().st_size for file in folder.iterdir())
-            if total > limit and folder not in self._found:
-                shutil.rmtree(folder, ignore_errors=True)
+        now, total = time.time(), 0
+        used = {folder: _last_use(folder) for folder in _folders(self.root)}
+        for folder in sorted(used, key=lambda folder: used[folder], reverse=True):
+            left_behind = [f for f in folder.glob("*.tmp") if now - _last_use(f) > _IN_USE_SECONDS]
+            _delete(left_behind)
+            files = list(folder.glob("*.safetensors"))
+            total += sum(_size(file) for file in files)
+            free = folder not in self._found and now - used[folder] > _IN_USE_SECONDS
+            if total > self._limit and free:
+                _delete(files)
+                with suppress(OSError):  # where it holds anything else
+                    folder.rmdir()
 
     def _folder(self, view: View) -> Path:
         identity = json.dumps(self._identity | {"view": asdict(view)}, sort_keys=True)
@@ -106,12 +158,15 @@ class FeatureCache:
         folder = self._folder(view)
         if folder not in self._found:
             self._found[folder] = index = {}
-            if folder.is_dir():
+            with suppress(OSError):  # not there yet, or read-only
                 os.utime(folder)
             for path in sorted(folder.glob("*.safetensors")):
-                content = _read(path)
+                try:
+                    content = _read(path)
+                except OSError:  # gone meanwhile, or not ours to read
+                    continue
                 if content is None:
-                    path.unlink(missing_ok=True)
+                    _delete([path])
                     continue
                 keys = content["digests"]
                 index.update({bytes(key): (path, row) for row, key in enumerate(keys)})
@@ -126,14 +181,57 @@ def default_root() -> Path:
     return Path(base) / "fedmed" / "features"
 
 
+def _limit() -> float:
+    """The cache's limit in bytes."""
+    text = os.environ.get("FEDMED_CACHE_GIB") or "4"
+    try:
+        gib = float(text)
+    except ValueError:
+        gib = math.nan
+    if not gib >= 0:
+        raise UserError(f"FEDMED_CACHE_GIB={text}: give a number of GiB, such as 4 or 0.5.")
+    return gib * 2**30
+
+
+def _unwritable(error: OSError) -> UserError:
+    return UserError(
+        f"The feature cache cannot be written ({error}). FEDMED_CACHE=FOLDER puts it elsewhere; "
+        "FEDMED_CACHE_GIB=N bounds its size."
+    )
+
+
+def _folders(root: Path) -> list[Path]:
+    """The folders under `root` that are the cache's own, by their names."""
+    try:
+        return [f for f in root.iterdir() if _FOLDER.fullmatch(f.name) and f.is_dir()]
+    except OSError:
+        return []
+
+
+# Another run may delete any file at any time.
+def _last_use(path: Path) -> float:
+    with suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0
+
+
+def _size(path: Path) -> int:
+    with suppress(OSError):
+        return path.stat().st_size
+    return 0
+
+
+def _delete(paths: Sequence[Path]) -> None:
+    for path in paths:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
 def _read(path: Path) -> dict[str, np.ndarray] | None:
     """A cache file's tensors, or None where its content is not what its name says."""
     from safetensors.numpy import load
 
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
+    data = path.read_bytes()
     if hashlib.sha256(data).hexdigest()[:32] != path.stem:
         return None
     return load(data)
@@ -142,12 +240,11 @@ def _read(path: Path) -> dict[str, np.ndarray] | None:
 @cache
 def _code() -> str:
     """A digest of the code and libraries between an image file and its features."""
-    import PIL
-    import torch
-
-    digest = hashlib.sha256(f"{PIL.__version__} {torch.__version__} {np.__version__}".encode())
+    digest = hashlib.sha256()
+    for library in _LIBRARIES:
+        with suppress(PackageNotFoundError):
+            digest.update(f"{library} {version(library)}\n".encode())
     simulation = sorted((_PACKAGE / "simulation").glob("*.py"))
     for path in [*(_PACKAGE / name for name in _SOURCES), *simulation]:
-        if path.exists():
-            digest.update(path.read_bytes())
+        digest.update(path.read_bytes())
     return digest.hexdigest()

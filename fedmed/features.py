@@ -21,6 +21,7 @@ from fedmed.preprocessing import View, render, to_input, to_pixels
 
 BATCH = 32
 CHUNK = 8 * BATCH  # images between two writes to the cache
+HELD_BYTES = 512 * 2**20  # of features that one `Features` keeps in memory
 
 
 class UnreadableImages(UserError):
@@ -46,8 +47,12 @@ def decode_all(xrays: Sequence[Xray]) -> np.ndarray:
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         work = pool.map(decode, range(len(xrays)))
-        for _ in tqdm(work, "Reading images", len(xrays), unit="image", disable=None):
-            pass
+        try:
+            for _ in tqdm(work, "Reading images", len(xrays), unit="image", disable=None):
+                pass
+        except BaseException:  # Ctrl-C would otherwise wait for all images still to come
+            pool.shutdown(cancel_futures=True)
+            raise
     if problems:
         raise UnreadableImages(
             f"{len(problems)} of {len(xrays)} images cannot be read:\n  "
@@ -68,6 +73,7 @@ def extract(
 
     Raises:
         UnreadableImages: before any pass, where an image that is needed cannot be decoded.
+        UserError: before any pass, where the cache cannot be written.
     """
     lacking: dict[View, set[str]] = {}
     todo: dict[str, Xray] = {}
@@ -79,6 +85,7 @@ def extract(
             todo |= {digest: images[digest] for digest in absent}
     if not todo:
         return 0
+    cache.check_writable()
     digests, pixels = list(todo), decode_all(list(todo.values()))
     passes = sum(len(missing) for missing in lacking.values())
     with tqdm(total=passes, desc="Backbone passes", unit="image", disable=None) as bar:
@@ -97,14 +104,15 @@ def extract(
 class Features:
     """Cached features of some images; views are read when asked for.
 
-    Only a few views are held in memory at a time, however many there are.
+    As many views are held in memory as fit into HELD_BYTES, however many there are.
     """
 
     def __init__(self, xrays: Sequence[Xray], cache: FeatureCache) -> None:
         self.labels = torch.tensor(labels(xrays))
         self._digests = [xray.digest for xray in xrays]
         self._cache = cache
-        self.view = lru_cache(maxsize=8)(self._read)
+        view_bytes = 4 * FEATURES * max(len(xrays), 1)
+        self.view = lru_cache(maxsize=max(2, HELD_BYTES // view_bytes))(self._read)
 
     def _read(self, view: View) -> Tensor:
         """Features [n, 512] of one view."""
@@ -161,7 +169,12 @@ def pick_device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
+        if torch.device(name).type not in ("cpu", "cuda"):
+            raise RuntimeError("no such device")
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f"--device {name} cannot be used here: {error}") from error
+        problem = str(error).splitlines()[0]
+        raise UserError(
+            f"--device {name} cannot be used here ({problem}); choose from auto, cpu, cuda."
+        ) from error
     return name
