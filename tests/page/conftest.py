@@ -1,0 +1,82 @@
+"""The real app, started once as visitors start it, on a snapshot of random models."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+from tests.reports import example_report
+
+REPOSITORY = Path(__file__).parents[2]
+CHROMIUM = (
+    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
+    "--disable-sync --no-first-run"
+)
+START_SECONDS = 120
+
+
+@pytest.fixture(scope="session")
+def stored() -> dict[str, Any]:
+    """A report as train.py makes it. Read only: copy it to change it."""
+    return example_report()
+
+
+@pytest.fixture(scope="session")
+def server(snapshot_folder, tmp_path_factory) -> Iterator[str]:
+    """The address of a running `python app.py`."""
+    scratch = tmp_path_factory.mktemp("app")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = os.environ | {
+        "FEDMED_SNAPSHOT": str(snapshot_folder),
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_TEMP_DIR": str(scratch / "uploads"),
+        "HF_HUB_OFFLINE": "1",
+    }
+    environment.pop("GRADIO_SERVER_NAME", None)
+    with (scratch / "log").open("wb") as log:
+        command = [sys.executable, "app.py"]
+        app = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=log, stderr=log)
+    try:
+        url = f"http://127.0.0.1:{port}/"
+        _wait(url, app, scratch / "log")
+        yield url
+    finally:
+        app.terminate()
+        app.wait(20)
+
+
+def _wait(url: str, app: subprocess.Popen, log: Path) -> None:
+    given_up = time.monotonic() + START_SECONDS
+    while time.monotonic() < given_up and app.poll() is None:
+        try:
+            urlopen(url, timeout=5).close()
+            return
+        except (URLError, OSError):
+            time.sleep(0.2)
+    pytest.fail(f"app.py did not come up:\n{log.read_text()[-2000:]}")
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A real browser; tests that want one are skipped where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+    if found is None:
+        pytest.skip("no chromium found; install it (Debian: apt-get install chromium)")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=found, args=CHROMIUM.split())
+        yield browser
+        browser.close()

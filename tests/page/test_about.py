@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import re
+
+from fedmed.facts import DATASET, DISCLAIMER
+from fedmed.page import about
+from tests.page.markup import tags, text
+from tests.reports import example_config
+
+
+def test_the_story_takes_about_150_words(stored):
+    html = about.html(example_config(), stored)
+    story = re.search(r'<div class="fm-prose">(.*?)</div>', html, re.DOTALL)[1]
+    assert 120 <= len(re.findall(r"[\w’]+", text(story))) <= 190
+
+
+def test_figure_limits_privacy_and_citation(stored):
+    html = about.html(example_config(), stored)
+    shown = text(html)
+    assert len(tags(html, "g", class_="fm-house")) == 5
+    assert DISCLAIMER in shown
+    assert "deleted within 20 minutes" in shown
+    assert "trained on simulated X-rays" in shown
+    sent = stored["communication"]["formats"]["fp32"]["update_bytes"]
+    assert f"{sent / 1000:.1f} kB" in shown
+
+
+def test_without_a_report_the_public_data_set_is_cited():
+    shown = text(about.html(example_config(), None))
+    assert DATASET["citation"] in shown

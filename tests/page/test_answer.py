@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fedmed.page.answer import Answer, problem
+from fedmed.page.examples import Example
+from tests.page.markup import tags, text
+from tests.page.readings import config, reading
+from tests.reports import MODELS
+
+FILM = Image.fromarray((np.arange(90 * 120) % 251).astype(np.uint8).reshape(90, 120))
+
+
+def test_seven_bars_with_verdict_threshold_and_mix():
+    html = Answer(FILM, reading(("hospital_1", "central")), config()).html()
+    models = tags(html, "article", class_="fm-model")
+    assert [model["data-model"] for model in models] == list(MODELS)
+    bars = tags(html, "div", class_="fm-bar")
+    assert [bar["data-label"] for bar in bars[:3]] == ["PNEUMONIA", "NORMAL", "PNEUMONIA"]
+    assert all("threshold 50 %" in bar["aria-label"] for bar in bars)
+    assert [tag["style"] for tag in tags(html, "b")] == ["left:50.00%"] * 7
+    assert "90 %" in text(html)
+    assert "95 NORMAL" not in text(html) and "95 PNEUMONIA" in text(html)  # hospital 1's mix
+
+
+def test_dissent_is_marked_and_counted():
+    html = Answer(FILM, reading(("hospital_4",)), config()).html()
+    marked = tags(html, "article", class_="fm-dissents")
+    assert [model["data-model"] for model in marked] == ["hospital_4"]
+    assert "6 of 7 say NORMAL" in text(html)
+
+
+def test_the_browser_gets_the_maps_themselves():
+    found = reading(())
+    html = Answer(FILM, found, config()).html()
+    section = tags(html, "section", class_="fm-answer")[0]
+    maps = json.loads(section["data-evidence"])
+    assert list(maps) == list(MODELS)
+    for model, expected in found.evidence.items():
+        np.testing.assert_allclose(maps[model], expected, atol=5e-4)
+
+
+def test_an_example_shows_what_was_expected_and_where_it_is_from():
+    example = Example(FILM, "PNEUMONIA", "simulated <b>film</b>", "MIT")
+    html = Answer(FILM, reading(("central",)), config(), example, 3).html()
+    assert tags(html, "section", class_="fm-answer")[0]["data-example"] == "3"
+    assert "Expected PNEUMONIA 1 of 7 models say so" in text(html)
+    assert "simulated &lt;b&gt;film" in html
+    assert "Expected" not in text(Answer(FILM, reading(()), config()).html())
+
+
+def test_warnings_are_visible_and_escaped():
+    html = Answer(FILM, reading((), warnings=("Unlike <any> X-ray.",)), config()).html()
+    assert len(tags(html, "p", class_="fm-warning", role="alert")) == 1
+    assert "Unlike &lt;any&gt; X-ray." in html
+
+
+def test_unknown_training_mix():
+    about = config()
+    about["models"]["hospital_3"]["training"] = None
+    assert text(Answer(FILM, reading(()), about).html()).count("training images unknown") == 1
+
+
+@pytest.mark.parametrize("shape", [(40, 400), (400, 40), (1, 1)])
+def test_films_of_any_shape(shape):
+    html = Answer(Image.new("L", shape), reading(()), config()).html()
+    light = tags(html, "div", class_="fm-light")[0]
+    assert light["style"] == f"--ratio:{shape[0] / shape[1]:.4f}"
+
+
+def test_a_problem_takes_the_answers_place():
+    html = problem("It is <script>")
+    assert "It is &lt;script&gt;" in html
+    assert not tags(html, "article")

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+
+from PIL import Image
+
+from fedmed.page.examples import load, strip
+from tests.page.markup import tags, text
+
+
+def folder_of(path, *entries):
+    path.mkdir(parents=True, exist_ok=True)
+    described = []
+    for file, label in entries:
+        described.append({"file": file, "label": label, "source": "a <test>", "licence": "MIT"})
+    (path / "examples.json").write_text(json.dumps({"examples": described}))
+    return path
+
+
+def test_the_first_folder_with_examples_is_taken(tmp_path):
+    Image.new("L", (60, 40), 9).save(tmp_path / "outside.png")
+    own = folder_of(tmp_path / "own", ("a.png", "NORMAL"), ("b.png", "PNEUMONIA"))
+    for name in ("a.png", "b.png"):
+        Image.new("L", (60, 40), 90).save(own / name)
+    assert load(tmp_path / "none", own) == load(own)
+    assert [example.label for example in load(own)] == ["NORMAL", "PNEUMONIA"]
+    assert load(folder_of(tmp_path / "empty"), own) == load(own)
+    assert load(tmp_path / "none") == []
+
+
+def test_what_cannot_be_shown_is_left_out(tmp_path):
+    Image.new("L", (60, 40)).save(tmp_path / "outside.png")
+    own = folder_of(
+        tmp_path / "own",
+        ("../outside.png", "NORMAL"),
+        ("missing.png", "NORMAL"),
+        ("broken.png", "NORMAL"),
+        ("odd.png", "FRACTURE"),
+        ("good.png", "NORMAL"),
+    )
+    (own / "broken.png").write_bytes(b"no picture")
+    for name in ("odd.png", "good.png"):
+        Image.new("L", (60, 40), 77).save(own / name)
+    assert [example.image.getpixel((0, 0)) for example in load(own)] == [77]
+
+
+def test_tiles(tmp_path):
+    own = folder_of(tmp_path / "own", ("a.png", "NORMAL"), ("b.png", "PNEUMONIA"))
+    for name in ("a.png", "b.png"):
+        Image.new("L", (900, 400), 90).save(own / name)
+    html = strip(load(own), chosen=1)
+    tiles = tags(html, "button", class_="fm-tile")
+    assert [(tile["data-example"], tile["aria-pressed"]) for tile in tiles] == [
+        ("0", "false"),
+        ("1", "true"),
+    ]
+    assert text(html) == "NORMAL PNEUMONIA"
+    assert "a <test>" not in html
+    assert len(html) < 10_000, "thumbnails travel small"

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import base64
+import csv
+import json
+from io import StringIO
+
+import pytest
+
+from fedmed.page import curves, report, run_facts, scores
+from tests.page.markup import read, tags, text
+from tests.reports import HOSPITALS, MODELS
+
+
+@pytest.fixture(scope="module")
+def html(stored):
+    return report.html(stored)
+
+
+def test_no_report_says_so():
+    assert "No report" in text(report.html(None))
+
+
+def test_both_protocols_and_every_part(stored, html):
+    shown = text(html)
+    for protocol in ("validation", "test"):
+        assert stored["comparison"][protocol]["words"] in shown
+        assert stored["protocols"][protocol]["description"] in shown
+    for heading in ("Every model, every metric", "Confusion matrices", "Curves", "Round by round"):
+        assert heading in shown
+    for heading in ("What travelled", "Who held what", "The data, audited", "How it was made"):
+        assert heading in shown
+    assert "Simulated X-rays." in shown
+
+
+@pytest.mark.parametrize("protocol", ["validation", "test"])
+def test_the_table_holds_the_stored_numbers(stored, protocol):
+    html = scores.table(stored, protocol)
+    rows = tags(html, "tr", class_=None)
+    assert len(rows) == 1 + len(MODELS) + len(HOSPITALS)
+    cells = [tag["data-value"] for tag in tags(html, "td") if "data-value" in tag]
+    models = stored["protocols"][protocol]["models"]
+    expected = [models[model][name]["value"] for model in MODELS for name in scores.COLUMNS]
+    assert [float(cell) for cell in cells[: len(expected)]] == expected
+    assert len([tag for tag in tags(html, "th") if "aria-sort" in tag]) == len(scores.COLUMNS)
+
+
+def test_confusion_counts(stored):
+    html = scores.confusion(stored, "test")
+    shown = text(html)
+    for model in MODELS:
+        matrix = stored["protocols"]["test"]["models"][model]["confusion_matrix"]
+        assert f"NORMAL {matrix[0][0]} {matrix[0][1]} PNEUMONIA {matrix[1][0]} {matrix[1][1]}" in (
+            shown
+        )
+
+
+def test_csv_is_the_whole_table(stored):
+    rows = list(csv.DictReader(StringIO(scores.as_csv(stored))))
+    assert len(rows) == 2 * (len(MODELS) + len(HOSPITALS)) * len(scores.COLUMNS)
+    found = {(row["protocol"], row["model"], row["metric"]): row for row in rows}
+    auc = stored["protocols"]["test"]["models"]["federated"]["auc"]
+    row = found["test", "federated", "auc"]
+    assert [float(row[end]) for end in ("value", "low", "high")] == list(auc.values())
+    alone = stored["local_only"]["validation"]["hospital_2"]["f1"]["value"]
+    assert float(found["validation", "hospital_2 alone", "f1"]["value"]) == alone
+
+
+def test_downloads_hold_the_files(stored, html):
+    links = {tag["download"]: tag["href"] for tag in tags(html, "a") if "download" in tag}
+    content = {name: base64.b64decode(link.split(",", 1)[1]) for name, link in links.items()}
+    assert json.loads(content["evaluation.json"]) == stored
+    assert content["evaluation.csv"].decode() == scores.as_csv(stored)
+
+
+def test_curves_of_every_model(stored):
+    models = stored["protocols"]["test"]["models"]
+    for draw in (curves.roc, curves.calibration):
+        lines = tags(draw(models), "g", class_="fm-line")
+        assert sorted(line["data-model"] for line in lines) == sorted(MODELS)
+        assert {line["data-model"] for line in lines[-2:]} == {"central", "federated"}
+
+
+@pytest.mark.parametrize("metric", list(curves.ROUND_METRICS))
+def test_rounds_central_and_alone(stored, metric):
+    dots = tags(curves.rounds(stored, metric), "circle")
+    after = [dot for dot in dots if dot["data-model"] == "federated"]
+    assert len(after) == len(stored["rounds"])
+    value = stored["rounds"][0]["validation"][metric]["value"]
+    assert after[0]["data-tip"].startswith(f"Federated after round 1: {100 * value:.1f} %")
+    assert [dot["data-model"] for dot in dots if dot not in after] == list(HOSPITALS)
+
+
+def test_a_run_of_one_round_is_drawn(stored):
+    short = stored | {"rounds": stored["rounds"][:1]}
+    assert len(tags(curves.rounds(short, "auc"), "circle")) == 1 + len(HOSPITALS)
+
+
+def test_bytes_on_a_logarithmic_scale(stored):
+    dots = tags(run_facts.bytes_chart(stored), "circle")
+    formats = stored["communication"]["formats"]
+    across = {dot["data-tip"]: float(dot["cx"]) for dot in dots}
+    assert len(across) == 3 * len(formats)
+    places = [
+        across[f"{sent['title']}, one update: {sent['update_bytes']:,} bytes"]
+        for sent in formats.values()
+    ]
+    assert places == sorted(places, reverse=True)
+    assert run_facts.saving(stored).endswith("×")
+
+
+def test_text_of_the_report_is_escaped(stored):
+    hostile = json.loads(json.dumps(stored).replace("label-skew", "<img src=x>"))
+    hostile["protocols"]["test"]["description"] = "<script>alert(1)</script>"
+    hostile["environment"]["python"] = '"><b>'
+    hostile["data"]["title"] = "<i>"
+    html = report.html(hostile)
+    read(html)
+    assert "<script" not in html and "<img" not in html and "<i>&lt;" not in html
+
+
+def test_older_or_richer_reports_are_drawn(stored):
+    other = json.loads(json.dumps(stored))
+    other["data"]["public_cohort"] = {"images": {"NORMAL": 3, "PNEUMONIA": 4}, "patients": 5}
+    other["partition"]["alpha"] = 0.3
+    other["data"]["patients_known"] = False
+    shown = text(report.html(other))
+    assert "7 images (3 NORMAL, 4 PNEUMONIA) of 5 patients" in shown
+    assert "alpha 0.3" in shown and "an image counts as a patient" in shown

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from fedmed.page import sentence
+from tests.page.readings import config, reading
+from tests.reports import HOSPITALS, MODELS
+
+
+def both(found, about) -> tuple[str, str]:
+    return sentence.headline(found, about), sentence.reason(found, about)
+
+
+def test_all_agree():
+    headline, reason = both(reading(MODELS), config())
+    assert headline == "All seven models say PNEUMONIA."
+    assert "20 to 95 %" in reason and "agree all the same" in reason
+
+
+def test_hospitals_that_lean_as_their_patients_did():
+    found = reading(("central", "federated", "hospital_1", "hospital_2", "hospital_3"))
+    headline, reason = both(found, config())
+    assert headline == "Central and federated say PNEUMONIA; Hospitals 4 and 5 say NORMAL."
+    assert "60 to 95 %" in reason and "20 to 40 %" in reason
+    assert reason.endswith("each side leans the way its own patients did.")
+
+
+def test_a_mix_that_explains_part_or_nothing():
+    partly = sentence.reason(reading(("hospital_1", "hospital_4")), config())
+    assert partly.endswith("the mix explains part of the split.")
+    against = sentence.reason(reading(("hospital_5",)), config())
+    assert against.endswith("the mix does not explain the split.")
+
+
+def test_one_dissenter_is_named_in_the_singular():
+    headline = sentence.headline(reading(("hospital_1",)), config())
+    assert headline == "Central and federated say NORMAL; Hospital 1 says PNEUMONIA."
+
+
+def test_central_and_federated_differ():
+    headline = sentence.headline(reading(("central", "hospital_1", "hospital_2")), config())
+    assert headline == (
+        "Central says PNEUMONIA, federated says NORMAL; 3 of 5 hospitals side with federated."
+    )
+
+
+def test_a_folder_without_federated_model_and_mixes():
+    models = ("central", *HOSPITALS)
+    about = config(models)
+    for model in about["models"].values():
+        model["training"] = None
+    headline, reason = both(reading(("hospital_2",), models), about)
+    assert headline == "Central says NORMAL; Hospital 2 says PNEUMONIA."
+    assert reason == ""
+
+
+def test_against_the_expected_label():
+    assert sentence.against(reading(("hospital_2",)), "NORMAL") == "6 of 7 models say so"
