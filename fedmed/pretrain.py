@@ -43,8 +43,27 @@ class Stage:
     epochs: int
 
 
-STAGES = (Stage(96, 18), Stage(128, 16), Stage(224, 4))
-MAX_LEARNING_RATE, WEIGHT_DECAY, BATCH_SIZE, SMOOTHING = 2e-3, 0.02, 64, 0.05
+@dataclass(frozen=True)
+class Cycle:
+    """Stages under one rise and fall of the learning rate."""
+
+    max_learning_rate: float
+    batch_size: int
+    stages: tuple[Stage, ...]
+
+    @property
+    def sizes(self) -> list[int]:
+        """The size of the images in each epoch."""
+        return [stage.size for stage in self.stages for _ in range(stage.epochs)]
+
+
+# The second cycle is there because four epochs at the end of the first were too few for the
+# network to get used to full-size images.
+CYCLES = (
+    Cycle(2e-3, 64, (Stage(96, 18), Stage(128, 16), Stage(224, 4))),
+    Cycle(1e-3, 32, (Stage(224, 6),)),
+)
+WEIGHT_DECAY, SMOOTHING = 0.02, 0.05
 
 
 def main() -> None:
@@ -57,7 +76,7 @@ def main() -> None:
     print(f"Public cohort: {len(xrays)} images, {options.simulated} of them simulated")
     pixels = decode_all(xrays)
     labels = torch.tensor([xray.label for xray in xrays])
-    state = pretrain(pixels, labels, STAGES, seed=options.seed, resume=options.output)
+    state = pretrain(pixels, labels, CYCLES, seed=options.seed, resume=options.output)
     origin = {
         "id": ORIGIN_ID,
         "public_cohort": True,
@@ -92,15 +111,15 @@ def public_xrays(data: Path, simulated: int) -> list[Xray]:
 def pretrain(
     pixels: np.ndarray,
     labels: Tensor,
-    stages: Sequence[Stage],
+    cycles: Sequence[Cycle],
     *,
     seed: int,
     resume: Path | None = None,
 ) -> dict[str, Tensor]:
     """Train a ResNet18 from scratch and return its state, on uint8 pixels [n, 224, 224].
 
-    AdamW with one learning-rate cycle over all stages; classes weigh the same. With `resume`, a
-    folder that exists, progress is kept there after every epoch and picked up again.
+    AdamW; classes weigh the same. With `resume`, a folder that exists, progress is kept there
+    after every epoch and picked up again.
 
     Raises:
         UserError: too few images, or what is in `resume` is damaged or of another run.
@@ -110,36 +129,39 @@ def pretrain(
     torch.manual_seed(seed)
     network = resnet18(num_classes=2).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY, fused=True)
-    if len(labels) < BATCH_SIZE:
-        raise UserError(f"{len(labels)} images are too few: a step takes {BATCH_SIZE}.")
+    largest = max(cycle.batch_size for cycle in cycles)
+    if len(labels) < largest:
+        raise UserError(f"{len(labels)} images are too few: a step takes {largest}.")
     weights = len(labels) / (2.0 * torch.bincount(labels, minlength=2).float())
-    steps_per_epoch = len(labels) // BATCH_SIZE
-    total = steps_per_epoch * sum(stage.epochs for stage in stages)
     identity = {"seed": seed, "images": len(labels)}
     epoch, done = 0, _restore(network, optimizer, resume, identity)
-    for stage in stages:
-        grey = F.interpolate(to_grey(pixels), stage.size, mode="bilinear", antialias=True)
-        for _ in range(stage.epochs):
+    grey, size_now = to_grey(pixels), 0
+    for cycle in cycles:
+        steps = len(labels) // cycle.batch_size
+        for place, size in enumerate(cycle.sizes):
             epoch += 1
             if epoch <= done:
                 continue
+            if size != size_now:
+                images = F.interpolate(grey, size, mode="bilinear", antialias=True)
+                size_now = size
             started, loss_sum, right = time.monotonic(), 0.0, 0
-            step = (epoch - 1) * steps_per_epoch
-            batches = _batches(grey, labels, seed=seed + epoch)
-            for inputs, targets in tqdm(batches, total=steps_per_epoch, disable=None, leave=False):
+            batches = _batches(images, labels, cycle.batch_size, seed=seed + epoch)
+            bar = tqdm(batches, total=steps, disable=None, leave=False)
+            for step, (inputs, targets) in enumerate(bar, start=place * steps):
+                factor = one_cycle(step / (steps * len(cycle.sizes)))
                 for group in optimizer.param_groups:
-                    group["lr"] = MAX_LEARNING_RATE * one_cycle(step / total)
+                    group["lr"] = cycle.max_learning_rate * factor
                 logits = network(inputs)
                 loss = F.cross_entropy(logits, targets, weights, label_smoothing=SMOOTHING)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-                step += 1
                 loss_sum += loss.item()
                 right += int((logits.argmax(1) == targets).sum())
             print(
-                f"epoch {epoch:3d}  {stage.size} px  loss {loss_sum / steps_per_epoch:.3f}  "
-                f"degraded training images right {right / (steps_per_epoch * BATCH_SIZE):.3f}  "
+                f"epoch {epoch:3d}  {size} px  loss {loss_sum / steps:.3f}  "
+                f"degraded training images right {right / (steps * cycle.batch_size):.3f}  "
                 f"{time.monotonic() - started:.0f} s",
                 flush=True,
             )
@@ -154,11 +176,13 @@ def one_cycle(progress: float, warm_up: float = 0.2) -> float:
     return 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))
 
 
-def _batches(grey: Tensor, labels: Tensor, *, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(
+    grey: Tensor, labels: Tensor, size: int, *, seed: int
+) -> Iterator[tuple[Tensor, Tensor]]:
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(labels), generator=generator)
-    for start in range(0, len(order) - BATCH_SIZE + 1, BATCH_SIZE):
-        chosen = order[start : start + BATCH_SIZE]
+    for start in range(0, len(order) - size + 1, size):
+        chosen = order[start : start + size]
         images = grey[chosen]
         draws = torch.rand(len(chosen), DEGRADE_DRAWS, generator=generator)
         noise = torch.randn(images.shape, generator=generator)

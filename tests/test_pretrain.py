@@ -13,9 +13,9 @@ from fedmed import cli, pretrain
 from fedmed.backbone import load
 from fedmed.data.public_cohort import public_patients
 from fedmed.errors import UserError
-from fedmed.pretrain import Stage, one_cycle, public_xrays
+from fedmed.pretrain import Cycle, Stage, one_cycle, public_xrays
 
-STAGES = (Stage(32, 2), Stage(48, 1))
+CYCLES = (Cycle(2e-3, 8, (Stage(32, 1), Stage(48, 1))), Cycle(1e-3, 4, (Stage(48, 1),)))
 Tensors = dict[str, torch.Tensor]
 
 
@@ -25,21 +25,18 @@ class Killed(BaseException):
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pretrain, "BATCH_SIZE", 8)
-    monkeypatch.setattr(pretrain, "STAGES", STAGES)
+    monkeypatch.setattr(pretrain, "CYCLES", CYCLES)
 
 
 def run(folder: Path | None, *, seed: int = 3) -> Tensors:
     pixels = np.random.default_rng(0).integers(0, 256, (20, 224, 224), np.uint8)
     labels = torch.arange(20) % 2
-    return pretrain.pretrain(pixels, labels, STAGES, seed=seed, resume=folder)
+    return pretrain.pretrain(pixels, labels, CYCLES, seed=seed, resume=folder)
 
 
 @pytest.fixture(scope="module")
 def whole() -> Tensors:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pretrain, "BATCH_SIZE", 8)
-        return run(None)
+    return run(None)
 
 
 def killed_after(epochs: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +72,7 @@ def test_progress_of_another_run_is_refused(
         pretrain.pretrain(
             np.zeros((18, 224, 224), np.uint8),
             torch.arange(18) % 2,
-            STAGES,
+            CYCLES,
             seed=3,
             resume=tmp_path,
         )
@@ -88,7 +85,7 @@ def test_progress_of_another_run_is_refused(
 def test_fewer_images_than_a_step_takes_are_refused() -> None:
     with pytest.raises(UserError, match="7 images are too few"):
         pretrain.pretrain(
-            np.zeros((7, 224, 224), np.uint8), torch.arange(7) % 2, STAGES, seed=0, resume=None
+            np.zeros((7, 224, 224), np.uint8), torch.arange(7) % 2, CYCLES, seed=0, resume=None
         )
 
 
