@@ -23,6 +23,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from fedmed import cli
+from fedmed.backbone import BUNDLED
 from fedmed.errors import UserError
 
 REPOSITORY = Path(__file__).parent.parent
@@ -34,42 +35,49 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.app", description=__doc__)
     parser.add_argument("--readings", type=int, default=200, help="default: %(default)s")
     parser.add_argument("--starts", type=int, default=5, help="default: %(default)s")
+    parser.add_argument("--snapshot", type=Path, default=BUNDLED, help="default: the bundled one")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/app.json"))
     options = parser.parse_args()
-    result = {"reading": reading(options.readings), "start": starting(options.starts)}
+    result = {
+        "reading": reading(options.readings, options.snapshot),
+        "start": starting(options.starts, options.snapshot),
+    }
     print(json.dumps(result, indent=1))
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
-def reading(rounds: int) -> dict[str, Any]:
-    """A reading of the opened snapshot's models against a pass through its backbone."""
+def reading(rounds: int, folder: Path) -> dict[str, Any]:
+    """A reading of the snapshot's models against a pass through its backbone."""
     from PIL import Image
 
     from fedmed import simulation
     from fedmed.preprocessing import CLEAN, render, to_input
-    from fedmed.source import open_snapshot
+    from fedmed.prediction import Panel
+    from fedmed.snapshot import Snapshot
 
-    opened = open_snapshot()
+    snapshot = Snapshot.open(folder)
+    panel = Panel(snapshot)
     pixels = simulation.simulate(0, 1).pixels
     image = Image.fromarray(pixels)
     inputs = to_input(render(CLEAN, pixels[None], [""]))
-    backbone = opened.snapshot.backbone
     answer, bare = in_turns(
-        rounds, lambda: opened.panel.read(image), lambda: backbone.feature_maps(inputs)
+        rounds, lambda: panel.read(image), lambda: snapshot.backbone.feature_maps(inputs)
     )
     return {
-        "models": len(opened.snapshot.models),
+        "models": len(snapshot.models),
         "rounds": rounds,
         "ratio": statistics.median(answer) / statistics.median(bare),
     }
 
 
-def starting(rounds: int) -> dict[str, Any]:
+def starting(rounds: int, folder: Path) -> dict[str, Any]:
     """The first answer against the imports it cannot do without."""
     imports = [sys.executable, "-c", "import torch, gradio"]
     answer, bare = in_turns(
-        rounds, first_answer, lambda: subprocess.run(imports, check=True, cwd=REPOSITORY)
+        rounds,
+        lambda: first_answer(folder),
+        lambda: subprocess.run(imports, check=True, cwd=REPOSITORY),
     )
     return {"rounds": rounds, "ratio": statistics.median(answer) / statistics.median(bare)}
 
@@ -88,12 +96,12 @@ def in_turns(
     return seconds
 
 
-def first_answer() -> None:
+def first_answer(folder: Path) -> None:
     """Start the app on a free port, wait for a page that holds an answer, and end the app."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = os.environ | {"GRADIO_SERVER_PORT": str(port)}
+    environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "FEDMED_SNAPSHOT": str(folder)}
     environment.pop("GRADIO_SERVER_NAME", None)
     app = subprocess.Popen(
         [sys.executable, "app.py"], cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from fedmed.imaging import ImageError, decode
+from fedmed.imaging import ImageError
 from fedmed.page.launching import PANEL
 from fedmed.prediction import as_api
 from fedmed.source import Opened
@@ -18,10 +18,9 @@ def add(opened: Opened) -> None:
     def predict(image: bytes) -> dict[str, Any]:
         """Read one chest X-ray (JPEG, PNG or DICOM) with every model."""
         try:
-            decoded = decode(image or b"")
+            return as_api(opened.panel.read_file(image or b""), opened.label)
         except ImageError as error:
             raise gr.Error(str(error), print_exception=False) from error
-        return as_api(opened.panel.read(decoded), opened.label)
 
     def report() -> dict[str, Any]:
         """The stored evaluation.json of the snapshot in use."""

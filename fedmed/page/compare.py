@@ -8,6 +8,7 @@ from functools import cache
 import gradio as gr
 
 from fedmed.imaging import ImageError, decode
+from fedmed.outliers import colourfulness
 from fedmed.page.answer import Answer, problem
 from fedmed.page.examples import Example, strip
 from fedmed.page.launching import PANEL
@@ -41,7 +42,8 @@ def build(opened: Opened, examples: Sequence[Example]) -> None:
             image = decode(data)
         except ImageError as error:
             return problem(str(error))
-        return Answer(image, opened.panel.read(image), opened.snapshot.config).html()
+        reading = opened.panel.read(image, colour=colourfulness(data))
+        return Answer(image, reading, opened.snapshot.config).html()
 
     with gr.Row(elem_classes="fm-strip"):
         upload = gr.UploadButton("Upload an X-ray", type="binary", elem_classes="fm-upload")

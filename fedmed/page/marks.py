@@ -59,7 +59,7 @@ def percent(share: float) -> str:
 def size(count: float) -> str:
     """Bytes in decimal units: `4.3 kB`."""
     for unit in ("B", "kB", "MB"):
-        if count < 1000:
+        if count < 999.5:
             return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} GB"

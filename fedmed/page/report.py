@@ -63,12 +63,14 @@ def _tiles(report: Fields, protocol: str) -> str:
 
 
 def _tile(name: str, interval: Fields, unit: str) -> str:
-    value, low, high = (100 * interval[end] for end in ("value", "low", "high"))
     sign = "+" if unit == "points" else ""
+    value, low, high = (
+        f"{100 * interval[end]:{sign}.1f}".replace("-", "−") for end in ("value", "low", "high")
+    )
     return (
-        f'<div class="fm-figure"><span>{name}</span><b>{value:{sign}.1f}<i>{unit}</i></b>'
-        f"<small>balanced accuracy, 95 % interval {low:{sign}.1f} to {high:{sign}.1f}</small></div>"
-    ).replace("-", "−")
+        f'<div class="fm-figure"><span>{name}</span><b>{value}<i>{unit}</i></b>'
+        f"<small>balanced accuracy, 95 % interval {low} to {high}</small></div>"
+    )
 
 
 def _described(report: Fields, protocol: str) -> str:
