@@ -7,6 +7,7 @@ Hub. `python train.py --help` lists the options.
 
 from __future__ import annotations
 
+import shlex
 from datetime import datetime, timezone
 
 import numpy as np
@@ -62,7 +63,7 @@ def main(settings: Settings) -> None:
         alpha=settings.alpha,
         seed=settings.seed,
     )
-    state = RunState(settings, backbone.sha256, [xray.digest for xray in cohort.images])
+    state = RunState(settings, backbone.sha256, [xray.digest for xray in cohort.images], device)
     watch.lap("data")
 
     # Each image and augmented view goes through the frozen backbone once; heads see features.
@@ -70,6 +71,7 @@ def main(settings: Settings) -> None:
     cache = FeatureCache(backbone, device)
     wanted = [(training, views), (validation, [CLEAN]), (cohort.test, [CLEAN])]
     passes = extract(wanted, backbone, cache, device=device)
+    state.begin()
     features = Features(training, cache)
     everything = TrainingSite("central", features, np.arange(len(training)), views)
     hospitals = [
@@ -177,17 +179,28 @@ def main(settings: Settings) -> None:
     state.finish()
     cache.prune()
     print(report.table(results))
-    print(f"\nSnapshot in {settings.output}: FEDMED_SNAPSHOT={settings.output} python app.py")
-    if settings.push_to:
-        url = hub.publish(settings.output, settings.push_to, private=settings.private)
-        print(f"Published: {url}")
+    where = shlex.quote(str(settings.output))
+    print(f"\nSnapshot in {settings.output}. To look at it: FEDMED_SNAPSHOT={where} python app.py")
+
+
+def publish(settings: Settings, repo: str) -> None:
+    print(f"Published: {hub.publish(settings.output, repo, private=settings.private)}")
+
+
+def run(settings: Settings) -> int:
+    """Train and, where asked, publish. Returns the exit status."""
+    status = cli.run(
+        lambda: main(settings), resume_hint="The same command with --resume goes on from here."
+    )
+    repo = settings.push_to
+    if status or not repo:
+        return status
+    later = shlex.join(["python", "-m", "fedmed.push", str(settings.output), repo])
+    return cli.run(
+        lambda: publish(settings, repo),
+        resume_hint=f"The snapshot is kept. To publish it: {later}",
+    )
 
 
 if __name__ == "__main__":
-    chosen_settings = parse()
-    raise SystemExit(
-        cli.run(
-            lambda: main(chosen_settings),
-            resume_hint="The same command with --resume goes on from here.",
-        )
-    )
+    raise SystemExit(run(parse()))

@@ -21,25 +21,42 @@ class RunState:
     """The rounds of a run so far. A run of other options, images or backbone is not gone on with.
 
     Raises:
-        UserError: `--resume`, and what is there belongs to another run.
+        UserError: `--resume`, and what is there belongs to another run; or something else is there.
     """
 
-    def __init__(self, settings: Settings, backbone: str, digests: Sequence[str]) -> None:
+    def __init__(
+        self, settings: Settings, backbone: str, digests: Sequence[str], device: str
+    ) -> None:
         self.folder = settings.partial
-        images = hashlib.sha256("".join(digests).encode()).hexdigest()
-        run = {"settings": settings.of_the_run(), "backbone": backbone, "images": images}
-        marker = self.folder / "run.json"
-        text = json.dumps(run, indent=1, default=str)
-        if settings.resume and marker.exists():
-            if marker.read_text(encoding="utf-8") != text:
-                raise UserError(
-                    f"--resume: {self.folder} belongs to a run with other options, images or "
-                    "backbone. Repeat its options, or leave out --resume to start anew."
-                )
+        self._marker = self.folder / "run.json"
+        run = {
+            "settings": settings.of_the_run(),
+            "backbone": backbone,
+            "images": hashlib.sha256("".join(digests).encode()).hexdigest(),
+            "device": device,
+        }
+        self._run = json.dumps(run, indent=1, default=str)
+        self._goes_on = settings.resume and self._marker.exists()
+        if self._goes_on and self._marker.read_text(encoding="utf-8") != self._run:
+            raise UserError(
+                f"--resume: {self.folder} belongs to a run with other options, images or "
+                "backbone. Repeat its options, or leave out --resume to start anew."
+            )
+        if self._is_foreign():
+            raise UserError(
+                f"{self.folder} is in the way: an unfinished run would be kept there, and it "
+                "holds something else. Move it, or name another --output."
+            )
+
+    def begin(self) -> None:
+        """Go on with what is there, or start with an empty folder."""
+        if self._goes_on:
             return
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        marker.write_text(text, encoding="utf-8")
+        aside = self._marker.with_suffix(".tmp")
+        aside.write_text(self._run, encoding="utf-8")
+        aside.replace(self._marker)
 
     def rounds(self, wire: str) -> list[State]:
         """The states after rounds 1, 2 ... with a wire format, as far as they are kept."""
@@ -70,3 +87,9 @@ class RunState:
 
     def _path(self, wire: str, number: int) -> Path:
         return self.folder / f"{wire}-round-{number:05d}.safetensors"
+
+    def _is_foreign(self) -> bool:
+        if not self.folder.is_dir():
+            return self.folder.exists()
+        names = {path.name for path in self.folder.iterdir()}
+        return bool(names - {"run.tmp"}) and self._marker.name not in names

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from fedmed.data import is_hub_id
 from fedmed.facts import DATASET_ID
 from fedmed.partition import SCHEMES
 from fedmed.recipe import RECIPES
@@ -19,8 +20,8 @@ def _option(default: Any, help: str, **more: Any) -> Any:
     return field(default=default, metadata={"help": help, **more})
 
 
-def _whole(low: int, high: int = 2**31 - 1) -> Callable[[str], int]:
-    return _number(int, low, high, f"a whole number from {low}")
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    return _number(int, low, high, f"a whole number from {low} to {high}")
 
 
 def _number(kind: Callable[[str], Any], low: float, high: float, what: str) -> Callable[[str], Any]:
@@ -42,7 +43,8 @@ def _repository(text: str) -> str:
     return text
 
 
-_POSITIVE = _number(float, 1e-12, 1e6, "a number above 0")
+_POSITIVE = _number(float, 1e-12, 1e6, "a number above 0, at most a million")
+_COUNT = _whole(1, 10_000)
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,13 @@ class Settings:
         None, "publish to this Hub model repository", metavar="USER/REPO", type=_repository
     )
     private: bool = _option(False, "create that repository private")
-    hospitals: int = _option(5, "number of hospitals", type=_whole(1))
-    rounds: int = _option(5, "federated rounds", type=_whole(1))
-    local_epochs: int = _option(3, "epochs at each hospital per round", type=_whole(1))
-    epochs: int = _option(10, "epochs of the centralized model", type=_whole(1))
-    batch_size: int = _option(64, "images per step", type=_whole(1))
+    hospitals: int = _option(5, "number of hospitals", type=_COUNT)
+    rounds: int = _option(5, "federated rounds", type=_COUNT)
+    local_epochs: int = _option(3, "epochs at each hospital per round", type=_COUNT)
+    epochs: int = _option(10, "epochs of the centralized model", type=_COUNT)
+    batch_size: int = _option(64, "images per step", type=_COUNT)
     learning_rate: float = _option(1e-3, "Adam's learning rate", type=_POSITIVE)
-    views: int = _option(4, "augmented views cached per image", type=_whole(1, 10_000))
+    views: int = _option(4, "augmented views cached per image", type=_COUNT)
     partition: str = _option(
         SCHEMES[0], "how patients are dealt to hospitals", choices=tuple(SCHEMES)
     )
@@ -79,7 +81,7 @@ class Settings:
         "augmentation and class weights; auto is what the backbone was made for, else 'mission'",
         choices=("auto", *RECIPES),
     )
-    seed: int = _option(42, "seed of every random choice", type=_whole(0))
+    seed: int = _option(42, "seed of every random choice", type=_whole(0, 2**31 - 1))
     examples: int = _option(
         12, "held-out X-rays put into the snapshot to click; 0 for none", type=_whole(0, 200)
     )
@@ -98,9 +100,14 @@ class Settings:
         return self.output.with_name(self.output.name + ".partial")
 
     def of_the_run(self) -> dict[str, Any]:
-        """The options that decide the result, as plain JSON."""
+        """The options that decide the result, as plain JSON: of a path the last name only."""
         ways = {"output", "push_to", "private", "resume", "demo", "device"}
-        return {name: value for name, value in asdict(self).items() if name not in ways}
+        result = {name: value for name, value in asdict(self).items() if name not in ways}
+        if self.data != "simulated" and not is_hub_id(self.data):
+            result["data"] = Path(self.data).resolve().name
+        if self.backbone not in ("imagenet", "bundled"):
+            result["backbone"] = Path(self.backbone).resolve().name
+        return result
 
 
 def parse(arguments: Sequence[str] | None = None) -> Settings:

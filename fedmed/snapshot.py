@@ -9,7 +9,9 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,10 +22,14 @@ from torch import Tensor
 from fedmed.backbone import Backbone, read_state
 from fedmed.errors import UserError
 from fedmed.facts import CLASSES, FEATURES
+from fedmed.preprocessing import PREPROCESSING
+from fedmed.report import validate
 from fedmed.training import Heads
 
 SCHEMA_VERSION = 1
 CONFIG, REPORT, CARD = "config.json", "evaluation.json", "README.md"
+EXAMPLES = "examples/examples.json"
+EXAMPLE = ("file", "label", "source", "licence")
 
 
 class SnapshotError(UserError):
@@ -42,9 +48,19 @@ class Snapshot:
         """Open a folder.
 
         Raises:
-            SnapshotError: it is no snapshot, or a file is missing or differs from its sha256.
+            SnapshotError: it is no snapshot, a file is missing or differs from its sha256, or it
+                was made for another input.
         """
-        return cls(folder, verify(folder))
+        config = verify(folder)
+        if not {"central", "federated"} <= set(config["models"]):
+            raise SnapshotError(f"{folder}: {CONFIG} names no central or no federated model.")
+        if not isinstance(config.get("backbone"), dict) or "sha256" not in config["backbone"]:
+            raise SnapshotError(f"{folder}: {CONFIG} tells no backbone.")
+        if config.get("preprocessing") != PREPROCESSING:
+            raise SnapshotError(
+                f"{folder} was made for another preprocessing than this version of FedMed does."
+            )
+        return cls(folder, config)
 
     @property
     def models(self) -> list[str]:
@@ -53,8 +69,17 @@ class Snapshot:
 
     @cached_property
     def report(self) -> dict[str, Any]:
-        """The stored evaluation.json."""
-        return json.loads((self.folder / REPORT).read_text(encoding="utf-8"))
+        """The stored evaluation.json.
+
+        Raises:
+            SnapshotError: it lacks a field that FedMed reads.
+        """
+        try:
+            report = json.loads((self.folder / REPORT).read_text(encoding="utf-8"))
+            validate(report)
+        except (UserError, ValueError) as error:
+            raise SnapshotError(f"{self.folder}: {error}") from error
+        return report
 
     @cached_property
     def backbone(self) -> Backbone:
@@ -74,9 +99,13 @@ class Snapshot:
 
     def head(self, model: str) -> dict[str, Tensor]:
         """One model's `fc.weight` [2, 512] and `fc.bias` [2]."""
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        head = load_file(self.folder / self.config["models"][model]["file"])
+        try:
+            head = load_file(self.folder / self.config["models"][model]["file"])
+        except SafetensorError as error:
+            raise SnapshotError(f"{self.folder}: the head of {model} is damaged.") from error
         shapes = {name: list(tensor.shape) for name, tensor in head.items()}
         if shapes != {"fc.weight": [len(CLASSES), FEATURES], "fc.bias": [len(CLASSES)]}:
             raise SnapshotError(f"{self.folder}: the head of {model} has the shapes {shapes}.")
@@ -91,11 +120,23 @@ class Snapshot:
 
     @property
     def examples(self) -> list[dict[str, str]]:
-        """What can be clicked: `file` (in examples/), `label`, `source`, `licence`."""
-        path = self.folder / "examples" / "examples.json"
-        if not path.exists():
+        """What can be clicked: `file` (in examples/), `label`, `source`, `licence`.
+
+        Raises:
+            SnapshotError: examples.json is not that, or names a file that is not vouched for.
+        """
+        if EXAMPLES not in self.config["files"]:
             return []
-        return json.loads(path.read_text(encoding="utf-8"))["examples"]
+        try:
+            listing = json.loads((self.folder / EXAMPLES).read_text(encoding="utf-8"))
+            entries = [{key: str(entry[key]) for key in EXAMPLE} for entry in listing["examples"]]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SnapshotError(f"{self.folder}: {EXAMPLES} is damaged.") from error
+        for entry in entries:
+            listed = f"examples/{entry['file']}" in self.config["files"]
+            if not listed or entry["label"] not in CLASSES:
+                raise SnapshotError(f"{self.folder}: {EXAMPLES} names what is not there: {entry}.")
+        return entries
 
 
 def verify(folder: Path) -> dict[str, Any]:
@@ -106,9 +147,10 @@ def verify(folder: Path) -> dict[str, Any]:
     """
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        files, version = config["files"], config["schema_version"]
+        files, version = dict(config["files"]), config["schema_version"]
         names = [model["file"] for model in config["models"].values()]
-        listed = set(files)
+        if not all(isinstance(text, str) for text in (*files, *files.values(), *names)):
+            raise TypeError("names and digests are text")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SnapshotError(f"{folder} is no snapshot: {CONFIG} is missing or damaged.") from error
     if version != SCHEMA_VERSION:
@@ -118,10 +160,10 @@ def verify(folder: Path) -> dict[str, Any]:
     if config.get("classes") != list(CLASSES):
         raise SnapshotError(f"{folder}: the classes in {CONFIG} are not {', '.join(CLASSES)}.")
     for name in [*names, REPORT]:
-        if name not in listed:
+        if name not in files:
             raise SnapshotError(f"{folder}: {name} is not listed with a sha256 in {CONFIG}.")
     for name, expected in files.items():
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        if not _is_inside(name):
             raise SnapshotError(f"{folder}: {CONFIG} names {name}, outside the snapshot.")
         try:
             found = _sha256(folder / name)
@@ -132,9 +174,9 @@ def verify(folder: Path) -> dict[str, Any]:
                 f"{folder}: {name} is not the file that {CONFIG} describes (its sha256 differs); "
                 "fetch or train it again."
             )
-    unlisted = [p.name for p in folder.glob("*.safetensors") if p.name not in listed]
-    if unlisted:
-        raise SnapshotError(f"{folder}: {unlisted[0]} is not listed with a sha256 in {CONFIG}.")
+    for path in (*folder.glob("*.safetensors"), *folder.glob(EXAMPLES)):
+        if (name := path.relative_to(folder).as_posix()) not in files:
+            raise SnapshotError(f"{folder}: {name} is not listed with a sha256 in {CONFIG}.")
     return config
 
 
@@ -142,50 +184,58 @@ def check_output(folder: Path) -> None:
     """Refuse, before any work, a place where a snapshot cannot or should not be written.
 
     Raises:
-        UserError: the folder holds something else than a snapshot, or its parent cannot be written.
+        UserError: the folder holds anything else than a snapshot, or cannot be replaced.
     """
+    if folder.name in ("", ".."):
+        raise UserError(f"--output {folder}: give the folder a name, such as snapshot.")
+    if folder.is_symlink() or os.path.ismount(folder):
+        raise UserError(
+            f"--output {folder} is a link or a mounted disk, which a snapshot cannot replace; "
+            "name a folder on it."
+        )
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--output {folder} is a file; name a folder.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG).exists():
-        only_backbone = all(entry.name.startswith("backbone") for entry in folder.iterdir())
-        if not only_backbone:
-            raise UserError(
-                f"--output {folder} holds files that are no snapshot, and they would be replaced; "
-                "name another folder."
-            )
-    parent = folder.absolute().parent
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--output {folder}: {parent} cannot be made ({error}).") from error
-    if not os.access(parent, os.W_OK):
+    if stranger := _stranger(folder):
+        raise UserError(
+            f"--output {folder} would be replaced, and it holds {stranger}, which belongs to no "
+            "snapshot; name another folder."
+        )
+    parent = next(path for path in folder.absolute().parents if path.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise UserError(f"--output {folder}: {parent} cannot be written.")
 
 
 def seal(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """Write config.json with the sha256 of every file in `folder` but itself and the card."""
+    """Write config.json with the sha256 of every file in `folder` but itself and the card.
+
+    Whoever may read config.json may then read the others too: safetensors writes files that only
+    their owner can read.
+    """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     names = {path.relative_to(folder).as_posix(): path for path in files}
     digests = {n: _sha256(path) for n, path in names.items() if n not in (CONFIG, CARD)}
     config = {"schema_version": SCHEMA_VERSION, **config, "files": digests}
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+    for name in digests:
+        names[name].chmod((folder / CONFIG).stat().st_mode)
     return config
 
 
 def move_into_place(aside: Path, folder: Path) -> None:
     """Make `aside` the snapshot at `folder`; what was there stays until the new one is whole."""
     verify(aside)
-    old = folder.with_name(folder.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
+    retired = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    old = retired / folder.name
     try:
+        if folder.exists():
+            folder.rename(old)
         aside.rename(folder)
-    except OSError:
+    except BaseException:
         if old.exists():
             old.rename(folder)
+        retired.rmdir()
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(retired, ignore_errors=True)
 
 
 def model_file(model: str) -> str:
@@ -199,6 +249,25 @@ def write_head(path: Path, heads: Heads, backbone: Backbone) -> None:
 
     tensors = {"fc.weight": heads.weight[0].contiguous(), "fc.bias": heads.bias[0].contiguous()}
     save_file(tensors, path, {"backbone": backbone.id, "backbone_sha256": backbone.sha256})
+
+
+def _is_inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and "\\" not in name
+
+
+def _stranger(folder: Path) -> str | None:
+    """The name of a file in `folder` that is neither a snapshot's nor a backbone's, if any."""
+    try:
+        listed = set(json.loads((folder / CONFIG).read_text(encoding="utf-8"))["files"])
+        listed |= {CONFIG, CARD}
+    except (OSError, ValueError, KeyError, TypeError):
+        listed = set()
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        if not path.is_dir() and name not in listed and not fnmatch(name, "backbone*.safetensors*"):
+            return name
+    return None
 
 
 def _sha256(path: Path) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fedmed.data.cohort import Cohort, Xray
 
-__all__ = ["Cohort", "Xray", "load"]
+__all__ = ["Cohort", "Xray", "is_hub_id", "load"]
 
 
 def load(data: str) -> Cohort:
@@ -20,10 +20,15 @@ def load(data: str) -> Cohort:
         from fedmed.data.simulated import simulated_cohort
 
         return simulated_cohort()
-    if Path(data).exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", data) or data[0] in "./":
-        from fedmed.data.folder import read_folder
+    if is_hub_id(data):
+        from fedmed.data.hub import read_hub
 
-        return read_folder(Path(data))
-    from fedmed.data.hub import read_hub
+        return read_hub(data)
+    from fedmed.data.folder import read_folder
 
-    return read_hub(data)
+    return read_folder(Path(data))
+
+
+def is_hub_id(data: str) -> bool:
+    """Whether this is OWNER/NAME and not a folder that is there."""
+    return bool(re.fullmatch(r"\w[\w.-]*/[\w.-]+", data)) and not Path(data).exists()
