@@ -1,0 +1,388 @@
+"""A snapshot opens as it was sealed or not at all, and replaces nothing but a snapshot."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from fedmed import report
+from fedmed.backbone import write_state
+from fedmed.errors import UserError
+from fedmed.snapshot import Snapshot, SnapshotError, check_output, move_into_place, seal, verify
+from tests.reports import MODELS, example_report
+from tests.snapshots import random_backbone
+
+
+@pytest.fixture
+def folder(snapshot_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(snapshot_folder, tmp_path / "snapshot"))
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "config.json").read_text())
+
+
+def reseal(folder: Path, **changes: Any) -> None:
+    seal(folder, config_of(folder) | changes)
+
+
+def rewrite(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change config.json without sealing again."""
+    config = config_of(folder)
+    change(config)
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def test_it_opens_with_everything_in_it(folder: Path) -> None:
+    opened = Snapshot.open(folder)
+    assert opened.models == list(MODELS)
+    assert opened.report == json.loads((folder / "evaluation.json").read_text())
+    assert opened.backbone.sha256 == opened.config["backbone"]["sha256"]
+    heads = opened.heads()
+    assert heads.weight.shape == (7, 2, 512) and heads.bias.shape == (7, 2)
+    assert torch.equal(heads.weight[1], opened.head("federated")["fc.weight"])
+    assert opened.examples == []
+
+
+def test_backbone_state_is_torchvisions(folder: Path) -> None:
+    from torchvision.models import resnet18
+
+    state = Snapshot.open(folder).backbone_state()
+    missing, unexpected = resnet18().load_state_dict(state, strict=False)
+    assert not unexpected
+    assert all(name.startswith("fc.") or name.endswith("num_batches_tracked") for name in missing)
+
+
+def test_a_head_names_its_backbone(folder: Path) -> None:
+    from safetensors import safe_open
+
+    with safe_open(folder / "federated_model.safetensors", framework="pt") as opened:
+        assert opened.metadata()["backbone_sha256"] == config_of(folder)["backbone"]["sha256"]
+
+
+def test_every_file_but_config_and_card_is_vouched_for(folder: Path) -> None:
+    present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    assert set(config_of(folder)["files"]) == present - {"config.json", "README.md"}
+
+
+def test_whoever_may_read_the_configuration_may_read_the_rest(folder: Path) -> None:
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    assert len(modes) == 1
+
+
+def test_every_file_is_checked(folder: Path) -> None:
+    for name in config_of(folder)["files"]:
+        path = folder / name
+        content = path.read_bytes()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        with pytest.raises(SnapshotError, match="differs") as caught:
+            verify(folder)
+        assert name in str(caught.value)
+        path.unlink()
+        with pytest.raises(SnapshotError, match="missing"):
+            verify(folder)
+        path.write_bytes(content)
+    verify(folder)
+
+
+def test_a_changed_card_is_no_harm(folder: Path) -> None:
+    (folder / "README.md").write_text("# Mine")
+    Snapshot.open(folder)
+
+
+@pytest.mark.parametrize("name", ["extra.safetensors", "backbone-9.safetensors"])
+def test_tensors_that_nobody_vouches_for_are_refused(name: str, folder: Path) -> None:
+    shutil.copy(folder / "central_model.safetensors", folder / name)
+    with pytest.raises(SnapshotError, match=f"{name} is not listed"):
+        verify(folder)
+
+
+def test_examples_that_nobody_vouches_for_are_refused(folder: Path) -> None:
+    (folder / "examples").mkdir()
+    (folder / "examples" / "examples.json").write_text('{"examples": []}')
+    with pytest.raises(SnapshotError, match=r"examples\.json is not listed"):
+        verify(folder)
+
+
+def two_levels_up(config: dict[str, Any]) -> None:
+    config["files"]["../secret.safetensors"] = "0" * 64
+
+
+def absolute(config: dict[str, Any]) -> None:
+    config["files"]["/etc/hostname"] = "0" * 64
+
+
+def backslashes(config: dict[str, Any]) -> None:
+    config["files"]["..\\secret.safetensors"] = "0" * 64
+
+
+def model_elsewhere(config: dict[str, Any]) -> None:
+    config["models"]["central"]["file"] = "../secret.safetensors"
+
+
+def unlisted_model(config: dict[str, Any]) -> None:
+    del config["files"]["central_model.safetensors"]
+
+
+def unlisted_report(config: dict[str, Any]) -> None:
+    del config["files"]["evaluation.json"]
+
+
+def newer_schema(config: dict[str, Any]) -> None:
+    config["schema_version"] = 2
+
+
+def other_classes(config: dict[str, Any]) -> None:
+    config["classes"] = ["PNEUMONIA", "NORMAL"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (two_levels_up, "outside the snapshot"),
+        (absolute, "outside the snapshot"),
+        (backslashes, "outside the snapshot"),
+        (model_elsewhere, "is not listed with a sha256"),
+        (unlisted_model, "is not listed with a sha256"),
+        (unlisted_report, r"evaluation\.json is not listed"),
+        (newer_schema, "schema_version is 2"),
+        (other_classes, "the classes"),
+    ],
+)
+def test_a_configuration_that_misleads_is_refused(
+    change: Callable[[dict[str, Any]], object], message: str, folder: Path
+) -> None:
+    (folder.parent / "secret.safetensors").write_bytes(b"")
+    rewrite(folder, change)
+    with pytest.raises(SnapshotError, match=message):
+        verify(folder)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"files": 3, "schema_version": 1, "models": {}}',
+        '{"files": {"a": 1}, "schema_version": 1, "models": {}}',
+        '{"files": {}, "schema_version": 1, "models": []}',
+        '{"files": {}, "schema_version": 1, "models": {"central": {"file": ["a"]}}}',
+        '{"files": {}, "schema_version": 1, "models": {"central": "a"}}',
+    ],
+)
+def test_a_damaged_configuration_is_refused(content: str, folder: Path) -> None:
+    (folder / "config.json").write_text(content)
+    with pytest.raises(SnapshotError, match="is no snapshot"):
+        verify(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"models": {}}, "no central"),
+        ({"backbone": None}, "tells no backbone"),
+        ({"preprocessing": {"size": [299, 299]}}, "another preprocessing"),
+    ],
+)
+def test_sealed_but_not_for_this_program(
+    changes: dict[str, Any], message: str, folder: Path
+) -> None:
+    reseal(folder, **changes)
+    with pytest.raises(SnapshotError, match=message):
+        Snapshot.open(folder)
+
+
+def test_no_folder_is_no_snapshot(tmp_path: Path) -> None:
+    for place in (tmp_path / "none", tmp_path):
+        with pytest.raises(SnapshotError, match="is no snapshot"):
+            Snapshot.open(place)
+
+
+def test_a_sealed_report_that_lacks_a_field_is_refused(folder: Path) -> None:
+    lacking = example_report()
+    del lacking["protocols"]["test"]["models"]["central"]["auc"]
+    report.write(lacking, folder / "evaluation.json")
+    reseal(folder)
+    with pytest.raises(SnapshotError, match=r"central\.auc is missing"):
+        _ = Snapshot.open(folder).report
+    (folder / "evaluation.json").write_text("{")
+    reseal(folder)
+    with pytest.raises(SnapshotError):
+        _ = Snapshot.open(folder).report
+
+
+def test_another_backbone_is_refused_even_if_sealed(folder: Path) -> None:
+    for old in folder.glob("backbone*"):
+        old.unlink()
+    write_state(random_backbone(1), folder)
+    reseal(folder)
+    with pytest.raises(SnapshotError, match="not the one the heads belong to"):
+        _ = Snapshot.open(folder).backbone
+
+
+def test_a_head_of_another_shape_or_of_garbage_is_refused(folder: Path) -> None:
+    from safetensors.torch import save_file
+
+    path = folder / "central_model.safetensors"
+    save_file({"fc.weight": torch.zeros(3, 512), "fc.bias": torch.zeros(3)}, path)
+    reseal(folder)
+    with pytest.raises(SnapshotError, match="the head of central has the shapes"):
+        Snapshot.open(folder).heads()
+    path.write_bytes(b"garbage")
+    reseal(folder)
+    with pytest.raises(SnapshotError, match="the head of central is damaged"):
+        Snapshot.open(folder).heads()
+
+
+class TestExamples:
+    @pytest.fixture
+    def entry(self) -> dict[str, str]:
+        return {"file": "01.png", "label": "NORMAL", "source": "a test", "licence": "MIT"}
+
+    def sealed(self, folder: Path, listing: Any) -> Snapshot:
+        (folder / "examples").mkdir()
+        (folder / "examples" / "01.png").write_bytes(b"a picture")
+        (folder / "examples" / "examples.json").write_text(json.dumps(listing))
+        reseal(folder)
+        return Snapshot.open(folder)
+
+    def test_they_are_listed(self, folder: Path, entry: dict[str, str]) -> None:
+        assert self.sealed(folder, {"examples": [entry]}).examples == [entry]
+
+    @pytest.mark.parametrize("file", ["../config.json", "02.png", "/etc/hostname", ""])
+    def test_a_file_elsewhere_is_refused(
+        self, file: str, folder: Path, entry: dict[str, str]
+    ) -> None:
+        with pytest.raises(SnapshotError, match="names what is not there"):
+            _ = self.sealed(folder, {"examples": [entry | {"file": file}]}).examples
+
+    @pytest.mark.parametrize("listing", [[], {}, {"examples": [{}]}, {"examples": ["a"]}])
+    def test_a_damaged_list_is_refused(self, listing: Any, folder: Path) -> None:
+        with pytest.raises(SnapshotError, match="is damaged"):
+            _ = self.sealed(folder, listing).examples
+
+
+class TestCheckOutput:
+    @pytest.mark.parametrize("name", ["new", "new/below/it", "empty"])
+    def test_a_new_or_empty_folder_will_do_and_is_not_made(self, name: str, tmp_path: Path) -> None:
+        (tmp_path / "empty").mkdir()
+        check_output(tmp_path / name)
+        assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+    def test_a_snapshot_may_be_replaced(self, folder: Path) -> None:
+        check_output(folder)
+
+    def test_a_backbone_may_be_replaced(self, folder: Path) -> None:
+        for path in folder.iterdir():
+            if not path.name.startswith("backbone"):
+                path.unlink()
+        check_output(folder)
+
+    @pytest.mark.parametrize("name", ["notes.txt", ".git/HEAD", "examples/mine.png"])
+    def test_a_snapshot_with_something_else_in_it_may_not(self, name: str, folder: Path) -> None:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"mine")
+        with pytest.raises(UserError, match="would be replaced") as caught:
+            check_output(folder)
+        assert name in str(caught.value)
+
+    @pytest.mark.parametrize("content", ["{}", '{"name": "my-app"}', "[]", ""])
+    def test_a_folder_with_a_config_of_its_own_may_not(self, content: str, tmp_path: Path) -> None:
+        (tmp_path / "config.json").write_text(content)
+        with pytest.raises(UserError, match=r"it holds config\.json"):
+            check_output(tmp_path)
+
+    def test_a_file_a_link_and_no_name_may_not(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "file").write_bytes(b"")
+        (tmp_path / "link").symlink_to(folder)
+        monkeypatch.chdir(tmp_path)
+        for name, message in (
+            ("file", "is a file"),
+            ("file/below", "cannot be written"),
+            ("link", "is a link"),
+            (".", "give the folder a name"),
+            ("snapshot/..", "give the folder a name"),
+        ):
+            with pytest.raises(UserError, match=message) as caught:
+                check_output(Path(name))
+            assert "--output" in str(caught.value)
+
+    def test_a_mounted_disk_may_not(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == folder)
+        with pytest.raises(UserError, match="mounted disk"):
+            check_output(folder)
+
+
+class TestMoveIntoPlace:
+    @pytest.fixture
+    def aside(self, snapshot_folder: Path, tmp_path: Path) -> Path:
+        aside = Path(shutil.copytree(snapshot_folder, tmp_path / "run.partial" / "snapshot"))
+        reseal(aside, seed=7)
+        return aside
+
+    @staticmethod
+    def left(tmp_path: Path) -> list[str]:
+        return sorted(path.name for path in tmp_path.iterdir())
+
+    def test_the_new_one_replaces_the_old_whole(
+        self, aside: Path, folder: Path, tmp_path: Path
+    ) -> None:
+        (folder / "examples").mkdir()
+        (folder / "examples" / "stale.png").write_bytes(b"")
+        move_into_place(aside, folder)
+        assert Snapshot.open(folder).config["seed"] == 7
+        assert not (folder / "examples").exists()
+        assert self.left(tmp_path) == ["run.partial", "snapshot"]
+
+    def test_where_there_was_none(self, aside: Path, tmp_path: Path) -> None:
+        move_into_place(aside, tmp_path / "new")
+        assert Snapshot.open(tmp_path / "new").config["seed"] == 7
+
+    def test_a_bad_new_one_leaves_the_old(self, aside: Path, folder: Path, tmp_path: Path) -> None:
+        (aside / "federated_model.safetensors").write_bytes(b"")
+        with pytest.raises(SnapshotError):
+            move_into_place(aside, folder)
+        assert Snapshot.open(folder).config["seed"] == 42
+        assert self.left(tmp_path) == ["run.partial", "snapshot"]
+
+    @pytest.mark.parametrize("error", [OSError("device busy"), KeyboardInterrupt()])
+    def test_stopped_in_between_the_old_one_is_put_back(
+        self,
+        error: BaseException,
+        aside: Path,
+        folder: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        rename = Path.rename
+
+        def failing(path: Path, target: Path) -> Path:
+            if path == aside:
+                raise error
+            return rename(path, target)
+
+        monkeypatch.setattr(Path, "rename", failing)
+        with pytest.raises(type(error)):
+            move_into_place(aside, folder)
+        assert Snapshot.open(folder).config["seed"] == 42
+        assert self.left(tmp_path) == ["run.partial", "snapshot"]
+
+    def test_a_neighbour_of_any_name_is_safe(
+        self, aside: Path, folder: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "snapshot.old").mkdir()
+        (tmp_path / "snapshot.old" / "mine").write_bytes(b"")
+        move_into_place(aside, folder)
+        assert (tmp_path / "snapshot.old" / "mine").exists()
