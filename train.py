@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 
 import numpy as np
 
-from fedmed import cli, data, examples, hub, report, snapshot
+from fedmed import cli, data, examples, hub, outliers, report, snapshot
 from fedmed.backbone import load as load_backbone
 from fedmed.backbone import write_state
 from fedmed.card import model_card
@@ -22,7 +22,7 @@ from fedmed.data.holdout import description, hold_out
 from fedmed.data.public_cohort import public_patients
 from fedmed.facts import CLASSES
 from fedmed.feature_cache import FeatureCache
-from fedmed.features import Features, TrainingSite, extract, pick_device
+from fedmed.features import Features, TrainingSite, decode_all, extract, pick_device
 from fedmed.federation import FedAvg, federate
 from fedmed.partition import describe, split
 from fedmed.preprocessing import CLEAN, PREPROCESSING
@@ -159,6 +159,9 @@ def main(settings: Settings) -> None:
     verdicts = official.probabilities(federated.local) >= 0.5
     chosen = examples.choose(verdicts, labels(cohort.test), settings.examples)
     examples.write(aside / "examples", cohort, chosen)
+    seen, kept = (decode_all(outliers.sample(xrays)) for xrays in (training, validation))
+    typical = outliers.fit(features.view(views[0]), held_out.features, seen, kept)
+    outliers.save(typical, aside)
     report.write(results, aside / snapshot.REPORT)
     config = snapshot.seal(
         aside,
