@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fedmed.backbone import Backbone
+from fedmed.errors import UserError
 from fedmed.preprocessing import CLEAN, View
 
 
@@ -51,5 +52,16 @@ RECIPES = {
 
 
 def pick_recipe(name: str, backbone: Backbone) -> Recipe:
-    """The named recipe; `auto` is the one the backbone was made for, else the mission's."""
-    return RECIPES[str(backbone.origin.get("recipe", "mission")) if name == "auto" else name]
+    """The named recipe; `auto` is the one the backbone was made for, else the mission's.
+
+    Raises:
+        UserError: the backbone was made for one that this version does not know.
+    """
+    if name == "auto":
+        name = str(backbone.origin.get("recipe", "mission"))
+    if name not in RECIPES:
+        raise UserError(
+            f"The backbone was made for a recipe '{name}' that this version of FedMed does not "
+            f"know: choose with --recipe from {', '.join(RECIPES)}."
+        )
+    return RECIPES[name]

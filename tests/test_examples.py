@@ -1,0 +1,94 @@
+"""The X-rays put into a snapshot to click."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fedmed.data.cohort import Cohort, Xray
+from fedmed.examples import choose, write
+
+LABELS = [0, 1] * 20
+
+
+def verdicts(divided: dict[int, int]) -> np.ndarray:
+    """Five hospitals that agree on PNEUMONIA but for `divided`: image -> how many say NORMAL."""
+    out = np.ones((5, len(LABELS)), bool)
+    for image, against in divided.items():
+        out[:against, image] = False
+    return out
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 12, 40])
+def test_both_classes_in_turn_each_image_once(count: int) -> None:
+    chosen = choose(verdicts({}), LABELS, count)
+    assert len(chosen) == len(set(chosen)) == count
+    assert [LABELS[i] for i in chosen] == [n % 2 for n in range(count)]
+
+
+def test_what_divides_the_hospitals_comes_first() -> None:
+    chosen = choose(verdicts({6: 2, 10: 3, 14: 1, 7: 2}), LABELS, 8)
+    assert set(chosen) >= {6, 10, 7}
+    assert 14 not in chosen[:2]
+
+
+def test_the_others_are_spread_over_the_rest() -> None:
+    normal = [i for i in choose(verdicts({}), LABELS, 20) if LABELS[i] == 0]
+    assert min(normal) == 0
+    assert max(normal) == 38
+
+
+def test_none_or_more_than_there_are() -> None:
+    assert choose(verdicts({}), LABELS, 0) == []
+    assert sorted(choose(verdicts({}), LABELS, 100)) == list(range(40))
+
+
+def test_one_class_runs_out() -> None:
+    labels = [0, 1, 1, 1, 1, 1]
+    assert [labels[i] for i in choose(np.ones((3, 6), bool), labels, 6)] == [0, 1, 1, 1]
+
+
+@pytest.fixture
+def cohort() -> Cohort:
+    def xray(number: int) -> Xray:
+        def load() -> Image.Image:
+            image = Image.new("L", (2000, 1000), 40 * number)
+            image.info["comment"] = "name of the patient"
+            return image
+
+        return Xray(f"test/NORMAL/IM-{number}.jpeg", number % 2, f"IM-{number}", "0" * 64, load)
+
+    about = {"title": "Made up", "licence": "CC BY 4.0", "citation": ""}
+    return Cohort("folder", about, [], [xray(n) for n in range(4)], patients_known=True)
+
+
+def test_they_are_written_with_where_they_come_from(cohort: Cohort, tmp_path: Path) -> None:
+    write(tmp_path / "examples", cohort, [2, 1])
+    entries = json.loads((tmp_path / "examples" / "examples.json").read_text())["examples"]
+    assert entries == [
+        {
+            "file": "01_normal.png",
+            "label": "NORMAL",
+            "source": "Made up, test/NORMAL/IM-2.jpeg",
+            "licence": "CC BY 4.0",
+        },
+        {
+            "file": "02_pneumonia.png",
+            "label": "PNEUMONIA",
+            "source": "Made up, test/NORMAL/IM-1.jpeg",
+            "licence": "CC BY 4.0",
+        },
+    ]
+    with Image.open(tmp_path / "examples" / "01_normal.png") as image:
+        assert (image.mode, image.size) == ("L", (1024, 512))
+        assert image.getpixel((5, 5)) == 80
+        assert "comment" not in image.info
+
+
+def test_none_leave_nothing(cohort: Cohort, tmp_path: Path) -> None:
+    write(tmp_path / "examples", cohort, [])
+    assert not (tmp_path / "examples").exists()

@@ -1,0 +1,54 @@
+"""Which views a head is trained on, and how the classes are weighed."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from fedmed.backbone import Backbone
+from fedmed.errors import UserError
+from fedmed.preprocessing import CLEAN
+from fedmed.recipe import RECIPES, pick_recipe
+
+
+def backbone(**origin: object) -> Backbone:
+    return cast(Backbone, SimpleNamespace(origin={"id": "a", **origin}))
+
+
+def test_auto_is_what_the_backbone_was_made_for() -> None:
+    assert pick_recipe("auto", backbone(recipe="robust")).name == "robust"
+    assert pick_recipe("auto", backbone()).name == "mission"
+    assert pick_recipe("mission", backbone(recipe="robust")).name == "mission"
+
+
+def test_a_backbone_made_for_an_unknown_recipe_is_refused() -> None:
+    with pytest.raises(UserError, match="--recipe") as caught:
+        pick_recipe("auto", backbone(recipe="secret"))
+    assert "mission, robust" in str(caught.value)
+
+
+def test_the_missions_views_are_flips_and_rotations_alone() -> None:
+    views = RECIPES["mission"].views(4, 42)
+    assert [view.kind for view in views] == ["flip-rotate"] * 4
+    assert len(set(views)) == 4
+
+
+def test_robust_views_alternate_with_clean_ones() -> None:
+    views = RECIPES["robust"].views(3, 42)
+    assert views[::2] == [CLEAN] * 3
+    assert [view.kind for view in views[1::2]] == ["degraded"] * 3
+    assert len(set(views)) == 4
+
+
+def test_another_seed_makes_other_views() -> None:
+    for recipe in RECIPES.values():
+        assert set(recipe.views(2, 1)) & set(recipe.views(2, 2)) <= {CLEAN}
+
+
+def test_weighed_classes_count_the_same() -> None:
+    weights = RECIPES["robust"].class_weights(100, 300)
+    assert 100 * weights[0] == pytest.approx(300 * weights[1])
+    assert 100 * weights[0] + 300 * weights[1] == pytest.approx(400)
+    assert RECIPES["mission"].class_weights(100, 300) == (1.0, 1.0)

@@ -1,0 +1,124 @@
+"""What an unfinished run keeps, and for whom."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fedmed.errors import UserError
+from fedmed.federation import State
+from fedmed.run_state import RunState
+from fedmed.settings import Settings
+from fedmed.training import Heads, new_heads
+
+DIGESTS = ["00", "11"]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data="simulated", output=tmp_path / "snapshot")
+
+
+def resumed(settings: Settings, **changes: object) -> Settings:
+    return replace(settings, resume=True, **changes)  # type: ignore[arg-type]
+
+
+def begun(settings: Settings, backbone: str = "b", digests: list[str] = DIGESTS) -> RunState:
+    state = RunState(settings, backbone, digests, "cpu")
+    state.begin()
+    return state
+
+
+def after(number: int) -> State:
+    return State(number, Heads(*(t + number for t in new_heads(1))), new_heads(1), new_heads(2))
+
+
+def keep(state: RunState, count: int, wire: str = "fp32") -> None:
+    done = state.rounds(wire)
+    for number in range(len(done) + 1, count + 1):
+        state.keeper(wire, done)(after(number))
+    assert [one.round for one in done] == list(range(1, count + 1))
+
+
+def rounds(state: RunState, wire: str = "fp32") -> list[int]:
+    return [int(one.global_head.weight[0, 0, 0]) for one in state.rounds(wire)]
+
+
+def test_rounds_are_kept_per_format_for_a_run_that_goes_on(settings: Settings) -> None:
+    state = begun(settings)
+    keep(state, 3)
+    keep(state, 1, "int8")
+    again = begun(resumed(settings))
+    assert rounds(again) == [1, 2, 3]
+    assert rounds(again, "int8") == [1]
+    assert rounds(again, "fp16") == []
+
+
+def test_without_resume_a_run_starts_anew(settings: Settings) -> None:
+    keep(begun(settings), 2)
+    assert rounds(begun(settings)) == []
+
+
+def test_with_nothing_to_resume_a_run_starts_anew(settings: Settings) -> None:
+    assert rounds(begun(resumed(settings))) == []
+
+
+def test_nothing_is_written_or_lost_before_it_begins(settings: Settings) -> None:
+    RunState(settings, "b", DIGESTS, "cpu")
+    assert not settings.partial.exists()
+    keep(begun(settings), 2)
+    RunState(settings, "b", DIGESTS, "cpu")
+    assert rounds(begun(resumed(settings))) == [1, 2]
+
+
+def test_another_run_is_not_gone_on_with(settings: Settings) -> None:
+    keep(begun(settings), 2)
+    for others in (
+        lambda: RunState(resumed(settings, seed=7), "b", DIGESTS, "cpu"),
+        lambda: RunState(resumed(settings, rounds=9), "b", DIGESTS, "cpu"),
+        lambda: RunState(resumed(settings), "another", DIGESTS, "cpu"),
+        lambda: RunState(resumed(settings), "b", DIGESTS[::-1], "cpu"),
+        lambda: RunState(resumed(settings), "b", DIGESTS, "cuda"),
+    ):
+        with pytest.raises(UserError, match=r"--resume: .* belongs to a run with other options"):
+            others()
+    assert rounds(begun(resumed(settings))) == [1, 2]
+
+
+def test_a_damaged_round_is_said_so(settings: Settings) -> None:
+    keep(begun(settings), 2)
+    path = settings.partial / "fp32-round-00002.safetensors"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(UserError, match="without --resume"):
+        begun(resumed(settings)).rounds("fp32")
+
+
+def test_a_half_written_marker_is_no_run(settings: Settings) -> None:
+    settings.partial.mkdir()
+    (settings.partial / "run.tmp").write_text("{")
+    assert rounds(begun(resumed(settings))) == []
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_somebody_elses_folder_is_left_alone(resume: bool, settings: Settings) -> None:
+    settings.partial.mkdir()
+    (settings.partial / "notes.txt").write_bytes(b"mine")
+    with pytest.raises(UserError, match="in the way"):
+        RunState(resumed(settings) if resume else settings, "b", DIGESTS, "cpu")
+    assert (settings.partial / "notes.txt").exists()
+
+
+def test_a_file_in_its_place_is_named(settings: Settings) -> None:
+    settings.partial.write_bytes(b"")
+    with pytest.raises(UserError, match="in the way"):
+        RunState(settings, "b", DIGESTS, "cpu")
+
+
+def test_aside_is_empty_each_time_and_the_end_leaves_nothing(settings: Settings) -> None:
+    state = begun(settings)
+    (state.aside() / "half.safetensors").write_bytes(b"")
+    assert list(state.aside().iterdir()) == []
+    state.finish()
+    assert not settings.partial.exists()

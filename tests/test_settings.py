@@ -1,0 +1,176 @@
+"""The options of train.py: defaults as promised, and every mistake named."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from fedmed.settings import Settings, parse
+
+PROMISED = {
+    "data": "hf-vision/chest-xray-pneumonia",
+    "backbone": "imagenet",
+    "output": Path("snapshot"),
+    "push_to": None,
+    "private": False,
+    "hospitals": 5,
+    "rounds": 5,
+    "local_epochs": 3,
+    "epochs": 10,
+    "batch_size": 64,
+    "learning_rate": 1e-3,
+    "views": 4,
+    "partition": "label-skew",
+    "alpha": 0.5,
+    "quantize": "none",
+    "recipe": "auto",
+    "seed": 42,
+    "examples": 12,
+    "device": "auto",
+    "resume": False,
+    "demo": False,
+}
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        parse(arguments)
+    assert ended.value.code == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    return output.err.split("error: ")[1]
+
+
+def test_defaults_are_the_promised_ones() -> None:
+    assert dataclasses.asdict(parse([])) == PROMISED
+
+
+def test_every_option_is_read() -> None:
+    given = {
+        "data": "simulated",
+        "backbone": "bundled",
+        "output": Path("elsewhere"),
+        "push_to": "alice/fedmed.1",
+        "hospitals": 3,
+        "rounds": 2,
+        "local_epochs": 1,
+        "epochs": 4,
+        "batch_size": 16,
+        "learning_rate": 0.01,
+        "views": 2,
+        "partition": "dirichlet",
+        "alpha": 0.3,
+        "quantize": "int8",
+        "recipe": "robust",
+        "seed": 0,
+        "examples": 0,
+        "device": "cpu",
+    }
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    settings = parse([*arguments, "--private", "--resume"])
+    assert dataclasses.asdict(settings) == PROMISED | given | {"private": True, "resume": True}
+
+
+def test_help_reads_well_at_80_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as ended:
+        parse(["--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    told = " ".join(text.split())
+    for name, default in PROMISED.items():
+        assert f"--{name.replace('_', '-')}" in told
+        if default is not None and not isinstance(default, bool):
+            assert f"[{default}]" in told, name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("--partition=random", ["--partition", "label-skew", "dirichlet", "quantity-skew", "iid"]),
+        ("--quantize=int4", ["--quantize", "none", "fp16", "int8"]),
+        ("--recipe=best", ["--recipe", "auto", "mission", "robust"]),
+        ("--hospitals=0", ["--hospitals", "'0'", "from 1 to 10000"]),
+        ("--hospitals=five", ["--hospitals", "'five'"]),
+        ("--rounds=-1", ["--rounds", "from 1"]),
+        ("--epochs=2.5", ["--epochs", "whole number"]),
+        ("--batch-size=1000000000", ["--batch-size", "from 1 to 10000"]),
+        ("--views=0", ["--views", "from 1"]),
+        ("--views=10001", ["--views", "to 10000"]),
+        ("--learning-rate=0", ["--learning-rate", "above 0"]),
+        ("--learning-rate=nan", ["--learning-rate", "'nan'"]),
+        ("--learning-rate=inf", ["--learning-rate", "at most"]),
+        ("--partition=dirichlet --alpha=-1", ["--alpha", "above 0"]),
+        ("--seed=-1", ["--seed", "'-1'", "from 0"]),
+        ("--examples=201", ["--examples", "to 200"]),
+        ("--push-to=fedmed", ["--push-to", "'fedmed'", "USER/REPO"]),
+        ("--push-to=a/b/c", ["--push-to", "USER/REPO"]),
+        ("--hospital=3", ["--hospital=3"]),
+        ("--data", ["--data", "expected one argument"]),
+        ("snapshot", ["snapshot"]),
+    ],
+)
+def test_a_bad_option_or_value_is_named_with_what_is_allowed(
+    arguments: str, told: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = refused(capsys, *arguments.split())
+    for words in told:
+        assert words in message
+
+
+def test_options_that_do_not_go_together(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--push-to" in refused(capsys, "--private")
+    assert "--partition dirichlet" in refused(capsys, "--alpha=0.3")
+    assert "leave out --demo" in refused(capsys, "--demo", "--data=DIR")
+    assert "leave out --demo" in refused(capsys, "--demo", "--backbone=imagenet")
+
+
+def test_demo_is_simulated_and_bundled_and_small() -> None:
+    settings = parse(["--demo", "--data=simulated", "--seed=3"])
+    assert (settings.data, settings.backbone, settings.views) == ("simulated", "bundled", 1)
+    assert settings.seed == 3
+    assert parse(["--demo", "--views=2"]).views == 2
+
+
+@pytest.mark.parametrize(
+    ("quantize", "sent"), [("none", "fp32"), ("fp16", "fp16"), ("int8", "int8")]
+)
+def test_the_format_sent(quantize: str, sent: str) -> None:
+    assert parse([f"--quantize={quantize}"]).format == sent
+
+
+def test_an_unfinished_run_is_kept_beside_its_output() -> None:
+    assert parse(["--output=a/b/"]).partial == Path("a/b.partial")
+
+
+def test_the_run_tells_no_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "clinic" / "xrays").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    for data in (str(tmp_path / "clinic" / "xrays"), "clinic/xrays", "./clinic/../clinic/xrays"):
+        settings = parse([f"--data={data}", f"--backbone={tmp_path}/mine.safetensors"])
+        told = settings.of_the_run()
+        assert (told["data"], told["backbone"]) == ("xrays", "mine.safetensors")
+        assert str(tmp_path) not in json.dumps(told)
+
+
+def test_names_that_are_no_paths_are_told_whole() -> None:
+    told = parse([]).of_the_run()
+    assert (told["data"], told["backbone"]) == ("hf-vision/chest-xray-pneumonia", "imagenet")
+    assert parse(["--demo"]).of_the_run()["data"] == "simulated"
+
+
+def test_what_does_not_change_the_result_is_left_out() -> None:
+    plain = parse([]).of_the_run()
+    other = parse(["--output=x", "--push-to=a/b", "--private", "--resume", "--device=cpu"])
+    assert other.of_the_run() == plain
+    assert parse(["--seed=1"]).of_the_run() != plain
+
+
+def test_settings_made_in_code_are_the_same() -> None:
+    assert Settings(seed=3) == parse(["--seed=3"])
