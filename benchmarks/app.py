@@ -52,8 +52,8 @@ def reading(rounds: int, folder: Path) -> dict[str, Any]:
     from PIL import Image
 
     from fedmed import simulation
-    from fedmed.preprocessing import CLEAN, render, to_input
     from fedmed.prediction import Panel
+    from fedmed.preprocessing import CLEAN, render, to_input
     from fedmed.snapshot import Snapshot
 
     snapshot = Snapshot.open(folder)
