@@ -59,6 +59,7 @@ def hold_out(xrays: Sequence[Xray], *, seed: int) -> tuple[list[Xray], list[Xray
         if lacking:
             raise UserError(
                 f"--data: holding out 15 % of the patients leaves no {CLASSES[lacking.pop()]} "
-                f"image for {side}. train/ needs at least two patients of each class."
+                f"image for {side}. train/ needs at least two patients of each class; patients "
+                "who trained the backbone do not count."
             )
     return training, validation
