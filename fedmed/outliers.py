@@ -4,7 +4,7 @@ Two Gaussians of few axes (probabilistic PCA; Tipping & Bishop, J. R. Stat. Soc.
 over the backbone's features and one over the coarse layout of dark and bright, are fitted to
 training images and kept in the snapshot. A picture further out than nearly all held-out X-rays is
 warned about. Features alone miss what the backbone never learned to see; the layout alone misses
-texture.
+texture. Means and covariances are sums over images: hospitals could share them as they do weights.
 """
 
 from __future__ import annotations
