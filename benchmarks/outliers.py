@@ -37,7 +37,7 @@ TURNS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "X-ray, negative": ImageOps.invert,
     "X-ray, left and right exchanged": ImageOps.mirror,
 }
-SEED = 1
+SEED = 7  # others were drawn while the method was made
 
 
 def main() -> None:
@@ -61,7 +61,11 @@ def main() -> None:
         rows.append(row(name, "either", panel, (turn(x.load()) for x in some), len(some)))
     options.json.parent.mkdir(parents=True, exist_ok=True)
     result = {
-        "snapshot": {"backbone": snapshot.config["backbone"]["id"], "limits": outliers.QUANTILE},
+        "snapshot": {
+            "backbone": snapshot.config["backbone"]["id"],
+            "quantile": outliers.QUANTILE,
+            "margin": outliers.MARGIN,
+        },
         "rows": rows,
         "versions": versions(),
     }
