@@ -49,34 +49,48 @@ def _opening(report: Fields) -> str:
 
 
 def _tiles(report: Fields, protocol: str) -> str:
-    models, compared = report["protocols"][protocol]["models"], report["comparison"][protocol]
-    tiles = [
-        _tile("Central", models["central"]["balanced_accuracy"], "%"),
-        _tile("Federated", models["federated"]["balanced_accuracy"], "%"),
-        _tile("Federated minus central", compared["balanced_accuracy_difference"], "points"),
-    ]
-    tiles.append(
-        f'<div class="fm-figure"><span>Smaller updates</span><b>{run_facts.saving(report)}</b>'
-        "<small>than sending the whole model</small></div>"
-    )
-    return f'<div class="fm-figures">{"".join(tiles)}</div>'
-
-
-def _tile(name: str, interval: Fields, unit: str) -> str:
-    sign = "+" if unit == "points" else ""
-    value, low, high = (
-        f"{100 * interval[end]:{sign}.1f}".replace("-", "−") for end in ("value", "low", "high")
-    )
+    models = report["protocols"][protocol]["models"]
     return (
-        f'<div class="fm-figure"><span>{name}</span><b>{value}<i>{unit}</i></b>'
-        f"<small>balanced accuracy, 95 % interval {low} to {high}</small></div>"
+        f'<div class="fm-figures">{_tile("Central", models["central"]["balanced_accuracy"])}'
+        f"{_tile('Federated', models['federated']['balanced_accuracy'])}"
+        f"{_differences(report['comparison'][protocol])}"
+        f'<div class="fm-figure"><span>Smaller updates</span><b>{run_facts.saving(report)}</b>'
+        "<small>than sending the whole model</small></div></div>"
+    )
+
+
+def _differences(compared: Fields) -> str:
+    """All paired differences; those whose interval leaves out zero stand out."""
+    rows = ""
+    for column in ("accuracy", "balanced_accuracy", "f1", "auc"):
+        interval = compared[f"{column}_difference"]
+        value, low, high = (_signed(100 * interval[end]) for end in ("value", "low", "high"))
+        sure = ' class="fm-sure"' if interval["low"] > 0 or interval["high"] < 0 else ""
+        name = curves.ROUND_METRICS.get(column, column.upper())
+        rows += f"<div{sure}><dt>{name}</dt><dd>{value}<small>{low} to {high}</small></dd></div>"
+    return (
+        '<div class="fm-figure"><span>Federated minus central, in points</span>'
+        f'<dl class="fm-differences">{rows}</dl></div>'
+    )
+
+
+def _signed(points: float) -> str:
+    return f"{points:+.1f}".replace("-", "−")
+
+
+def _tile(name: str, interval: Fields) -> str:
+    value, low, high = (100 * interval[end] for end in ("value", "low", "high"))
+    return (
+        f'<div class="fm-figure"><span>{name}</span><b>{value:.1f}<i>%</i></b>'
+        f"<small>balanced accuracy, 95 % interval {low:.1f} to {high:.1f}</small></div>"
     )
 
 
 def _described(report: Fields, protocol: str) -> str:
     found = report["protocols"][protocol]
+    words = found["description"].rstrip(".")
     return (
-        f'<p class="fm-note">{escape(found["description"])}. {found["n"]:,} images of '
+        f'<p class="fm-note">{escape(words[:1].upper() + words[1:])}. {found["n"]:,} images of '
         f"{found['patients']:,} patients; intervals are 95 %, from a bootstrap over patients.</p>"
     )
 
@@ -132,7 +146,7 @@ def _travelled(report: Fields) -> str:
     return _section(
         "What travelled",
         "Only heads leave a hospital. Sizes are those of serialised updates, measured; the whole "
-        "model is shown for comparison.",
+        "model is computed, for comparison. From left to right: an update, a round, the run.",
         f'<div class="fm-charts"><figure>{run_facts.bytes_chart(report)}</figure>'
         f"<figure>{run_facts.bytes_table(report)}</figure></div>",
     )

@@ -25,7 +25,7 @@ def test_both_protocols_and_every_part(stored, html):
     shown = text(html)
     for protocol in ("validation", "test"):
         assert stored["comparison"][protocol]["words"] in shown
-        assert stored["protocols"][protocol]["description"] in shown
+        assert stored["protocols"][protocol]["description"][1:] in shown
     for heading in ("Every model, every metric", "Confusion matrices", "Curves", "Round by round"):
         assert heading in shown
     for heading in ("What travelled", "Who held what", "The data, audited", "How it was made"):
@@ -127,3 +127,15 @@ def test_older_or_richer_reports_are_drawn(stored):
     shown = text(report.html(other))
     assert "7 images (3 NORMAL, 4 PNEUMONIA) of 5 patients" in shown
     assert "alpha 0.3" in shown and "an image counts as a patient" in shown
+
+
+def test_differences_whose_interval_leaves_out_zero_stand_out(stored):
+    sure = {"value": -0.02, "low": -0.03, "high": -0.01}
+    unsure = {"value": 0.02, "low": -0.01, "high": 0.05}
+    other = json.loads(json.dumps(stored))
+    for name in ("accuracy", "balanced_accuracy", "f1", "auc"):
+        other["comparison"]["test"][f"{name}_difference"] = sure if name == "f1" else unsure
+        other["comparison"]["validation"][f"{name}_difference"] = unsure
+    html = report.html(other)
+    assert len(tags(html, "div", class_="fm-sure")) == 1
+    assert "F1 −2.0 −3.0 to −1.0" in text(html)
