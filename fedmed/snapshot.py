@@ -248,7 +248,9 @@ def write_head(path: Path, heads: Heads, backbone: Backbone) -> None:
     from safetensors.torch import save_file
 
     tensors = {"fc.weight": heads.weight[0].contiguous(), "fc.bias": heads.bias[0].contiguous()}
-    save_file(tensors, path, {"backbone": backbone.id, "backbone_sha256": backbone.sha256})
+    # One entry: safetensors writes several in an order of chance, and a checkpoint's bytes count.
+    belongs = json.dumps({"id": backbone.id, "sha256": backbone.sha256})
+    save_file(tensors, path, {"backbone": belongs})
 
 
 def _is_inside(name: str) -> bool:

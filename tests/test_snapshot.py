@@ -65,7 +65,10 @@ def test_a_head_names_its_backbone(folder: Path) -> None:
     from safetensors import safe_open
 
     with safe_open(folder / "federated_model.safetensors", framework="pt") as opened:
-        assert opened.metadata()["backbone_sha256"] == config_of(folder)["backbone"]["sha256"]
+        assert (
+            json.loads(opened.metadata()["backbone"])["sha256"]
+            == config_of(folder)["backbone"]["sha256"]
+        )
 
 
 def test_every_file_but_config_and_card_is_vouched_for(folder: Path) -> None:
