@@ -11,6 +11,7 @@ import shlex
 from datetime import datetime, timezone
 
 import numpy as np
+import torch
 
 from fedmed import cli, data, examples, hub, outliers, report, snapshot
 from fedmed.backbone import load as load_backbone
@@ -160,7 +161,8 @@ def main(settings: Settings) -> None:
     chosen = examples.choose(verdicts, labels(cohort.test), settings.examples)
     examples.write(aside / "examples", cohort, chosen)
     seen, kept = (decode_all(outliers.sample(xrays)) for xrays in (training, validation))
-    typical = outliers.fit(features.view(views[0]), held_out.features, seen, kept)
+    trained_on = torch.cat([features.view(view) for view in views[:2]])
+    typical = outliers.fit(trained_on, held_out.features, seen, kept)
     outliers.save(typical, aside)
     report.write(results, aside / snapshot.REPORT)
     config = snapshot.seal(

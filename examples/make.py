@@ -1,8 +1,8 @@
 """python examples/make.py: the simulated radiographs that visitors click.
 
 A pool of simulated patients whom no model has seen; of each class, half are taken where the
-hospitals of the bundled snapshot disagree most (`fedmed.examples.choose`), the rest evenly. How
-the central or the federated model does plays no part. Without a bundled snapshot: the first ones.
+hospitals of the bundled snapshot disagree most (`fedmed.examples.choose`), the rest evenly, out of
+those that draw no warning. How the central or the federated model does plays no part.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from fedmed.cli import run
 from fedmed.data.simulated import FIRST_EXAMPLE
 from fedmed.examples import choose
 from fedmed.facts import CLASSES, SIMULATED
-from fedmed.prediction import Panel
-from fedmed.snapshot import CONFIG, Snapshot
+from fedmed.prediction import Panel, Reading
+from fedmed.snapshot import Snapshot
 
 FOLDER = Path(__file__).parent
 POOL, COUNT, SIZE = 60, 12, 512
@@ -34,15 +34,17 @@ def films() -> list[simulation.Radiograph]:
     ]
 
 
-def verdicts(pool: list[simulation.Radiograph]) -> np.ndarray:
-    """What each hospital of the bundled snapshot says: [H, n], 0 or 1; all 0 without one."""
-    if not (BUNDLED / CONFIG).exists():
-        return np.zeros((1, len(pool)), int)
+def readings(pool: list[simulation.Radiograph]) -> list[Reading]:
+    """What the models of the bundled snapshot say of each film."""
     panel = Panel(Snapshot.open(BUNDLED))
-    readings = [panel.read(Image.fromarray(film.pixels)) for film in pool]
-    hospitals = [model for model in readings[0].labels if model.startswith("hospital_")]
+    return [panel.read(Image.fromarray(film.pixels)) for film in pool]
+
+
+def verdicts(found: list[Reading]) -> np.ndarray:
+    """The hospitals' verdicts: [H, n], 0 or 1."""
+    hospitals = [model for model in found[0].labels if model.startswith("hospital_")]
     return np.array(
-        [[CLASSES.index(found.labels[model]) for found in readings] for model in hospitals]
+        [[CLASSES.index(reading.labels[model]) for reading in found] for model in hospitals]
     )
 
 
@@ -64,9 +66,17 @@ def write(chosen: list[simulation.Radiograph]) -> None:
 
 def main() -> None:
     pool = films()
-    chosen = choose(verdicts(pool), [film.label for film in pool], COUNT)
-    write([pool[index] for index in chosen])
-    print(f"{len(chosen)} examples written to {FOLDER}")
+    found = readings(pool)
+    right = sum(
+        one.labels["central"] == CLASSES[film.label] for one, film in zip(found, pool, strict=True)
+    )
+    print(f"the central model agrees with the label of {right} of {len(pool)} films in the pool")
+    usual = [place for place, reading in enumerate(found) if not reading.warnings]
+    divided = verdicts([found[place] for place in usual])
+    chosen = [usual[i] for i in choose(divided, [pool[p].label for p in usual], COUNT)]
+    write([pool[place] for place in chosen])
+    right = sum(found[place].labels["central"] == CLASSES[pool[place].label] for place in chosen)
+    print(f"{len(chosen)} examples written to {FOLDER}; it agrees with {right} of them")
 
 
 if __name__ == "__main__":
