@@ -1,10 +1,9 @@
-"""Which recipe holds up when the X-rays shift? `python -m benchmarks.recipes --data DIR`.
+"""How recipes hold up when the X-rays shift: `python -m benchmarks.recipes --data DIR`.
 
 The official test split is known to differ from train/, and it is not looked at here. Each recipe
 trains a central head; it is scored on the validation patients (blocks of consecutive patient
 numbers held out of train/) as they are, and as they might look from another archive: softer,
-sharper, more compressed, more tightly framed, otherwise exposed. The recipe with the best balanced
-accuracy over all of these is the one to use.
+sharper, more compressed, more tightly framed, otherwise exposed.
 """
 
 from __future__ import annotations
