@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from fedmed.facts import DATASET, DISCLAIMER
+from fedmed.facts import CLASSES, DATASET, DISCLAIMER, FEATURES
 from fedmed.page.launching import KEPT_MINUTES
 from fedmed.page.marks import number, size
+
+HEAD = len(CLASSES) * (FEATURES + 1)  # numbers in a head
 
 
 def html(config: Mapping[str, Any], report: Mapping[str, Any] | None) -> str:
@@ -38,7 +40,7 @@ sees other patients: some almost only pneumonia, some mostly healthy lungs. A mo
 of them takes that mix for the world, and you can see it lean on the Compare tab.</p>
 <p>In federated learning the model travels instead. Every hospital starts from the same network,
 frozen but for its last layer, trains that layer on its own X-rays for a few epochs and sends back
-1,026 numbers. A server averages them, weighted by how many images stand behind each, and sends
+{HEAD:,} numbers. A server averages them, weighted by how many images stand behind each, and sends
 the average out again. After a few rounds every hospital’s experience is in one model, and no
 X-ray has left its hospital.</p>
 <p>The central model is what pooling all X-rays would have given: the yardstick. How close the
@@ -108,7 +110,7 @@ def _figure(hospitals: int, update: str) -> str:
         '<marker id="fm-tip-down" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="6" '
         'markerHeight="6" orient="auto"><path d="M0 0 8 4 0 8Z"/></marker></defs>'
         f"{''.join(parts)}"
-        f'<g class="fm-server"><rect x="{width / 2 - 170}" y="214" width="340" height="48" '
+        f'<g class="fm-server"><rect x="{width / 2 - 210}" y="214" width="420" height="48" '
         'rx="10"/>'
         f'<text x="{width / 2}" y="243" text-anchor="middle">Server: averages heads, sees no X-ray'
         "</text></g>"

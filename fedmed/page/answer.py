@@ -52,7 +52,8 @@ class Answer:
         )
 
     def _words(self) -> str:
-        reason = sentence.reason(self.reading, self.config)
+        # Nothing about a picture unlike any X-ray is explained by what the hospitals saw.
+        reason = "" if self.reading.warnings else sentence.reason(self.reading, self.config)
         expected = ""
         if self.example:
             expected = (
@@ -85,7 +86,7 @@ class Answer:
     def _film(self) -> str:
         width, height = self.image.size
         names = "".join(
-            f'<option value="{model}">{safe_name(self.config, model)}</option>'
+            f'<option value="{escape(model)}">{safe_name(self.config, model)}</option>'
             for model in self.reading.labels
         )
         source = f"<figcaption>{escape(self.example.source)}</figcaption>" if self.example else ""
@@ -108,9 +109,9 @@ class Answer:
         threshold = self.reading.thresholds[model]
         name = safe_name(self.config, model)
         role = f'<p class="fm-role">{ROLES[model]}</p>' if model in ROLES else ""
-        dissents = model in self.reading.agreement["dissenting"]
+        dissents = " fm-dissents" if model in self.reading.agreement["dissenting"] else ""
         return (
-            f'<article class="fm-model{" fm-dissents" if dissents else ""}" data-model="{model}">'
+            f'<article class="fm-model{dissents}" data-model="{escape(model)}">'
             f'<header><h4><button type="button" class="fm-pick" aria-pressed="false" '
             f'title="Show the heat map of {name}">{name}</button></h4>{verdict(label)}</header>'
             f"{role}"

@@ -95,7 +95,7 @@ def line(frame: Frame, points: Sequence[Point], *, model: str, tip: str) -> str:
     """A model's line, with a wider invisible one that is easier to point at."""
     path = frame.path(points)
     return (
-        f'<g class="fm-line" data-model="{model}" data-tip="{escape(tip)}">'
+        f'<g class="fm-line" data-model="{escape(model)}" data-tip="{escape(tip)}">'
         f'<polyline class="fm-reach" points="{path}"/><polyline points="{path}"/></g>'
     )
 
@@ -103,7 +103,7 @@ def line(frame: Frame, points: Sequence[Point], *, model: str, tip: str) -> str:
 def band(frame: Frame, upper: Sequence[Point], lower: Sequence[Point], *, model: str) -> str:
     """The area between two lines: a 95 % interval."""
     path = frame.path([*upper, *reversed(lower)])
-    return f'<polygon class="fm-band" data-model="{model}" points="{path}"/>'
+    return f'<polygon class="fm-band" data-model="{escape(model)}" points="{path}"/>'
 
 
 def dot(
@@ -111,7 +111,7 @@ def dot(
 ) -> str:
     x, y = frame.across(point[0]), frame.down(point[1])
     return (
-        f'<circle class="fm-dot {kind}" data-model="{model}" data-tip="{escape(tip)}" '
+        f'<circle class="fm-dot {kind}" data-model="{escape(model)}" data-tip="{escape(tip)}" '
         f'cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}"/>'
     )
 

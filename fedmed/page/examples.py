@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from html import escape
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -33,11 +34,8 @@ class Example:
 def load(*folders: Path) -> list[Example]:
     """The examples of the first folder that has any. One that can't be read is left out."""
     for folder in folders:
-        listing = folder / "examples.json"
-        if listing.exists():
-            entries = json.loads(listing.read_text(encoding="utf-8"))["examples"]
-            if found := [example for entry in entries if (example := _open(folder, entry))]:
-                return found
+        if found := [example for entry in _listed(folder) if (example := _open(folder, entry))]:
+            return found
     return []
 
 
@@ -57,15 +55,23 @@ def data_uri(image: Image.Image, longest: int, quality: int = 88) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _open(folder: Path, entry: dict[str, str]) -> Example | None:
-    path = folder / entry["file"]
-    if path.resolve().parent != folder.resolve() or entry["label"] not in CLASSES:
-        return None
+def _listed(folder: Path) -> list[Any]:
     try:
-        image = decode(path.read_bytes())
-    except (OSError, ImageError):
+        return list(json.loads((folder / "examples.json").read_text("utf-8"))["examples"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _open(folder: Path, entry: Any) -> Example | None:
+    try:
+        names = ("file", "label", "source", "licence")
+        file, label, source, licence = (str(entry[name]) for name in names)
+        if (folder / file).resolve().parent != folder.resolve() or label not in CLASSES:
+            return None
+        return Example(decode((folder / file).read_bytes()), label, source, licence)
+    # The page comes up whatever a snapshot made by another program holds.
+    except (OSError, ImageError, ValueError, KeyError, TypeError):
         return None
-    return Example(image, entry["label"], entry["source"], entry["licence"])
 
 
 def _tile(number: int, example: Example, chosen: int | None) -> str:

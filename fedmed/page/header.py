@@ -7,7 +7,7 @@ from html import escape
 from fedmed.page.marks import number
 from fedmed.source import Opened
 
-TITLE = "FedMed: seven readers of one chest X-ray"
+TITLE = "FedMed: federated learning on chest X-rays"
 # Five hospitals around what they learned together.
 LOGO = (
     '<svg viewBox="0 0 44 44" aria-hidden="true"><g stroke="currentColor" stroke-width="1.6" '

@@ -165,7 +165,8 @@ def _legend(report: Fields) -> str:
     return (
         '<span class="fm-legend">'
         + "".join(
-            f'<span data-model="{model}"><i></i>{scores.title(model)}</span>' for model in names
+            f'<span data-model="{escape(model)}"><i></i>{escape(scores.title(model))}</span>'
+            for model in names
         )
         + "</span>"
     )

@@ -116,7 +116,10 @@ def making(report: Fields) -> str:
         for name, value in recipe.items()
         if name not in ("name", "description") and value is not None
     }
-    timing = {name: f"{seconds:.1f} s" for name, seconds in report["timing"].items()}
+    timing = {
+        name.replace("_", " "): f"{taken:.1f} s" if isinstance(taken, float) else f"{taken:,}"
+        for name, taken in report["timing"].items()
+    }
     versions = {name: str(value) for name, value in report["environment"].items()}
     return (
         f"<p><b>{escape(recipe['name'])}</b>: {escape(recipe['description'])}</p>"
@@ -148,7 +151,7 @@ def _hospital(hospital: Fields, largest: int) -> str:
         for label in CLASSES
     )
     return (
-        f'<div data-model="{hospital["name"]}"><b>{title(hospital["name"])}</b>'
+        f'<div data-model="{escape(hospital["name"])}"><b>{escape(title(hospital["name"]))}</b>'
         f'<span class="fm-held">{segments}</span><span>{counted(images)}'
         f"<small>{sum(hospital['patients'].values()):,} patients</small></span></div>"
     )

@@ -49,8 +49,8 @@ def table(report: Fields, protocol: str) -> str:
         for name in COLUMNS.values()
     )
     body = "".join(
-        f'<tr data-model="{key.split()[0]}"{" class=fm-alone" if " " in key else ""}>'
-        f'<th scope="row">{name}</th>'
+        f'<tr data-model="{escape(key.split()[0])}"{" class=fm-alone" if " " in key else ""}>'
+        f'<th scope="row">{escape(name)}</th>'
         f"{''.join(_cell(metrics[column]) for column in COLUMNS)}"
         f'<td class="fm-threshold" data-tip="{escape(metrics["threshold"]["rule"])}">'
         f"{metrics['threshold']['value']:.2f}</td></tr>"
@@ -104,7 +104,8 @@ def _matrix(model: str, counts: list[list[int]]) -> str:
     )
     heads = "".join(f'<th scope="col">{_sign(name)}</th>' for name in CLASSES)
     return (
-        f'<table class="fm-confusion" data-model="{model}"><caption>{title(model)}</caption>'
+        f'<table class="fm-confusion" data-model="{escape(model)}">'
+        f"<caption>{escape(title(model))}</caption>"
         f"<thead><tr><td></td>{heads}</tr></thead><tbody>{cells}</tbody></table>"
     )
 

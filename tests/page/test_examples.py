@@ -26,6 +26,10 @@ def test_the_first_folder_with_examples_is_taken(tmp_path):
     assert [example.label for example in load(own)] == ["NORMAL", "PNEUMONIA"]
     assert load(folder_of(tmp_path / "empty"), own) == load(own)
     assert load(tmp_path / "none") == []
+    (tmp_path / "empty" / "examples.json").write_text('{"examples": [3, {"file": 5}, {}]}')
+    assert load(tmp_path / "empty") == []
+    (tmp_path / "empty" / "examples.json").write_text("no json")
+    assert load(tmp_path / "empty") == []
 
 
 def test_what_cannot_be_shown_is_left_out(tmp_path):

@@ -110,7 +110,12 @@ def test_bytes_on_a_logarithmic_scale(stored):
 
 
 def test_text_of_the_report_is_escaped(stored):
-    hostile = json.loads(json.dumps(stored).replace("label-skew", "<img src=x>"))
+    hostile = json.loads(
+        json.dumps(stored)
+        .replace("label-skew", "<img src=x>")
+        .replace("hospital_5", 'hospital_\\"><img src=x>')
+        .replace("Head, INT8", '\\"><img src=x>')
+    )
     hostile["protocols"]["test"]["description"] = "<script>alert(1)</script>"
     hostile["environment"]["python"] = '"><b>'
     hostile["data"]["title"] = "<i>"
