@@ -65,7 +65,6 @@ def main() -> None:
         "train_py_seconds": {"cold": seconds[0], "warm": seconds[1]},
         "times_faster": {"cold": plain / seconds[0], "warm": plain / seconds[1]},
         "peak_memory_gib": peak,
-        "backbone_passes": report["timing"]["backbone_passes"],
     }
     print(json.dumps(result, indent=1))
     options.json.parent.mkdir(parents=True, exist_ok=True)
