@@ -1,0 +1,36 @@
+"""A small data set in the public one's layout and names, of simulated radiographs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+from fedmed.simulation import simulate
+
+TRAIN, TEST = 20, 8  # patients of each class
+
+
+def write_films(root: Path) -> Path:
+    """JPEG and PNG, grey and RGB, 64 to 224 pixels a side; some patients have two films."""
+    for split, patients, first in (("train", TRAIN, 100), ("test", TEST, 1)):
+        for label in (0, 1):
+            for patient in range(first, first + patients):
+                for film in range(1 + (patient % 10 == 0)):
+                    _write(root / split / _name(label, patient, film), patient, label)
+    return root
+
+
+def _name(label: int, patient: int, film: int) -> str:
+    suffix = "png" if patient % 7 == 0 else "jpeg"
+    if label:
+        kind = ("bacteria", "virus")[patient % 2]
+        return f"PNEUMONIA/person{patient}_{kind}_{patient + film}.{suffix}"
+    return f"NORMAL/{('IM', 'NORMAL2-IM')[patient % 2]}-{patient:04d}-000{film + 1}.{suffix}"
+
+
+def _write(path: Path, patient: int, label: int) -> None:
+    size = (64, 100, 224)[patient % 3]
+    image = Image.fromarray(simulate(patient, label, size=size).pixels)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.convert("RGB" if patient % 2 else "L").save(path, quality=90)

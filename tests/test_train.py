@@ -1,0 +1,423 @@
+"""From X-rays to a snapshot: whole runs of train.py on a few simulated films."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import train
+from fedmed import federation, report, scoring
+from fedmed.backbone import write_state
+from fedmed.evaluation import evaluate
+from fedmed.settings import Settings
+from fedmed.snapshot import Snapshot
+from tests.films import TEST, write_films
+from tests.hub_server import HubServer
+from tests.snapshots import random_backbone, tiny_snapshot
+
+pytest_plugins = ["tests.hub_fixtures"]
+
+ROOT = Path(__file__).parents[1]
+OPTIONS = {"rounds": 2, "local_epochs": 1, "epochs": 2, "views": 2, "examples": 4, "hospitals": 3}
+MODELS = ["central", "federated", "hospital_1", "hospital_2", "hospital_3"]
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Films in `clinic/` and a backbone of random weights in `backbone/`."""
+    place = tmp_path_factory.mktemp("training")
+    write_films(place / "clinic")
+    write_state(random_backbone(), place / "backbone")
+    return place
+
+
+@pytest.fixture(scope="session")
+def finished(place: Path) -> subprocess.CompletedProcess[str]:
+    """One run as a person starts it, its snapshot in `place/snapshot`."""
+    return start(place, "train.py", arguments(place))
+
+
+@pytest.fixture
+def settings(place: Path, tmp_path: Path, finished: object, monkeypatch: Any) -> Settings:
+    """The same run to `tmp_path/snapshot`, its features computed already, hasty intervals."""
+    monkeypatch.setenv("FEDMED_CACHE", str(place / "cache"))
+    monkeypatch.setattr(scoring, "evaluate", functools.partial(evaluate, resamples=20))
+    return Settings(
+        data=str(place / "clinic"),
+        backbone=str(place / "backbone"),
+        output=tmp_path / "snapshot",
+        **OPTIONS,  # type: ignore[arg-type]
+    )
+
+
+def arguments(place: Path, *more: str) -> list[str]:
+    """The run's options, paths relative to `place`."""
+    options = {"data": "clinic", "backbone": "backbone", **OPTIONS}
+    given = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    return [*given, *more]
+
+
+def start(
+    place: Path, script: str, options: list[str], cache: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a script of the repository, or code, in `place`."""
+    code = [str(ROOT / script)] if script.endswith(".py") else ["-c", script]
+    environment = os.environ | {
+        "FEDMED_CACHE": str(cache or place / "cache"),
+        "PYTHONPATH": str(ROOT),
+        "COLUMNS": "80",
+    }
+    return subprocess.run(
+        [sys.executable, *code, *options],
+        cwd=place,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+def tensors(folder: Path) -> dict[str, str]:
+    """The sha256 of every safetensors file of a snapshot."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.glob("*.safetensors"))
+    }
+
+
+@pytest.fixture(scope="session")
+def folder(place: Path, finished: subprocess.CompletedProcess[str]) -> Path:
+    """The snapshot of the finished run. Read only."""
+    assert finished.returncode == 0, finished.stderr
+    return place / "snapshot"
+
+
+class TestARun:
+    def test_the_snapshot_is_whole_and_opens(self, folder: Path) -> None:
+        opened = Snapshot.open(folder)
+        assert opened.models == MODELS
+        heads = {"central_model", "federated_model", *(f"client_{k}_model" for k in (1, 2, 3))}
+        names = {path.stem for path in folder.glob("*.safetensors")}
+        assert {name for name in names if not name.startswith("backbone")} >= heads
+        assert opened.backbone.sha256 == random_backbone().sha256
+        assert len({tuple(head.flatten().tolist()) for head in opened.heads().weight}) == 5
+        for name in ("README.md", "evaluation.json", "examples/examples.json"):
+            assert (folder / name).is_file()
+
+    def test_the_report_holds(self, folder: Path) -> None:
+        opened = Snapshot.open(folder)
+        report.validate(opened.report)
+        assert opened.report["protocols"]["test"]["n"] == 2 * TEST
+        assert list(opened.report["protocols"]["validation"]["models"]) == MODELS
+        assert [one["round"] for one in opened.report["rounds"]] == [1, 2]
+        assert opened.report["data"]["patients_known"]
+        assert opened.report["data"]["patient_overlap"] == 0
+        held_out, training = (opened.report["data"][key] for key in ("held_out", "training"))
+        assert held_out["patients"] + training["patients"] == 40
+        for name, entry in opened.config["models"].items():
+            assert min(entry["training"].values()) > 0, name
+
+    def test_the_card_is_the_reports(self, folder: Path) -> None:
+        card = (folder / "README.md").read_text()
+        assert card.startswith("---\n") and "model-index" in card
+
+    def test_the_examples_are_of_the_test_split(self, folder: Path) -> None:
+        examples = Snapshot.open(folder).examples
+        assert [one["label"] for one in examples] == ["NORMAL", "PNEUMONIA"] * 2
+        assert all(", test/" in one["source"] for one in examples)
+
+    def test_no_path_of_this_disk_is_told(self, folder: Path, place: Path) -> None:
+        for path in folder.rglob("*"):
+            if path.is_file():
+                assert str(place).encode() not in path.read_bytes(), path.name
+        recipe = Snapshot.open(folder).report["recipe"]
+        assert (recipe["data"], recipe["backbone"]) == ("clinic", "backbone")
+
+    def test_it_is_quiet_where_nobody_watches(
+        self, folder: Path, finished: subprocess.CompletedProcess[str]
+    ) -> None:
+        assert finished.stderr == ""
+        lines = finished.stdout.splitlines()
+        assert [line.split()[0] for line in lines if line.split()[:1] in [[m] for m in MODELS]] == (
+            MODELS
+        )
+        assert lines[-1].startswith("Snapshot in snapshot.")
+        assert max(map(len, lines)) <= 80
+
+    def test_nothing_else_is_left(self, folder: Path, place: Path) -> None:
+        assert {path.name for path in place.iterdir()} == {
+            "clinic",
+            "backbone",
+            "cache",
+            "snapshot",
+        }
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(
+    settings: Settings, place: Path, tmp_path: Path
+) -> None:
+    assert train.run(settings) == 0
+    assert tensors(settings.output) == tensors(place / "snapshot")
+    other = replace(settings, seed=7, output=tmp_path / "other")
+    assert train.run(other) == 0
+    differing = {
+        name
+        for name, digest in tensors(other.output).items()
+        if digest != tensors(place / "snapshot")[name]
+    }
+    assert {f"{name}_model.safetensors" for name in ("central", "federated", "client_1")} <= (
+        differing
+    )
+
+
+KILLED = """
+import os, signal, sys, train
+from fedmed import cli, {module}
+
+calls, whole = 0, {module}.{function}
+
+def until(*arguments, **named):
+    global calls
+    calls += 1
+    if calls == {call}:
+        os.kill(os.getpid(), signal.{signal})
+    return whole(*arguments, **named)
+
+{module}.{function} = until
+if __name__ == "__main__":
+    sys.exit(train.run(train.parse()))
+"""
+
+
+def stopped(
+    place: Path,
+    module: str,
+    function: str,
+    call: int,
+    options: list[str],
+    cache: Path,
+    by: str = "SIGKILL",
+) -> subprocess.CompletedProcess[str]:
+    """Start a run that is sent a signal as it calls `function` for the `call`-th time."""
+    code = KILLED.format(module=module, function=function, call=call, signal=by)
+    return start(place, code, options, cache)
+
+
+def test_killed_anywhere_and_resumed_it_ends_with_the_same_bits(
+    place: Path, finished: object, tmp_path: Path, settings: Settings, monkeypatch: Any
+) -> None:
+    output, cache = tmp_path / "killed", tmp_path / "cold"
+    options = arguments(place, f"--output={output}")
+    kills: list[tuple[str, str, int, Callable[[], bool]]] = [
+        ("feature_cache", "FeatureCache.add", 2, lambda: not output.exists()),
+        (
+            "federation",
+            "State.save",
+            2,
+            lambda: (partial / "fp32-round-00001.safetensors").exists(),
+        ),
+        (
+            "federation",
+            "State.save",
+            4,
+            lambda: (partial / "fp16-round-00002.safetensors").exists(),
+        ),
+        ("snapshot", "write_head", 3, lambda: (partial / "snapshot").is_dir()),
+    ]
+    partial = tmp_path / "killed.partial"
+    for number, (module, function, call, reached) in enumerate(kills):
+        resume = ["--resume"] if number else []
+        done = stopped(place, module, function, call, options + resume, cache)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        assert reached(), (module, function)
+        assert not output.exists()
+    monkeypatch.setenv("FEDMED_CACHE", str(cache))
+    assert train.run(replace(settings, output=output, resume=True)) == 0
+    assert tensors(output) == tensors(place / "snapshot")
+    assert Snapshot.open(output).report["timing"]["backbone_passes"] == 0
+    assert not partial.exists()
+
+
+def test_interrupted_it_says_how_to_go_on_and_harms_nothing(
+    place: Path, finished: object, tmp_path: Path
+) -> None:
+    output = tiny_snapshot(tmp_path / "old")
+    before = tensors(output)
+    options = arguments(place, f"--output={output}")
+    done = stopped(place, "federation", "State.save", 2, options, place / "cache", "SIGINT")
+    assert done.returncode == 130
+    assert "--resume" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert tensors(output) == before
+    Snapshot.open(output)
+
+
+def test_a_run_of_other_options_is_not_gone_on_with(
+    settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(report, "build", die)
+        assert train.run(settings) == 130
+    assert "--resume" in capsys.readouterr().err
+    assert train.run(replace(settings, resume=True, seed=1)) == 2
+    assert "belongs to a run with other options" in capsys.readouterr().err
+    monkeypatch.setattr(federation, "_round", None)
+    assert train.run(replace(settings, resume=True)) == 0, "no round is trained again"
+
+
+def test_a_failed_run_leaves_the_snapshot_of_before(
+    settings: Settings, monkeypatch: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_snapshot(settings.output)
+    before = tensors(settings.output)
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(report, "write", fail)
+    assert train.run(settings) == 1
+    assert "disk full" in capsys.readouterr().err
+    assert tensors(settings.output) == before
+    Snapshot.open(settings.output)
+
+
+def test_quantized_updates_are_sent_and_compared(settings: Settings) -> None:
+    assert train.run(replace(settings, quantize="int8", examples=0)) == 0
+    opened = Snapshot.open(settings.output)
+    sent = opened.report["communication"]
+    assert sent["sent"] == "int8"
+    measured = {name: one["update_bytes"] for name, one in sent["formats"].items()}
+    assert measured["int8"] < measured["fp16"] < measured["fp32"] < measured["full_fp32"]
+    assert {name for name, one in sent["formats"].items() if "metrics" in one} == (
+        {"fp32", "fp16", "int8"}
+    )
+    assert opened.report["rounds"][0]["bytes_up"]["hospital_1"] == measured["int8"]
+    assert opened.examples == []
+    kinds = {path.suffix for path in settings.output.rglob("*") if path.is_file()}
+    assert kinds == {".safetensors", ".json", ".md"}, "no X-ray is in it"
+
+
+@pytest.mark.parametrize("partition", ["dirichlet", "quantity-skew", "iid"])
+def test_every_partition_trains(partition: str, settings: Settings) -> None:
+    chosen = replace(settings, partition=partition, alpha=2.0, hospitals=2, examples=0)
+    assert train.run(chosen) == 0
+    told = Snapshot.open(settings.output).report["partition"]
+    assert told["scheme"] == partition
+    assert told["alpha"] == (2.0 if partition == "dirichlet" else None)
+    for hospital in told["hospitals"]:
+        assert min(hospital["images"].values()) > 0
+
+
+def test_one_hospital_is_a_federation_too(settings: Settings) -> None:
+    assert train.run(replace(settings, hospitals=1, examples=0)) == 0
+    assert Snapshot.open(settings.output).models == ["central", "federated", "hospital_1"]
+
+
+def untouched(folder: Path) -> bool:
+    return not folder.exists() and not folder.with_name(folder.name + ".partial").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"data": "none"}, "--data none: no such folder"),
+        ({"backbone": "none"}, "--backbone none: no such file"),
+        ({"device": "gpu"}, "--device gpu"),
+        ({"hospitals": 30}, "lower --hospitals"),
+        ({"output": Path(".")}, "--output ."),
+    ],
+)
+def test_bad_input_is_2_with_one_message_and_nothing_written(
+    changes: dict[str, Any],
+    told: str,
+    settings: Settings,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert train.run(replace(settings, **changes)) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and told in error
+    assert "Traceback" not in error
+    assert untouched(settings.output)
+
+
+def test_unreadable_images_are_listed_and_nothing_is_written(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    data = write_films(tmp_path / "clinic")
+    for name, content in (("train/NORMAL/IM-0900-0001.jpeg", b""), ("test/NORMAL/a.txt", b"hi")):
+        (data / name).write_bytes(content)
+    cut = next((data / "train/PNEUMONIA").glob("*.jpeg"))
+    cut.write_bytes(cut.read_bytes()[:600])
+    monkeypatch.setenv("FEDMED_CACHE", str(tmp_path / "cache"))
+    assert train.run(replace(settings, data=str(data))) == 2
+    error = capsys.readouterr().err
+    assert "3 of " in error
+    for name in ("IM-0900-0001.jpeg", "a.txt", cut.name):
+        assert name in error
+    assert untouched(settings.output)
+    assert not any((tmp_path / "cache").rglob("*.safetensors"))
+
+
+class TestPublishing:
+    def test_the_snapshot_arrives_as_it_is(
+        self, hub: HubServer, settings: Settings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert train.run(replace(settings, push_to="alice/fedmed", private=True)) == 0
+        assert f"Published: {hub.url}/alice/fedmed/commit/" in capsys.readouterr().out
+        repository = hub["alice/fedmed"]
+        assert repository.private
+        for path in settings.output.rglob("*"):
+            if path.is_file():
+                name = path.relative_to(settings.output).as_posix()
+                assert repository.files[name] == path.read_bytes()
+
+    @pytest.mark.parametrize(("token", "status"), [("hf_read", 2), ("", 2), ("hf_wrong", 2)])
+    def test_the_token_is_checked_before_any_work(
+        self,
+        token: str,
+        status: int,
+        hub: HubServer,
+        settings: Settings,
+        monkeypatch: Any,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setenv("HF_TOKEN", token)
+        monkeypatch.setattr(train.data, "load", None)
+        assert train.run(replace(settings, push_to="alice/fedmed")) == status
+        assert "token" in capsys.readouterr().err
+        assert untouched(settings.output)
+
+    def test_a_failed_push_keeps_the_snapshot_and_tells_the_command(
+        self, hub: HubServer, settings: Settings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        hub.fail("POST", "/commit/", status=500)
+        assert train.run(replace(settings, push_to="alice/fedmed")) == 1
+        error = capsys.readouterr().err
+        assert f"python -m fedmed.push {settings.output} alice/fedmed" in error
+        assert "Traceback" not in error
+        Snapshot.open(settings.output)
+
+    def test_interrupted_while_publishing_the_command_is_told(
+        self, hub: HubServer, settings: Settings, monkeypatch: Any, capsys: Any
+    ) -> None:
+        def interrupted(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(train.hub, "publish", interrupted)
+        assert train.run(replace(settings, push_to="alice/fedmed", examples=0)) == 130
+        error = capsys.readouterr().err
+        assert f"python -m fedmed.push {settings.output} alice/fedmed" in error
+        assert "--resume" not in error
