@@ -23,7 +23,7 @@ CHROMIUM = (
     "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
     "--disable-sync --no-first-run"
 )
-START_SECONDS = 120
+START_SECONDS = 240
 
 
 @pytest.fixture(scope="session")
