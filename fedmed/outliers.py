@@ -9,6 +9,7 @@ texture. Means and covariances are sums over images: hospitals could share them 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -130,7 +131,9 @@ def save(statistics: dict[str, Tensor], folder: Path) -> None:
     """Write what `fit` made into a snapshot's folder."""
     from safetensors.torch import save_file
 
-    save_file(statistics, folder / FILE, {"quantile": str(QUANTILE), "margin": str(MARGIN)})
+    # One entry: safetensors writes several in an order of chance.
+    limit = json.dumps({"quantile": QUANTILE, "margin": MARGIN})
+    save_file(statistics, folder / FILE, {"limit": limit})
 
 
 def layout(grey: Tensor) -> Tensor:
