@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +12,7 @@ import torch.nn.functional as F
 from fedmed import report
 from fedmed.backbone import Backbone, write_state
 from fedmed.preprocessing import to_input
-from fedmed.snapshot import CARD, REPORT, model_file, seal, write_head
+from fedmed.snapshot import CARD, CONFIG, REPORT, model_file, seal, write_head
 from fedmed.training import Heads
 from tests.reports import MODELS, example_config, example_report
 
@@ -57,3 +59,9 @@ def tiny_snapshot(folder: Path, *, seed: int = 0) -> Path:
     seal(folder, config)
     (folder / CARD).write_text("# A snapshot made by a test\n", encoding="utf-8")
     return folder
+
+
+def reseal(folder: Path, **changes: Any) -> None:
+    """Vouch for a snapshot's files as they are now, with these entries of config.json changed."""
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    seal(folder, config | changes)

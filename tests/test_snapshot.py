@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import stat
 from collections.abc import Callable
@@ -15,10 +14,9 @@ import torch
 
 from fedmed import report
 from fedmed.backbone import write_state
-from fedmed.errors import UserError
-from fedmed.snapshot import Snapshot, SnapshotError, check_output, move_into_place, seal, verify
+from fedmed.snapshot import Snapshot, SnapshotError, verify
 from tests.reports import MODELS, example_report
-from tests.snapshots import random_backbone
+from tests.snapshots import random_backbone, reseal
 
 
 @pytest.fixture
@@ -28,10 +26,6 @@ def folder(snapshot_folder: Path, tmp_path: Path) -> Path:
 
 def config_of(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "config.json").read_text())
-
-
-def reseal(folder: Path, **changes: Any) -> None:
-    seal(folder, config_of(folder) | changes)
 
 
 def rewrite(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -273,119 +267,3 @@ class TestExamples:
     def test_a_damaged_list_is_refused(self, listing: Any, folder: Path) -> None:
         with pytest.raises(SnapshotError, match="is damaged"):
             _ = self.sealed(folder, listing).examples
-
-
-class TestCheckOutput:
-    @pytest.mark.parametrize("name", ["new", "new/below/it", "empty"])
-    def test_a_new_or_empty_folder_will_do_and_is_not_made(self, name: str, tmp_path: Path) -> None:
-        (tmp_path / "empty").mkdir()
-        check_output(tmp_path / name)
-        assert [path.name for path in tmp_path.iterdir()] == ["empty"]
-
-    def test_a_snapshot_may_be_replaced(self, folder: Path) -> None:
-        check_output(folder)
-
-    def test_a_backbone_may_be_replaced(self, folder: Path) -> None:
-        for path in folder.iterdir():
-            if not path.name.startswith("backbone"):
-                path.unlink()
-        check_output(folder)
-
-    @pytest.mark.parametrize("name", ["notes.txt", ".git/HEAD", "examples/mine.png"])
-    def test_a_snapshot_with_something_else_in_it_may_not(self, name: str, folder: Path) -> None:
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_bytes(b"mine")
-        with pytest.raises(UserError, match="would be replaced") as caught:
-            check_output(folder)
-        assert name in str(caught.value)
-
-    @pytest.mark.parametrize("content", ["{}", '{"name": "my-app"}', "[]", ""])
-    def test_a_folder_with_a_config_of_its_own_may_not(self, content: str, tmp_path: Path) -> None:
-        (tmp_path / "config.json").write_text(content)
-        with pytest.raises(UserError, match=r"it holds config\.json"):
-            check_output(tmp_path)
-
-    def test_a_file_a_link_and_no_name_may_not(
-        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        (tmp_path / "file").write_bytes(b"")
-        (tmp_path / "link").symlink_to(folder)
-        monkeypatch.chdir(tmp_path)
-        for name, message in (
-            ("file", "is a file"),
-            ("file/below", "cannot be written"),
-            ("link", "is a link"),
-            (".", "give the folder a name"),
-            ("snapshot/..", "give the folder a name"),
-        ):
-            with pytest.raises(UserError, match=message) as caught:
-                check_output(Path(name))
-            assert "--output" in str(caught.value)
-
-    def test_a_mounted_disk_may_not(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == folder)
-        with pytest.raises(UserError, match="mounted disk"):
-            check_output(folder)
-
-
-class TestMoveIntoPlace:
-    @pytest.fixture
-    def aside(self, snapshot_folder: Path, tmp_path: Path) -> Path:
-        aside = Path(shutil.copytree(snapshot_folder, tmp_path / "run.partial" / "snapshot"))
-        reseal(aside, seed=7)
-        return aside
-
-    @staticmethod
-    def left(tmp_path: Path) -> list[str]:
-        return sorted(path.name for path in tmp_path.iterdir())
-
-    def test_the_new_one_replaces_the_old_whole(
-        self, aside: Path, folder: Path, tmp_path: Path
-    ) -> None:
-        (folder / "examples").mkdir()
-        (folder / "examples" / "stale.png").write_bytes(b"")
-        move_into_place(aside, folder)
-        assert Snapshot.open(folder).config["seed"] == 7
-        assert not (folder / "examples").exists()
-        assert self.left(tmp_path) == ["run.partial", "snapshot"]
-
-    def test_where_there_was_none(self, aside: Path, tmp_path: Path) -> None:
-        move_into_place(aside, tmp_path / "new")
-        assert Snapshot.open(tmp_path / "new").config["seed"] == 7
-
-    def test_a_bad_new_one_leaves_the_old(self, aside: Path, folder: Path, tmp_path: Path) -> None:
-        (aside / "federated_model.safetensors").write_bytes(b"")
-        with pytest.raises(SnapshotError):
-            move_into_place(aside, folder)
-        assert Snapshot.open(folder).config["seed"] == 42
-        assert self.left(tmp_path) == ["run.partial", "snapshot"]
-
-    @pytest.mark.parametrize("error", [OSError("device busy"), KeyboardInterrupt()])
-    def test_stopped_in_between_the_old_one_is_put_back(
-        self,
-        error: BaseException,
-        aside: Path,
-        folder: Path,
-        tmp_path: Path,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        rename = Path.rename
-
-        def failing(path: Path, target: Path) -> Path:
-            if path == aside:
-                raise error
-            return rename(path, target)
-
-        monkeypatch.setattr(Path, "rename", failing)
-        with pytest.raises(type(error)):
-            move_into_place(aside, folder)
-        assert Snapshot.open(folder).config["seed"] == 42
-        assert self.left(tmp_path) == ["run.partial", "snapshot"]
-
-    def test_a_neighbour_of_any_name_is_safe(
-        self, aside: Path, folder: Path, tmp_path: Path
-    ) -> None:
-        (tmp_path / "snapshot.old").mkdir()
-        (tmp_path / "snapshot.old" / "mine").write_bytes(b"")
-        move_into_place(aside, folder)
-        assert (tmp_path / "snapshot.old" / "mine").exists()

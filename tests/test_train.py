@@ -1,13 +1,9 @@
-"""From X-rays to a snapshot: whole runs of train.py on a few simulated films."""
+"""From X-rays to a snapshot: whole runs, killed ones and interrupted ones."""
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,90 +12,14 @@ from typing import Any
 import pytest
 
 import train
-from fedmed import federation, report, scoring
-from fedmed.backbone import write_state
-from fedmed.evaluation import evaluate
+from fedmed import federation, report
 from fedmed.settings import Settings
 from fedmed.snapshot import Snapshot
-from tests.films import TEST, write_films
-from tests.hub_server import HubServer
+from tests.films import TEST
+from tests.runs import MODELS, arguments, start, tensors
 from tests.snapshots import random_backbone, tiny_snapshot
 
-pytest_plugins = ["tests.hub_fixtures"]
-
-ROOT = Path(__file__).parents[1]
-OPTIONS = {"rounds": 2, "local_epochs": 1, "epochs": 2, "views": 2, "examples": 4, "hospitals": 3}
-MODELS = ["central", "federated", "hospital_1", "hospital_2", "hospital_3"]
-
-
-@pytest.fixture(scope="session")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Films in `clinic/` and a backbone of random weights in `backbone/`."""
-    place = tmp_path_factory.mktemp("training")
-    write_films(place / "clinic")
-    write_state(random_backbone(), place / "backbone")
-    return place
-
-
-@pytest.fixture(scope="session")
-def finished(place: Path) -> subprocess.CompletedProcess[str]:
-    """One run as a person starts it, its snapshot in `place/snapshot`."""
-    return start(place, "train.py", arguments(place))
-
-
-@pytest.fixture
-def settings(place: Path, tmp_path: Path, finished: object, monkeypatch: Any) -> Settings:
-    """The same run to `tmp_path/snapshot`, its features computed already, hasty intervals."""
-    monkeypatch.setenv("FEDMED_CACHE", str(place / "cache"))
-    monkeypatch.setattr(scoring, "evaluate", functools.partial(evaluate, resamples=20))
-    return Settings(
-        data=str(place / "clinic"),
-        backbone=str(place / "backbone"),
-        output=tmp_path / "snapshot",
-        **OPTIONS,  # type: ignore[arg-type]
-    )
-
-
-def arguments(place: Path, *more: str) -> list[str]:
-    """The run's options, paths relative to `place`."""
-    options = {"data": "clinic", "backbone": "backbone", **OPTIONS}
-    given = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-    return [*given, *more]
-
-
-def start(
-    place: Path, script: str, options: list[str], cache: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run a script of the repository, or code, in `place`."""
-    code = [str(ROOT / script)] if script.endswith(".py") else ["-c", script]
-    environment = os.environ | {
-        "FEDMED_CACHE": str(cache or place / "cache"),
-        "PYTHONPATH": str(ROOT),
-        "COLUMNS": "80",
-    }
-    return subprocess.run(
-        [sys.executable, *code, *options],
-        cwd=place,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-
-
-def tensors(folder: Path) -> dict[str, str]:
-    """The sha256 of every safetensors file of a snapshot."""
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.glob("*.safetensors"))
-    }
-
-
-@pytest.fixture(scope="session")
-def folder(place: Path, finished: subprocess.CompletedProcess[str]) -> Path:
-    """The snapshot of the finished run. Read only."""
-    assert finished.returncode == 0, finished.stderr
-    return place / "snapshot"
+pytest_plugins = ["tests.runs"]
 
 
 class TestARun:
@@ -217,24 +137,13 @@ def test_killed_anywhere_and_resumed_it_ends_with_the_same_bits(
     place: Path, finished: object, tmp_path: Path, settings: Settings, monkeypatch: Any
 ) -> None:
     output, cache = tmp_path / "killed", tmp_path / "cold"
+    partial = tmp_path / "killed.partial"
     options = arguments(place, f"--output={output}")
     kills: list[tuple[str, str, int, Callable[[], bool]]] = [
-        ("feature_cache", "FeatureCache.add", 2, lambda: not output.exists()),
-        (
-            "federation",
-            "State.save",
-            2,
-            lambda: (partial / "fp32-round-00001.safetensors").exists(),
-        ),
-        (
-            "federation",
-            "State.save",
-            4,
-            lambda: (partial / "fp16-round-00002.safetensors").exists(),
-        ),
-        ("snapshot", "write_head", 3, lambda: (partial / "snapshot").is_dir()),
+        ("feature_cache", "FeatureCache.add", 2, lambda: any(cache.rglob("*.safetensors"))),
+        ("federation", "State.save", 4, (partial / "fp16-round-00001.safetensors").exists),
+        ("snapshot", "write_head", 3, (partial / "snapshot").is_dir),
     ]
-    partial = tmp_path / "killed.partial"
     for number, (module, function, call, reached) in enumerate(kills):
         resume = ["--resume"] if number else []
         done = stopped(place, module, function, call, options + resume, cache)
@@ -324,100 +233,3 @@ def test_every_partition_trains(partition: str, settings: Settings) -> None:
 def test_one_hospital_is_a_federation_too(settings: Settings) -> None:
     assert train.run(replace(settings, hospitals=1, examples=0)) == 0
     assert Snapshot.open(settings.output).models == ["central", "federated", "hospital_1"]
-
-
-def untouched(folder: Path) -> bool:
-    return not folder.exists() and not folder.with_name(folder.name + ".partial").exists()
-
-
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({"data": "none"}, "--data none: no such folder"),
-        ({"backbone": "none"}, "--backbone none: no such file"),
-        ({"device": "gpu"}, "--device gpu"),
-        ({"hospitals": 30}, "lower --hospitals"),
-        ({"output": Path(".")}, "--output ."),
-    ],
-)
-def test_bad_input_is_2_with_one_message_and_nothing_written(
-    changes: dict[str, Any],
-    told: str,
-    settings: Settings,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert train.run(replace(settings, **changes)) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: ") and told in error
-    assert "Traceback" not in error
-    assert untouched(settings.output)
-
-
-def test_unreadable_images_are_listed_and_nothing_is_written(
-    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
-) -> None:
-    data = write_films(tmp_path / "clinic")
-    for name, content in (("train/NORMAL/IM-0900-0001.jpeg", b""), ("test/NORMAL/a.txt", b"hi")):
-        (data / name).write_bytes(content)
-    cut = next((data / "train/PNEUMONIA").glob("*.jpeg"))
-    cut.write_bytes(cut.read_bytes()[:600])
-    monkeypatch.setenv("FEDMED_CACHE", str(tmp_path / "cache"))
-    assert train.run(replace(settings, data=str(data))) == 2
-    error = capsys.readouterr().err
-    assert "3 of " in error
-    for name in ("IM-0900-0001.jpeg", "a.txt", cut.name):
-        assert name in error
-    assert untouched(settings.output)
-    assert not any((tmp_path / "cache").rglob("*.safetensors"))
-
-
-class TestPublishing:
-    def test_the_snapshot_arrives_as_it_is(
-        self, hub: HubServer, settings: Settings, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        assert train.run(replace(settings, push_to="alice/fedmed", private=True)) == 0
-        assert f"Published: {hub.url}/alice/fedmed/commit/" in capsys.readouterr().out
-        repository = hub["alice/fedmed"]
-        assert repository.private
-        for path in settings.output.rglob("*"):
-            if path.is_file():
-                name = path.relative_to(settings.output).as_posix()
-                assert repository.files[name] == path.read_bytes()
-
-    @pytest.mark.parametrize(("token", "status"), [("hf_read", 2), ("", 2), ("hf_wrong", 2)])
-    def test_the_token_is_checked_before_any_work(
-        self,
-        token: str,
-        status: int,
-        hub: HubServer,
-        settings: Settings,
-        monkeypatch: Any,
-        capsys: pytest.CaptureFixture[str],
-    ) -> None:
-        monkeypatch.setenv("HF_TOKEN", token)
-        monkeypatch.setattr(train.data, "load", None)
-        assert train.run(replace(settings, push_to="alice/fedmed")) == status
-        assert "token" in capsys.readouterr().err
-        assert untouched(settings.output)
-
-    def test_a_failed_push_keeps_the_snapshot_and_tells_the_command(
-        self, hub: HubServer, settings: Settings, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        hub.fail("POST", "/commit/", status=500)
-        assert train.run(replace(settings, push_to="alice/fedmed")) == 1
-        error = capsys.readouterr().err
-        assert f"python -m fedmed.push {settings.output} alice/fedmed" in error
-        assert "Traceback" not in error
-        Snapshot.open(settings.output)
-
-    def test_interrupted_while_publishing_the_command_is_told(
-        self, hub: HubServer, settings: Settings, monkeypatch: Any, capsys: Any
-    ) -> None:
-        def interrupted(*_: object, **__: object) -> None:
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(train.hub, "publish", interrupted)
-        assert train.run(replace(settings, push_to="alice/fedmed", examples=0)) == 130
-        error = capsys.readouterr().err
-        assert f"python -m fedmed.push {settings.output} alice/fedmed" in error
-        assert "--resume" not in error

@@ -1,0 +1,94 @@
+"""Whole runs of train.py on a few simulated films, for the tests of what they do and leave."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedmed import scoring
+from fedmed.backbone import write_state
+from fedmed.evaluation import evaluate
+from fedmed.settings import Settings
+from tests.films import write_films
+from tests.snapshots import random_backbone
+
+ROOT = Path(__file__).parents[1]
+OPTIONS = {"rounds": 2, "local_epochs": 1, "epochs": 2, "views": 2, "examples": 4, "hospitals": 3}
+MODELS = ["central", "federated", "hospital_1", "hospital_2", "hospital_3"]
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Films in `clinic/` and a backbone of random weights in `backbone/`."""
+    place = tmp_path_factory.mktemp("training")
+    write_films(place / "clinic")
+    write_state(random_backbone(), place / "backbone")
+    return place
+
+
+@pytest.fixture(scope="session")
+def finished(place: Path) -> subprocess.CompletedProcess[str]:
+    """One run as a person starts it, its snapshot in `place/snapshot`."""
+    return start(place, "train.py", arguments(place))
+
+
+@pytest.fixture
+def settings(place: Path, tmp_path: Path, finished: object, monkeypatch: Any) -> Settings:
+    """The same run to `tmp_path/snapshot`, its features computed already, hasty intervals."""
+    monkeypatch.setenv("FEDMED_CACHE", str(place / "cache"))
+    monkeypatch.setattr(scoring, "evaluate", functools.partial(evaluate, resamples=20))
+    return Settings(
+        data=str(place / "clinic"),
+        backbone=str(place / "backbone"),
+        output=tmp_path / "snapshot",
+        **OPTIONS,  # type: ignore[arg-type]
+    )
+
+
+def arguments(place: Path, *more: str) -> list[str]:
+    """The run's options, paths relative to `place`."""
+    options = {"data": "clinic", "backbone": "backbone", **OPTIONS}
+    given = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    return [*given, *more]
+
+
+def start(
+    place: Path, script: str, options: list[str], cache: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a script of the repository, or code, in `place`."""
+    code = [str(ROOT / script)] if script.endswith(".py") else ["-c", script]
+    environment = os.environ | {
+        "FEDMED_CACHE": str(cache or place / "cache"),
+        "PYTHONPATH": str(ROOT),
+        "COLUMNS": "80",
+    }
+    return subprocess.run(
+        [sys.executable, *code, *options],
+        cwd=place,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+def tensors(folder: Path) -> dict[str, str]:
+    """The sha256 of every safetensors file of a snapshot."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.glob("*.safetensors"))
+    }
+
+
+@pytest.fixture(scope="session")
+def folder(place: Path, finished: subprocess.CompletedProcess[str]) -> Path:
+    """The snapshot of the finished run. Read only."""
+    assert finished.returncode == 0, finished.stderr
+    return place / "snapshot"
