@@ -60,13 +60,14 @@ def _load(repo: str) -> Any:
     except Exception as error:  # the library lets through errors of many libraries
         way_out = "Or give a folder, or 'simulated' which needs no network."
         if away is not None:
-            raise HubError(f"--data {repo}: {reason(away)}, and no copy is here. {way_out}") from (
-                error
-            )
-        words = (str(error).splitlines() or [""])[0]
+            problem = f"--data {repo}: {reason(away)}, and no copy is here. {way_out}"
+            raise HubError(problem) from error
+        # The library may say "no such file" of one that may not be read: the Hub's answer counts.
+        why = reason(error, reading=True)
+        words = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         raise UserError(
-            f"--data {repo} could not be loaded from the Hugging Face Hub "
-            f"({type(error).__name__}: {words}). {way_out}"
+            f"--data {repo} could not be loaded from the Hugging Face Hub: {why}. {way_out}\n"
+            f"({words})"
         ) from error
     finally:
         datasets.config.HF_HUB_OFFLINE = offline

@@ -176,6 +176,15 @@ def test_a_private_data_set_without_a_token(
     assert "private" in refusal()
 
 
+def test_files_that_may_not_be_read_are_said_so(hub: HubServer) -> None:
+    """As of a gated data set, which everybody may know of."""
+    serve_parquet_dataset(hub, REPO, rows(), CLASSES)
+    for method in ("GET", "HEAD"):
+        hub.fail(method, "/resolve/", status=403)
+    message = refusal()
+    assert "could not be loaded" in message and "private" in message
+
+
 def test_a_repository_without_data_is_refused(hub: HubServer) -> None:
     hub.add(REPO, {"README.md": b"nothing here yet"}, "datasets")
     assert "could not be loaded" in refusal()
