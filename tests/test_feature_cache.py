@@ -253,7 +253,7 @@ class TestPrune:
         self, old: list[Path], root: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """FEDMED_CACHE may well be a folder with other things in it."""
-        for name in ("thesis/chapter.tex", f"{'0' * 32}/notes.txt"):
+        for name in ("models/mine.safetensors", f"{'0' * 32}/notes.txt"):
             (root / name).parent.mkdir()
             (root / name).write_bytes(b"mine")
             self.use((root / name).parent, -9)
@@ -261,7 +261,7 @@ class TestPrune:
         self.use(old[0], -3)
         self.gib(0, monkeypatch)
         FeatureCache(backbone(), root=root).prune()
-        assert {path.name for path in files(root)} == {"chapter.tex", "notes.txt"}
+        assert {path.name for path in files(root)} == {"mine.safetensors", "notes.txt"}
 
     def test_what_killed_writes_left_goes_after_a_while(self, old: list[Path], root: Path) -> None:
         for name, days in (("killed.tmp", -1.0), ("being written.tmp", 0.0)):
