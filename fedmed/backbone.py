@@ -242,8 +242,8 @@ def _empty() -> nn.Module:
 def _fused_layers(state: State) -> nn.Module:
     """ResNet18 up to its last feature map, normalisation folded into the convolutions.
 
-    Folding and channels-last memory make a pass 1.4 times faster on a CPU and change features by
-    rounding only (benchmarks/features.py measures both).
+    Folding and channels-last memory make a pass faster on a CPU and change features by
+    rounding only.
     """
     network = _empty()
     network.to_empty(device="cpu")
