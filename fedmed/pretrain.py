@@ -4,6 +4,7 @@ A ResNet18 is trained from scratch on a public cohort: three in ten of the train
 (fedmed.data.public_cohort) and simulated ones. Its classifier is thrown away; the rest is the
 frozen backbone of everybody. Images grow from stage to stage, and every image is degraded as in
 `fedmed.preprocessing.degrade`, so that sharpness, compression and markers are of no use to it.
+An epoch shows every real image and a fresh draw of the simulated ones, a quarter as many.
 """
 
 from __future__ import annotations
@@ -43,27 +44,11 @@ class Stage:
     epochs: int
 
 
-@dataclass(frozen=True)
-class Cycle:
-    """Stages under one rise and fall of the learning rate."""
-
-    max_learning_rate: float
-    batch_size: int
-    stages: tuple[Stage, ...]
-
-    @property
-    def sizes(self) -> list[int]:
-        """The size of the images in each epoch."""
-        return [stage.size for stage in self.stages for _ in range(stage.epochs)]
-
-
-# The second cycle is there because four epochs at the end of the first were too few for the
-# network to get used to full-size images.
-CYCLES = (
-    Cycle(2e-3, 64, (Stage(96, 18), Stage(128, 16), Stage(224, 4))),
-    Cycle(1e-3, 32, (Stage(224, 6),)),
-)
-WEIGHT_DECAY, SMOOTHING = 0.02, 0.05
+# A dozen epochs at full size: with four the network had not got used to it.
+STAGES = (Stage(96, 16), Stage(128, 28), Stage(224, 12))
+MAX_LEARNING_RATE, WEIGHT_DECAY, SMOOTHING = 2e-3, 0.02, 0.05
+BATCH = 64
+SIMULATED_SHARE = 1 / 4  # of the real images, in each epoch
 
 
 def main() -> None:
@@ -76,7 +61,16 @@ def main() -> None:
     print(f"Public cohort: {len(xrays)} images, {options.simulated} of them simulated")
     pixels = decode_all(xrays)
     labels = torch.tensor([xray.label for xray in xrays])
-    state = pretrain(pixels, labels, CYCLES, seed=options.seed, resume=options.output)
+    state = pretrain(
+        pixels,
+        labels,
+        STAGES,
+        simulated=options.simulated,
+        precision=options.precision,
+        batch_size=BATCH,
+        seed=options.seed,
+        resume=options.output,
+    )
     origin = {
         "id": ORIGIN_ID,
         "public_cohort": True,
@@ -111,15 +105,19 @@ def public_xrays(data: Path, simulated: int) -> list[Xray]:
 def pretrain(
     pixels: np.ndarray,
     labels: Tensor,
-    cycles: Sequence[Cycle],
+    stages: Sequence[Stage],
     *,
     seed: int,
+    simulated: int = 0,
+    precision: str = "fp32",
+    batch_size: int,
     resume: Path | None = None,
 ) -> dict[str, Tensor]:
     """Train a ResNet18 from scratch and return its state, on uint8 pixels [n, 224, 224].
 
-    AdamW; classes weigh the same. With `resume`, a folder that exists, progress is kept there
-    after every epoch and picked up again.
+    The last `simulated` images are the simulated ones. AdamW under one rise and fall of the
+    learning rate; classes weigh the same. `precision` is `fp32` or `bf16` (autocast). With
+    `resume`, a folder that exists, progress is kept there after every epoch and picked up again.
 
     Raises:
         UserError: too few images, or what is in `resume` is damaged or of another run.
@@ -129,43 +127,44 @@ def pretrain(
     torch.manual_seed(seed)
     network = resnet18(num_classes=2).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY, fused=True)
-    largest = max(cycle.batch_size for cycle in cycles)
-    if len(labels) < largest:
-        raise UserError(f"{len(labels)} images are too few: a step takes {largest}.")
-    weights = len(labels) / (2.0 * torch.bincount(labels, minlength=2).float())
-    identity = {"seed": seed, "images": len(labels)}
-    epoch, done = 0, _restore(network, optimizer, resume, identity)
+    real = len(labels) - simulated
+    drawn = min(simulated, round(real * SIMULATED_SHARE)) if real else simulated
+    steps = (real + drawn) // batch_size
+    if not steps:
+        raise UserError(f"{real + drawn} images are too few: a step takes {batch_size}.")
+    # Simulated patients alternate between the classes, so the first ones stand for any draw.
+    weights = (real + drawn) / (2.0 * torch.bincount(labels[: real + drawn], minlength=2).float())
+    identity = {"seed": seed, "images": len(labels), "precision": precision}
+    done = _restore(network, optimizer, resume, identity)
+    sizes = [stage.size for stage in stages for _ in range(stage.epochs)]
     grey, size_now = to_grey(pixels), 0
-    for cycle in cycles:
-        steps = len(labels) // cycle.batch_size
-        for place, size in enumerate(cycle.sizes):
-            epoch += 1
-            if epoch <= done:
-                continue
-            if size != size_now:
-                images = F.interpolate(grey, size, mode="bilinear", antialias=True)
-                size_now = size
-            started, loss_sum, right = time.monotonic(), 0.0, 0
-            batches = _batches(images, labels, cycle.batch_size, seed=seed + epoch)
-            bar = tqdm(batches, total=steps, disable=None, leave=False)
-            for step, (inputs, targets) in enumerate(bar, start=place * steps):
-                factor = one_cycle(step / (steps * len(cycle.sizes)))
-                for group in optimizer.param_groups:
-                    group["lr"] = cycle.max_learning_rate * factor
-                logits = network(inputs)
-                loss = F.cross_entropy(logits, targets, weights, label_smoothing=SMOOTHING)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                loss_sum += loss.item()
-                right += int((logits.argmax(1) == targets).sum())
-            print(
-                f"epoch {epoch:3d}  {size} px  loss {loss_sum / steps:.3f}  "
-                f"degraded training images right {right / (steps * cycle.batch_size):.3f}  "
-                f"{time.monotonic() - started:.0f} s",
-                flush=True,
-            )
-            _keep(network, optimizer, epoch, resume, identity)
+    for epoch, size in enumerate(sizes[done:], start=done + 1):
+        if size != size_now:
+            images, size_now = F.interpolate(grey, size, mode="bilinear", antialias=True), size
+        started, loss_sum, right = time.monotonic(), 0.0, 0
+        generator = torch.Generator().manual_seed(seed + epoch)
+        order = _order(real, simulated, drawn, generator)
+        batches = _batches(images, labels, order, batch_size, generator)
+        bar = tqdm(batches, total=steps, disable=None, leave=False)
+        for step, (inputs, targets) in enumerate(bar, start=(epoch - 1) * steps):
+            factor = one_cycle(step / (steps * len(sizes)))
+            for group in optimizer.param_groups:
+                group["lr"] = MAX_LEARNING_RATE * factor
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+                logits = network(inputs).float()
+            loss = F.cross_entropy(logits, targets, weights, label_smoothing=SMOOTHING)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loss_sum += loss.item()
+            right += int((logits.argmax(1) == targets).sum())
+        print(
+            f"epoch {epoch:3d}  {size} px  loss {loss_sum / steps:.3f}  "
+            f"degraded training images right {right / (steps * batch_size):.3f}  "
+            f"{time.monotonic() - started:.0f} s",
+            flush=True,
+        )
+        _keep(network, optimizer, epoch, resume, identity)
     return network.state_dict()
 
 
@@ -176,11 +175,16 @@ def one_cycle(progress: float, warm_up: float = 0.2) -> float:
     return 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))
 
 
+def _order(real: int, simulated: int, drawn: int, generator: torch.Generator) -> Tensor:
+    """An epoch's images: every real one and `drawn` of the simulated, shuffled together."""
+    some = real + torch.randperm(simulated, generator=generator)[:drawn]
+    chosen = torch.cat([torch.arange(real), some])
+    return chosen[torch.randperm(len(chosen), generator=generator)]
+
+
 def _batches(
-    grey: Tensor, labels: Tensor, size: int, *, seed: int
+    grey: Tensor, labels: Tensor, order: Tensor, size: int, generator: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(labels), generator=generator)
     for start in range(0, len(order) - size + 1, size):
         chosen = order[start : start + size]
         images = grey[chosen]
@@ -198,7 +202,7 @@ def _keep(
     optimizer: torch.optim.Optimizer,
     epoch: int,
     folder: Path | None,
-    identity: dict[str, int],
+    identity: dict[str, int | str],
 ) -> None:
     """Write weights and AdamW's moments aside, then in place."""
     from safetensors.torch import save_file
@@ -219,7 +223,7 @@ def _restore(
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
     folder: Path | None,
-    identity: dict[str, int],
+    identity: dict[str, int | str],
 ) -> int:
     """Load what `_keep` wrote; returns the number of epochs done, 0 where there is nothing."""
     from safetensors import SafetensorError, safe_open
@@ -236,8 +240,8 @@ def _restore(
         ) from error
     if identity != {name: progress.get(name, identity[name]) for name in identity}:
         raise UserError(
-            f"{_progress_file(folder)} belongs to a run with another --seed or other images: "
-            "repeat its options, or delete the file to start anew."
+            f"{_progress_file(folder)} belongs to a run with another --seed or --precision, or of "
+            "other images: repeat its options, or delete the file to start anew."
         )
     prefix = "network."
     network.load_state_dict(
@@ -275,9 +279,15 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--simulated",
         type=int,
-        default=400,
+        default=1500,
         metavar="N",
-        help="simulated images added (default: %(default)s)",
+        help="simulated images to draw from (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("bf16", "fp32"),
+        default="bf16",
+        help="bf16 halves the time where the CPU has it (default: %(default)s)",
     )
     parser.add_argument(
         "--seed", type=int, default=42, metavar="N", help="of every draw (default: %(default)s)"

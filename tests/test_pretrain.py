@@ -13,9 +13,9 @@ from fedmed import cli, pretrain
 from fedmed.backbone import load
 from fedmed.data.public_cohort import public_patients
 from fedmed.errors import UserError
-from fedmed.pretrain import Cycle, Stage, one_cycle, public_xrays
+from fedmed.pretrain import Stage, one_cycle, public_xrays
 
-CYCLES = (Cycle(2e-3, 8, (Stage(32, 1), Stage(48, 1))), Cycle(1e-3, 4, (Stage(48, 1),)))
+STAGES, BATCH = (Stage(32, 1), Stage(48, 2)), 8
 Tensors = dict[str, torch.Tensor]
 
 
@@ -25,13 +25,25 @@ class Killed(BaseException):
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pretrain, "CYCLES", CYCLES)
+    monkeypatch.setattr(pretrain, "STAGES", STAGES)
+    monkeypatch.setattr(pretrain, "BATCH", BATCH)
 
 
-def run(folder: Path | None, *, seed: int = 3) -> Tensors:
-    pixels = np.random.default_rng(0).integers(0, 256, (20, 224, 224), np.uint8)
-    labels = torch.arange(20) % 2
-    return pretrain.pretrain(pixels, labels, CYCLES, seed=seed, resume=folder)
+def run(
+    folder: Path | None, *, images: int = 20, seed: int = 3, precision: str = "bf16"
+) -> Tensors:
+    """Six of the images are simulated, and four of those take part in an epoch."""
+    pixels = np.random.default_rng(0).integers(0, 256, (images, 224, 224), np.uint8)
+    return pretrain.pretrain(
+        pixels,
+        torch.arange(images) % 2,
+        STAGES,
+        seed=seed,
+        simulated=6,
+        precision=precision,
+        batch_size=BATCH,
+        resume=folder,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -68,14 +80,10 @@ def test_progress_of_another_run_is_refused(
     killed_after(1, tmp_path, monkeypatch)
     with pytest.raises(UserError, match="another --seed"):
         run(tmp_path, seed=4)
+    with pytest.raises(UserError, match="--precision"):
+        run(tmp_path, precision="fp32")
     with pytest.raises(UserError, match="other images"):
-        pretrain.pretrain(
-            np.zeros((18, 224, 224), np.uint8),
-            torch.arange(18) % 2,
-            CYCLES,
-            seed=3,
-            resume=tmp_path,
-        )
+        run(tmp_path, images=22)
     progress = tmp_path / "pretrain.partial.safetensors"
     progress.write_bytes(progress.read_bytes()[:1000])
     with pytest.raises(UserError, match="delete it to start anew"):
@@ -84,9 +92,18 @@ def test_progress_of_another_run_is_refused(
 
 def test_fewer_images_than_a_step_takes_are_refused() -> None:
     with pytest.raises(UserError, match="7 images are too few"):
-        pretrain.pretrain(
-            np.zeros((7, 224, 224), np.uint8), torch.arange(7) % 2, CYCLES, seed=0, resume=None
-        )
+        run(None, images=11)
+
+
+def test_an_epoch_shows_every_real_image_and_a_fresh_draw_of_the_simulated() -> None:
+    first, second = (
+        pretrain._order(12, 9, 3, torch.Generator().manual_seed(seed)) for seed in (1, 2)
+    )
+    for order in (first, second):
+        assert sorted(order[order < 12].tolist()) == list(range(12))
+        assert len(order.unique()) == len(order) == 15
+    assert not torch.equal(first, second)
+    assert set(first[first >= 12].tolist()) != set(second[second >= 12].tolist())
 
 
 @pytest.fixture
@@ -155,7 +172,7 @@ def test_help_reads_well_at_80_columns(
     text = capsys.readouterr().out
     assert ended.value.code == 0
     assert max(map(len, text.splitlines())) <= 80
-    for word in ("--data", "--output", "--simulated", "--seed", "400", "build/backbone"):
+    for word in ("--data", "--output", "--simulated", "--seed", "1500", "build/backbone"):
         assert word in text
 
 
