@@ -41,8 +41,7 @@ def main(settings: Settings) -> None:
     snapshot.check_output(settings.output)
     if settings.push_to:
         hub.check_access(settings.push_to, private=settings.private)
-    device = pick_device(settings.device)
-    backbone = load_backbone(settings.backbone).to(device)
+    backbone = load_backbone(settings.backbone).to(pick_device(settings.device))
     recipe = pick_recipe(settings.recipe, backbone)
 
     # X-rays in. Patients who trained the backbone belong to no hospital and no validation set.
@@ -64,14 +63,15 @@ def main(settings: Settings) -> None:
         alpha=settings.alpha,
         seed=settings.seed,
     )
-    state = RunState(settings, backbone.sha256, [xray.digest for xray in cohort.images], device)
+    digests = [xray.digest for xray in cohort.images]
+    state = RunState(settings, backbone.sha256, digests, backbone.engine.id)
     watch.lap("data")
 
     # Each image and augmented view goes through the frozen backbone once; heads see features.
     views = recipe.views(settings.views, settings.seed)
-    cache = FeatureCache(backbone, device)
+    cache = FeatureCache(backbone)
     wanted = [(training, views), (validation, [CLEAN]), (cohort.test, [CLEAN])]
-    passes = extract(wanted, backbone, cache, device=device)
+    passes = extract(wanted, backbone, cache)
     state.begin()
     features = Features(training, cache)
     everything = TrainingSite("central", features, np.arange(len(training)), views)
@@ -149,7 +149,7 @@ def main(settings: Settings) -> None:
         data=facts,
         recipe=settings.of_the_run() | {"name": recipe.name, "description": recipe.description},
         timing=watch.report() | {"backbone_passes": passes},
-        environment=versions(),
+        environment=versions() | {"engine": backbone.engine.title},
     )
 
     # The snapshot is put together aside and moved into place whole.

@@ -6,11 +6,13 @@ bytes to ship, and a snapshot's features are then exactly the ones its heads wer
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import socket
 import sys
 from collections.abc import Mapping
+from functools import cached_property
 from http.client import HTTPException
 from pathlib import Path
 from pickle import UnpicklingError
@@ -20,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from fedmed.engine import Pass, pick
 from fedmed.errors import UserError
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -34,14 +37,23 @@ class Backbone:
     """A frozen ResNet18 without its classifier, in eval mode, ready for inference.
 
     `state` has torchvision's names, without `fc`. `origin` says where the weights came from:
-    `id`, `source`, and for a backbone of our own whether a public cohort trained it.
+    `id`, `source`, and for a backbone of our own whether a public cohort trained it. `engine` is
+    what passes run on. Threads may share it.
     """
 
-    def __init__(self, state: Mapping[str, Tensor], origin: Mapping[str, Any]) -> None:
-        self.state: State = to_half_and_back(state)
+    def __init__(
+        self, state: Mapping[str, Tensor], origin: Mapping[str, Any], *, rounded: bool = True
+    ) -> None:
+        """`rounded=False` leaves FP32 weights as they are, for heads that never saw rounded ones.
+
+        Raises:
+            UserError: FEDMED_ENGINE names no engine.
+        """
+        self.state: State = to_half_and_back(state) if rounded else dict(state)
         self.origin = dict(origin)
         self.sha256 = fingerprint(self.state)
-        self._layers = _fused_layers(self.state)
+        self.engine = pick()
+        self._at_once = 1
 
     @property
     def id(self) -> str:
@@ -53,17 +65,29 @@ class Backbone:
         return bool(self.origin.get("public_cohort"))
 
     def to(self, device: str) -> Backbone:
-        self._layers.to(device)
+        """Run passes on `cpu` or `cuda` from now on; inputs and maps stay on the CPU."""
+        self.engine = pick(device)
+        self.__dict__.pop("_run", None)
         return self
 
-    @torch.inference_mode()
+    def shared_by(self, threads: int) -> Backbone:
+        """The same backbone, for passes by so many threads at once that divide the cores."""
+        other = copy.copy(self)
+        other._at_once = threads
+        other.__dict__.pop("_run", None)
+        return other
+
     def feature_maps(self, inputs: Tensor) -> Tensor:
         """Normalised images [n, 3, 224, 224] to the last feature maps [n, 512, 7, 7]."""
-        return self._layers(inputs)
+        return self._run(inputs)
 
     def features(self, inputs: Tensor) -> Tensor:
         """Normalised images [n, 3, 224, 224] to features [n, 512]: the maps' spatial mean."""
         return pool(self.feature_maps(inputs))
+
+    @cached_property
+    def _run(self) -> Pass:
+        return self.engine.prepare(fused_layers(self.state), self._at_once)
 
 
 def pool(maps: Tensor) -> Tensor:
@@ -239,11 +263,10 @@ def _empty() -> nn.Module:
         return resnet18(num_classes=2)
 
 
-def _fused_layers(state: State) -> nn.Module:
+def fused_layers(state: State) -> nn.Module:
     """ResNet18 up to its last feature map, normalisation folded into the convolutions.
 
-    Folding and channels-last memory make a pass faster on a CPU and change features by
-    rounding only.
+    Folding makes a pass faster and changes features by rounding only.
     """
     network = _empty()
     network.to_empty(device="cpu")
@@ -257,7 +280,6 @@ def _fused_layers(state: State) -> nn.Module:
         downsample = getattr(parent, "downsample", None)
         if isinstance(downsample, nn.Sequential):
             parent.downsample = _fuse(*downsample)
-    network.to(memory_format=torch.channels_last)
     names = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
     layers = nn.Sequential(*(getattr(network, name) for name in names))
     return layers.eval().requires_grad_(False)

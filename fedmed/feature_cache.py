@@ -1,11 +1,11 @@
 """Features on disk, so that no image goes through the same backbone twice.
 
-One folder per (backbone, view, code that makes the input, library versions): a change in any of
-them is another folder, so stale features cannot be served. Inside, immutable files named by the
-sha256 of their content. A file appears whole or not at all, a damaged one is dropped and computed
-again, and two runs at once only ever add files. The least recently used folders go first when the
-cache outgrows its limit (`FEDMED_CACHE_GIB`, 4 unless set; `FEDMED_CACHE` moves it), but none that
-was used within the last hour, for another run may be at it.
+One folder per (backbone, engine, view, code that makes the input, library versions): a change in
+any of them is another folder, so stale features cannot be served. Inside, immutable files named by
+the sha256 of their content. A file appears whole or not at all, a damaged one is dropped and
+computed again, and two runs at once only ever add files. The least recently used folders go first
+when the cache outgrows its limit (`FEDMED_CACHE_GIB`, 4 unless set; `FEDMED_CACHE` moves it), but
+none that was used within the last hour, for another run may be at it.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ _SOURCES = (
     "pixels.py",
     "dicom.py",
     "preprocessing.py",
+    "engine.py",
     "backbone.py",
     "features.py",
 )
@@ -49,16 +50,20 @@ _FOLDER = re.compile(r"[0-9a-f]{32}")
 
 
 class FeatureCache:
-    """Features of one backbone on one kind of device, by view and image digest.
+    """Features of one backbone on its engine, by view and image digest.
 
     Raises:
         UserError: FEDMED_CACHE_GIB is no size.
     """
 
-    def __init__(self, backbone: Backbone, device: str = "cpu", root: Path | None = None) -> None:
+    def __init__(self, backbone: Backbone, root: Path | None = None) -> None:
         self.root = root or default_root()
         self._limit = _limit()
-        self._identity = {"backbone": backbone.sha256, "device": device, "code": _code()}
+        self._identity = {
+            "backbone": backbone.sha256,
+            "engine": backbone.engine.id,
+            "code": _code(),
+        }
         self._found: dict[Path, dict[bytes, tuple[Path, int]]] = {}
 
     def missing(self, view: View, digests: Sequence[str]) -> list[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,9 +21,12 @@ from fedmed.facts import FEATURES, IMAGE_SIZE
 from fedmed.feature_cache import FeatureCache
 from fedmed.preprocessing import View, render, to_input, to_pixels
 
-BATCH = 32
-CHUNK = 8 * BATCH  # images between two writes to the cache
+BATCH = 16  # larger ones are no faster on a core, and take memory on each
+CHUNK = 16 * BATCH  # images between two writes to the cache
 HELD_BYTES = 512 * 2**20  # of features that one `Features` keeps in memory
+
+Job = TypeVar("Job")
+Done = TypeVar("Done")
 
 
 class UnreadableImages(UserError):
@@ -45,14 +50,9 @@ def decode_all(xrays: Sequence[Xray]) -> np.ndarray:
         except (UserError, OSError) as error:
             problems.append(f"{xrays[index].name}: {error}")
 
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        work = pool.map(decode, range(len(xrays)))
-        try:
-            for _ in tqdm(work, "Reading images", len(xrays), unit="image", disable=None):
-                pass
-        except BaseException:  # Ctrl-C would otherwise wait for all images still to come
-            pool.shutdown(cancel_futures=True)
-            raise
+    work = _on_all_cores(decode, range(len(xrays)))
+    for _ in tqdm(work, "Reading images", len(xrays), unit="image", disable=None):
+        pass
     if problems:
         raise UnreadableImages(
             f"{len(problems)} of {len(xrays)} images cannot be read:\n  "
@@ -66,8 +66,6 @@ def extract(
     wanted: Sequence[tuple[Sequence[Xray], Sequence[View]]],
     backbone: Backbone,
     cache: FeatureCache,
-    *,
-    device: str = "cpu",
 ) -> int:
     """Make sure that the cache has the wanted views of images; returns the passes it took.
 
@@ -87,17 +85,32 @@ def extract(
         return 0
     cache.check_writable()
     digests, pixels = list(todo), decode_all(list(todo.values()))
+    backbone = backbone.shared_by(torch.get_num_threads())
+
+    def passed(batch: tuple[View, list[int]]) -> np.ndarray:
+        view, rows = batch
+        return _features(view, pixels[rows], [digests[row] for row in rows], backbone)
+
+    chunks = [
+        (view, rows)
+        for start in range(0, len(digests), CHUNK)
+        for view, missing in lacking.items()
+        if (rows := [r for r in range(len(digests))[start:][:CHUNK] if digests[r] in missing])
+    ]
+    batches = [
+        (view, rows[first : first + BATCH])
+        for view, rows in chunks
+        for first in range(0, len(rows), BATCH)
+    ]
+    done = _on_all_cores(passed, batches)
     passes = sum(len(missing) for missing in lacking.values())
     with tqdm(total=passes, desc="Backbone passes", unit="image", disable=None) as bar:
-        for start in range(0, len(digests), CHUNK):
-            chunk, block = digests[start : start + CHUNK], pixels[start : start + CHUNK]
-            for view, missing in lacking.items():
-                rows = [row for row, digest in enumerate(chunk) if digest in missing]
-                if rows:
-                    names = [chunk[row] for row in rows]
-                    features = _features(view, block[rows], names, backbone, device)
-                    cache.add(view, names, features)
-                    bar.update(len(rows))
+        for view, rows in chunks:
+            found = []
+            for features in islice(done, -(-len(rows) // BATCH)):
+                found.append(features)
+                bar.update(len(features))
+            cache.add(view, [digests[row] for row in rows], np.concatenate(found))
     return passes
 
 
@@ -145,19 +158,29 @@ class TrainingSite:
         return out
 
 
-def _features(
-    view: View, pixels: np.ndarray, digests: list[str], backbone: Backbone, device: str
-) -> np.ndarray:
-    """Features [n, 512], in batches of one size so that no image's depend on how many there are."""
-    out = []
-    for start in range(0, len(pixels), BATCH):
-        inputs = to_input(render(view, pixels[start : start + BATCH], digests[start:][:BATCH]))
-        count = len(inputs)
-        if count < BATCH:
-            inputs = torch.cat([inputs, inputs.new_zeros(BATCH - count, *inputs.shape[1:])])
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
-        out.append(backbone.features(inputs.to(device))[:count].float().cpu().numpy())
-    return np.concatenate(out)
+def _features(view: View, pixels: np.ndarray, digests: list[str], backbone: Backbone) -> np.ndarray:
+    """Features [n, 512] of at most BATCH images, in a batch of one size all the same, so that no
+    image's depend on how many there are."""
+    inputs = to_input(render(view, pixels, digests))
+    count = len(inputs)
+    if count < BATCH:
+        inputs = torch.cat([inputs, inputs.new_zeros(BATCH - count, *inputs.shape[1:])])
+    return backbone.features(inputs)[:count].numpy()
+
+
+def _on_all_cores(work: Callable[[Job], Done], jobs: Sequence[Job]) -> Iterator[Done]:
+    """What `work` makes of each job, in their order; every job keeps to one core.
+
+    All of a job runs beside the others, and the bits of a result do not depend on the number of
+    cores.
+    """
+    cores = torch.get_num_threads()
+    with ThreadPoolExecutor(cores, initializer=lambda: torch.set_num_threads(1)) as pool:
+        try:
+            yield from pool.map(work, jobs)
+        finally:  # Ctrl-C would otherwise wait for all jobs still to come
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(cores)  # a thread's setting is what threads after it begin with
 
 
 def pick_device(name: str) -> str:

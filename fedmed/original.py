@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fedmed.backbone import Backbone, _fused_layers, check_state, fingerprint
+from fedmed.backbone import Backbone, check_state, fingerprint
 from fedmed.errors import UserError
 from fedmed.facts import CLASSES, FEATURES
 from fedmed.prediction import Group
@@ -68,7 +68,8 @@ class Original:
                 self.groups[place] = Group([*group.models, model], group.backbone, heads)
                 return
         origin = {"id": f"file:{path.name}", "source": path.name}
-        self.groups.append(Group([model], _UnroundedBackbone(state, origin), head))
+        backbone = Backbone(state, origin, rounded=False)  # what this head was trained on
+        self.groups.append(Group([model], backbone, head))
 
 
 def is_original(folder: Path) -> bool:
@@ -106,16 +107,6 @@ def read_model(path: Path) -> dict[str, Tensor]:
     if not all(torch.isfinite(tensor).all() for tensor in head.values()):
         raise UserError(f"{path.name} holds numbers that are not finite, in its last layer.")
     return {name: tensor.float().contiguous() for name, tensor in (state | head).items()}
-
-
-class _UnroundedBackbone(Backbone):
-    """Weights as they are in the file: these heads have never seen rounded ones."""
-
-    def __init__(self, state: Mapping[str, Tensor], origin: Mapping[str, Any]) -> None:
-        self.state = dict(state)
-        self.origin = dict(origin)
-        self.sha256 = fingerprint(self.state)
-        self._layers = _fused_layers(self.state)
 
 
 def _load(path: Path) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import product
 from typing import Literal
 
 import numpy as np
@@ -56,7 +57,7 @@ def to_input(grey: Tensor) -> Tensor:
     """Normalise grey images [n, 1, h, w] in 0..1 to [n, 3, h, w] with ImageNet's statistics."""
     mean = torch.tensor(IMAGENET_MEAN, device=grey.device).view(1, 3, 1, 1)
     std = torch.tensor(IMAGENET_STD, device=grey.device).view(1, 3, 1, 1)
-    return ((grey - mean) / std).contiguous(memory_format=torch.channels_last)
+    return (grey - mean).div_(std)
 
 
 def to_grey(pixels: np.ndarray) -> Tensor:
@@ -148,8 +149,13 @@ def _warp(
     if zoom is not None:
         matrix = matrix / zoom.unsqueeze(2)  # a zoom below 1 shrinks the image
     offset = torch.zeros(len(grey), 2) if shift is None else shift
-    theta = torch.cat([matrix, offset.unsqueeze(2)], dim=2)
-    grid = F.affine_grid(theta, list(grey.shape), align_corners=False)
+    # What F.affine_grid gives, by sums of rows and columns in place of a product per pixel.
+    height, width = grey.shape[-2:]
+    across, down = (((2 * torch.arange(side) + 1) / side - 1) for side in (width, height))
+    columns = matrix[:, :, :1] * across  # [n, 2, w]
+    rows = matrix[:, :, 1:] * down + offset.unsqueeze(2)  # [n, 2, h]
+    grid = torch.empty(len(grey), height, width, 2)
+    torch.add(rows.unsqueeze(3), columns.unsqueeze(2), out=grid.permute(0, 3, 1, 2))
     return F.grid_sample(grey, grid, align_corners=False)
 
 
@@ -169,16 +175,15 @@ def _cover_corners(
     grey: Tensor, chances: Tensor, width: Tensor, height: Tensor, level: Tensor
 ) -> Tensor:
     """Grey boxes over each corner, a third of the time, up to a quarter of a side."""
-    size = grey.shape[-1]
-    steps = torch.arange(size, dtype=torch.float32) / size
+    steps = torch.arange(grey.shape[-1], dtype=torch.float32) / grey.shape[-1]
     wide = _span(width, 0.08, 0.25).view(-1, 1)
     high = _span(height, 0.08, 0.25).view(-1, 1)
-    left, right = steps < wide, steps >= 1 - wide
-    top, bottom = steps < high, steps >= 1 - high
-    covered = torch.zeros(len(grey), size, size, dtype=torch.bool)
-    for corner, (rows, columns) in enumerate(
-        [(top, left), (top, right), (bottom, left), (bottom, right)]
-    ):
-        chosen = (chances[:, corner] < 1 / 3).view(-1, 1, 1)
-        covered |= rows.unsqueeze(2) & columns.unsqueeze(1) & chosen
-    return torch.where(covered.unsqueeze(1), level.view(-1, 1, 1, 1), grey)
+    ends = [(steps < end).sum(1).tolist() for end in (wide, 1 - wide, high, 1 - high)]
+    covered, chosen = grey.clone(), (chances < 1 / 3).tolist()
+    images = zip(covered[:, 0], chosen, level, *ends, strict=True)
+    for image, corners, shade, left, right, top, bottom in images:
+        rows, columns = (slice(top), slice(bottom, None)), (slice(left), slice(right, None))
+        for cover, place in zip(corners, product(rows, columns), strict=True):
+            if cover:
+                image[place] = shade
+    return covered

@@ -25,7 +25,7 @@ class RunState:
     """
 
     def __init__(
-        self, settings: Settings, backbone: str, digests: Sequence[str], device: str
+        self, settings: Settings, backbone: str, digests: Sequence[str], engine: str
     ) -> None:
         self.folder = settings.partial
         self._marker = self.folder / "run.json"
@@ -33,14 +33,14 @@ class RunState:
             "settings": settings.of_the_run(),
             "backbone": backbone,
             "images": hashlib.sha256("".join(digests).encode()).hexdigest(),
-            "device": device,
+            "engine": engine,
         }
         self._run = json.dumps(run, indent=1, default=str)
         self._goes_on = settings.resume and self._marker.exists()
         if self._goes_on and self._marker.read_text(encoding="utf-8") != self._run:
             raise UserError(
-                f"--resume: {self.folder} belongs to a run with other options, images or "
-                "backbone. Repeat its options, or leave out --resume to start anew."
+                f"--resume: {self.folder} belongs to a run with other options, images, "
+                "backbone or engine. Repeat its options, or leave out --resume to start anew."
             )
         if self._is_foreign():
             raise UserError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from http.client import RemoteDisconnected
 from pathlib import Path
 from urllib.error import URLError
@@ -63,10 +64,30 @@ def test_features_are_those_of_torchvisions_resnet18(backbone: Backbone, inputs:
 def test_it_is_frozen(backbone: Backbone, inputs: Tensor) -> None:
     before = backbone.features(inputs)
     assert not before.requires_grad
-    assert not backbone._layers.training
-    assert not any(parameter.requires_grad for parameter in backbone._layers.parameters())
-    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in backbone._layers.modules())
+    layers = module.fused_layers(backbone.state)
+    assert not layers.training
+    assert not any(parameter.requires_grad for parameter in layers.parameters())
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in layers.modules())
     assert torch.equal(backbone.features(inputs), before)
+
+
+def test_weights_may_be_left_unrounded(backbone: Backbone, inputs: Tensor) -> None:
+    state = {name: tensor * (1 + 2**-15) for name, tensor in backbone.state.items()}
+    exact = Backbone(state, ORIGIN, rounded=False)
+    assert all(torch.equal(exact.state[name], state[name]) for name in state)
+    assert exact.sha256 != Backbone(state, ORIGIN).sha256
+    assert not torch.equal(exact.features(inputs), backbone.features(inputs))
+
+
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_threads_may_share_it(at_once: int, backbone: Backbone) -> None:
+    pictures = to_input(torch.rand(12, 1, 224, 224, generator=torch.Generator().manual_seed(1)))
+    expected = [backbone.feature_maps(picture[None]) for picture in pictures]
+    shared = Backbone(backbone.state, ORIGIN).shared_by(at_once)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda picture: shared.feature_maps(picture[None]), pictures))
+    for maps, same in zip(found, expected, strict=True):
+        torch.testing.assert_close(maps, same, rtol=1e-5, atol=1e-5)
 
 
 def test_features_are_the_mean_of_the_maps(backbone: Backbone, inputs: Tensor) -> None:

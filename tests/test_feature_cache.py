@@ -24,9 +24,10 @@ DAY = 86_400
 VIEW = View("flip-rotate", 1, 42)
 
 
-def backbone(name: str = "a") -> Backbone:
+def backbone(name: str = "a", engine: str = "torch FP32 cpu") -> Backbone:
     """All of a backbone that the cache looks at."""
-    return cast(Backbone, SimpleNamespace(sha256=hashlib.sha256(name.encode()).hexdigest()))
+    sha256 = hashlib.sha256(name.encode()).hexdigest()
+    return cast(Backbone, SimpleNamespace(sha256=sha256, engine=SimpleNamespace(id=engine)))
 
 
 def digests(count: int, first: int = 0) -> list[str]:
@@ -72,21 +73,22 @@ def test_missing_ones_are_told_once_in_the_order_asked(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "device", "view"),
+    ("name", "engine", "view"),
     [
-        ("b", "cpu", VIEW),
-        ("a", "cuda", VIEW),
-        ("a", "cpu", CLEAN),
-        ("a", "cpu", View("degraded", 1, 42)),
-        ("a", "cpu", View("flip-rotate", 2, 42)),
-        ("a", "cpu", View("flip-rotate", 1, 43)),
+        ("b", "torch FP32 cpu", VIEW),
+        ("a", "torch FP32 cuda", VIEW),
+        ("a", "torch bf16 cpu", VIEW),
+        ("a", "torch FP32 cpu", CLEAN),
+        ("a", "torch FP32 cpu", View("degraded", 1, 42)),
+        ("a", "torch FP32 cpu", View("flip-rotate", 2, 42)),
+        ("a", "torch FP32 cpu", View("flip-rotate", 1, 43)),
     ],
 )
-def test_another_backbone_device_or_view_finds_nothing(
-    name: str, device: str, view: View, root: Path
+def test_another_backbone_engine_or_view_finds_nothing(
+    name: str, engine: str, view: View, root: Path
 ) -> None:
     fill(root)
-    assert FeatureCache(backbone(name), device, root).missing(view, digests(8)) == digests(8)
+    assert FeatureCache(backbone(name, engine), root).missing(view, digests(8)) == digests(8)
 
 
 def code(package: Path, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -97,7 +99,14 @@ def code(package: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.mark.parametrize(
     "changed",
-    ["preprocessing.py", "imaging.py", "facts.py", "features.py", "simulation/anatomy.py"],
+    [
+        "preprocessing.py",
+        "imaging.py",
+        "facts.py",
+        "engine.py",
+        "features.py",
+        "simulation/anatomy.py",
+    ],
 )
 def test_a_change_of_the_code_before_the_features_finds_nothing(
     changed: str, tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from torch import Tensor
 from fedmed import features as module
 from fedmed.backbone import Backbone
 from fedmed.data.cohort import Xray
+from fedmed.engine import pick
 from fedmed.errors import UserError
 from fedmed.feature_cache import FeatureCache
 from fedmed.features import (
@@ -36,11 +39,15 @@ VIEWS = [CLEAN, TURNED, DEGRADED]
 class Counting(Backbone):
     """Counts the images that pass; features are the brightness of the four quarters, repeated."""
 
+    delay = 0.0
+
     def __init__(self) -> None:
         self.sha256 = "0" * 64
+        self.engine = pick()
         self.batches: list[int] = []
 
     def features(self, inputs: Tensor) -> Tensor:
+        time.sleep(self.delay)
         self.batches.append(len(inputs))
         quarters = torch.nn.functional.adaptive_avg_pool2d(inputs[:, 0], 2).flatten(1)
         return quarters.repeat(1, 128)
@@ -49,6 +56,14 @@ class Counting(Backbone):
 @pytest.fixture
 def counting() -> Counting:
     return Counting()
+
+
+@pytest.fixture
+def cores() -> Iterator[Callable[[int], None]]:
+    """Sets how many cores torch believes to have."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)
@@ -129,6 +144,38 @@ def test_nor_at_the_size_of_batches_used(tmp_path: Path, monkeypatch: pytest.Mon
     together = computed(chosen, backbone, tmp_path / "together", [DEGRADED])
     alone = computed(chosen[33:], backbone, tmp_path / "alone", [DEGRADED])
     assert np.array_equal(together[:, 33:], alone)
+
+
+def test_nor_on_the_number_of_cores(tmp_path: Path, cores: Callable[[int], None]) -> None:
+    found = []
+    for count in (1, 3):
+        cores(count)
+        found.append(computed(xrays(9), random_backbone(), tmp_path / str(count)))
+    assert np.array_equal(*found)
+
+
+def test_the_threads_that_torch_may_use_are_as_many_as_before(
+    counting: Counting, tmp_path: Path, cores: Callable[[int], None]
+) -> None:
+    cores(3)
+    computed(xrays(9), counting, tmp_path)
+    with ThreadPoolExecutor(1) as pool:
+        assert [torch.get_num_threads(), pool.submit(torch.get_num_threads).result()] == [3, 3]
+
+
+def test_stopped_between_passes_the_rest_does_not_pass(
+    counting: Counting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = FeatureCache(counting, root=tmp_path)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cache, "add", stop)
+    counting.delay = 0.02
+    with pytest.raises(KeyboardInterrupt):
+        extract([(xrays(200), VIEWS)], counting, cache)
+    assert len(counting.batches) < 75
 
 
 def test_unreadable_images_are_listed_together_before_any_pass(

@@ -26,7 +26,7 @@ def resumed(settings: Settings, **changes: object) -> Settings:
 
 
 def begun(settings: Settings, backbone: str = "b", digests: list[str] = DIGESTS) -> RunState:
-    state = RunState(settings, backbone, digests, "cpu")
+    state = RunState(settings, backbone, digests, "engine")
     state.begin()
     return state
 
@@ -66,21 +66,21 @@ def test_with_nothing_to_resume_a_run_starts_anew(settings: Settings) -> None:
 
 
 def test_nothing_is_written_or_lost_before_it_begins(settings: Settings) -> None:
-    RunState(settings, "b", DIGESTS, "cpu")
+    RunState(settings, "b", DIGESTS, "engine")
     assert not settings.partial.exists()
     keep(begun(settings), 2)
-    RunState(settings, "b", DIGESTS, "cpu")
+    RunState(settings, "b", DIGESTS, "engine")
     assert rounds(begun(resumed(settings))) == [1, 2]
 
 
 def test_another_run_is_not_gone_on_with(settings: Settings) -> None:
     keep(begun(settings), 2)
     for others in (
-        lambda: RunState(resumed(settings, seed=7), "b", DIGESTS, "cpu"),
-        lambda: RunState(resumed(settings, rounds=9), "b", DIGESTS, "cpu"),
-        lambda: RunState(resumed(settings), "another", DIGESTS, "cpu"),
-        lambda: RunState(resumed(settings), "b", DIGESTS[::-1], "cpu"),
-        lambda: RunState(resumed(settings), "b", DIGESTS, "cuda"),
+        lambda: RunState(resumed(settings, seed=7), "b", DIGESTS, "engine"),
+        lambda: RunState(resumed(settings, rounds=9), "b", DIGESTS, "engine"),
+        lambda: RunState(resumed(settings), "another", DIGESTS, "engine"),
+        lambda: RunState(resumed(settings), "b", DIGESTS[::-1], "engine"),
+        lambda: RunState(resumed(settings), "b", DIGESTS, "another engine"),
     ):
         with pytest.raises(UserError, match=r"--resume: .* belongs to a run with other options"):
             others()
@@ -106,14 +106,14 @@ def test_somebody_elses_folder_is_left_alone(resume: bool, settings: Settings) -
     settings.partial.mkdir()
     (settings.partial / "notes.txt").write_bytes(b"mine")
     with pytest.raises(UserError, match="in the way"):
-        RunState(resumed(settings) if resume else settings, "b", DIGESTS, "cpu")
+        RunState(resumed(settings) if resume else settings, "b", DIGESTS, "engine")
     assert (settings.partial / "notes.txt").exists()
 
 
 def test_a_file_in_its_place_is_named(settings: Settings) -> None:
     settings.partial.write_bytes(b"")
     with pytest.raises(UserError, match="in the way"):
-        RunState(settings, "b", DIGESTS, "cpu")
+        RunState(settings, "b", DIGESTS, "engine")
 
 
 def test_aside_is_empty_each_time_and_the_end_leaves_nothing(settings: Settings) -> None:

@@ -1,0 +1,153 @@
+"""What a pass through the backbone runs on, chosen once per process.
+
+A GPU is PyTorch's. On a CPU it is OpenVINO where that is installed and PyTorch otherwise, both in
+FP32. FEDMED_ENGINE names another: the ones in bf16 are about twice as fast where the processor has
+it, and move features by some thousandths, so that a verdict near its threshold may turn
+(`python -m benchmarks.engines`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fedmed.errors import UserError
+from fedmed.facts import IMAGE_SIZE
+
+VARIABLE = "FEDMED_ENGINE"
+FALLBACK = "torch"
+
+# Normalised images [n, 3, 224, 224] to feature maps float32 [n, 512, 7, 7]; threads may share it.
+Pass = Callable[[Tensor], Tensor]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A way to run the network. `id` tells apart engines whose numbers may differ."""
+
+    id: str
+    title: str
+    prepare: Callable[[nn.Module, int], Pass]  # for so many passes at once, sharing the cores
+
+
+def pick(device: str = "cpu") -> Engine:
+    """The engine of a device.
+
+    Raises:
+        UserError: FEDMED_ENGINE names none.
+    """
+    name = os.environ.get(VARIABLE, "").strip() or "auto"
+    if name not in ("auto", *ENGINES):
+        raise UserError(f"{VARIABLE}={name}: choose from auto, {', '.join(ENGINES)}.")
+    return _on_cpu(name) if device == "cpu" else _torch(torch.float32, device)
+
+
+@cache
+def _on_cpu(name: str) -> Engine:
+    """The named engine, or PyTorch where it does not start here."""
+    if name == "auto":
+        name = "openvino" if find_spec("openvino") else FALLBACK
+    try:
+        return ENGINES[name]()
+    # A library built for another processor or system raises anything at all.
+    except Exception as error:
+        if name == FALLBACK:
+            raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        log.warning("The engine %s cannot be used here (%s); PyTorch is.", name, reason)
+        return ENGINES[FALLBACK]()
+
+
+def _torch(dtype: torch.dtype, device: str = "cpu") -> Engine:
+    def prepare(network: nn.Module, _: int) -> Pass:
+        ready = network.to(device, dtype).to(memory_format=torch.channels_last)
+
+        @torch.inference_mode()
+        def run(inputs: Tensor) -> Tensor:
+            ours = inputs.to(device, dtype, memory_format=torch.channels_last)
+            return ready(ours).float().cpu()
+
+        return run
+
+    if device != "cpu":
+        torch.backends.cudnn.allow_tf32 = False  # ten bits of mantissa move features too
+    place = "" if device == "cpu" else f", {torch.cuda.get_device_name(device)}"
+    title = f"PyTorch {version('torch')}, {_precision(dtype)}{place}"
+    return Engine(f"torch {_precision(dtype)} {device}", title, prepare)
+
+
+def _openvino(dtype: torch.dtype) -> Engine:
+    import openvino
+
+    core = openvino.Core()
+    able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if dtype == torch.bfloat16 and "BF16" not in able:
+        raise RuntimeError("this processor has no bf16")
+    config: dict[str, Any] = {
+        "INFERENCE_PRECISION_HINT": "bf16" if dtype == torch.bfloat16 else "f32",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+    }
+
+    def prepare(network: nn.Module, passes: int) -> Pass:
+        streams = {"NUM_STREAMS": min(passes, torch.get_num_threads())}
+        compiled = core.compile_model(_graph(network), "CPU", config | streams)
+
+        def run(inputs: Tensor) -> Tensor:
+            request = compiled.create_infer_request()
+            request.infer([inputs.contiguous().numpy()], share_inputs=True)
+            return torch.from_numpy(request.get_output_tensor().data.copy())
+
+        return run
+
+    precision, number = _precision(dtype), version("openvino")
+    return Engine(f"openvino {number} {precision}", f"OpenVINO {number}, {precision}", prepare)
+
+
+def _graph(network: nn.Module) -> Any:
+    """ResNet18 with its normalisation folded, as a graph of OpenVINO's."""
+    from openvino import Model
+    from openvino import opset13 as ops
+
+    convolutions = iter(m for m in network.modules() if isinstance(m, nn.Conv2d))
+
+    def convolution(inputs: Any) -> Any:
+        layer = next(convolutions)
+        assert layer.bias is not None and not isinstance(layer.padding, str)
+        weight = layer.weight.detach().contiguous().numpy()
+        bias = layer.bias.detach().view(1, -1, 1, 1).numpy()
+        stride, pad = list(layer.stride), list(layer.padding)
+        return ops.add(ops.convolution(inputs, weight, stride, pad, pad, [1, 1]), bias)
+
+    images = ops.parameter([-1, 3, IMAGE_SIZE, IMAGE_SIZE], np.float32)
+    maps = ops.relu(convolution(images))
+    maps = ops.max_pool(maps, [2, 2], [1, 1], [1, 1], [1, 1], [3, 3]).output(0)
+    for stage in range(1, 5):
+        for block in range(2):
+            found = convolution(ops.relu(convolution(maps)))
+            across = convolution(maps) if stage > 1 and block == 0 else maps
+            maps = ops.relu(ops.add(found, across))
+    return Model([maps], [images], "ResNet18")
+
+
+def _precision(dtype: torch.dtype) -> str:
+    return {torch.float32: "FP32", torch.bfloat16: "bf16"}[dtype]
+
+
+ENGINES: dict[str, Callable[[], Engine]] = {
+    "torch": lambda: _torch(torch.float32),
+    "torch-bf16": lambda: _torch(torch.bfloat16),
+    "openvino": lambda: _openvino(torch.float32),
+    "openvino-bf16": lambda: _openvino(torch.bfloat16),
+}
