@@ -140,7 +140,7 @@ def _round(
     shared = _add(state.shared, decode(message))
 
     local = algorithm.train(shared, sites, epochs, settings, seed=seed)
-    messages = [encode(_subtract(head, shared), format) for head in unstack(local)]
+    messages = [encode(update, format) for update in unstack(_subtract(local, shared))]
 
     updates = stack([decode(message) for message in messages])
     samples = torch.tensor([len(site.labels) for site in sites])
