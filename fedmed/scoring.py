@@ -57,18 +57,14 @@ class Protocol:
         }
 
 
-def rounds(history: Sequence[State], validation: Protocol) -> list[dict[str, Any]]:
+def rounds(federation: State, validation: Protocol) -> list[dict[str, Any]]:
     """The global head after each round on validation, and the bytes of that round."""
+    numbers = [str(number) for number in range(1, federation.round + 1)]
+    scores = validation.score(federation.global_heads, numbers, curves=False)
+    ledger = federation.ledger
     return [
-        {
-            "round": state.round,
-            "validation": validation.score(state.global_head, ["federated"], curves=False)[
-                "federated"
-            ],
-            "bytes_up": state.ledger.up[state.round - 1],
-            "bytes_down": state.ledger.down[state.round - 1],
-        }
-        for state in history
+        {"round": int(number), "validation": found, "bytes_up": up, "bytes_down": down}
+        for (number, found), up, down in zip(scores.items(), ledger.up, ledger.down, strict=True)
     ]
 
 
