@@ -33,13 +33,11 @@ class Protocol:
         """P(PNEUMONIA) [H, n] under each of H heads."""
         return probabilities(heads, self.features).numpy()
 
-    def score(self, heads: Heads, names: Sequence[str], *, curves: bool = True) -> dict[str, Any]:
+    def score(self, heads: Heads, names: Sequence[str]) -> dict[str, Any]:
         """METRICS of each of H heads, by name."""
         truth, of_whom = np.array(labels(self.xrays)), patients(self.xrays)
-        return {
-            name: evaluate(scores, truth, of_whom, curves=curves)
-            for name, scores in zip(names, self.probabilities(heads), strict=True)
-        }
+        found = evaluate(self.probabilities(heads), truth, of_whom)
+        return dict(zip(names, found, strict=True))
 
     def compare(self, first: Heads, second: Heads) -> dict[str, Any]:
         """The federated head minus the central one, paired."""
@@ -60,7 +58,7 @@ class Protocol:
 def rounds(federation: State, validation: Protocol) -> list[dict[str, Any]]:
     """The global head after each round on validation, and the bytes of that round."""
     numbers = [str(number) for number in range(1, federation.round + 1)]
-    scores = validation.score(federation.global_heads, numbers, curves=False)
+    scores = validation.score(federation.global_heads, numbers)
     ledger = federation.ledger
     return [
         {"round": int(number), "validation": found, "bytes_up": up, "bytes_down": down}
@@ -81,7 +79,7 @@ def communication(
     formats = summary(ledgers, full_model_bytes(whole))
     for wire, state in federations.items():
         formats[wire]["metrics"] = {
-            name: protocol.score(state.global_head, [wire], curves=False)[wire]
+            name: protocol.score(state.global_head, [wire])[wire]
             for name, protocol in protocols.items()
         }
     return {

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fedmed import report
-from fedmed.evaluation import compare, evaluate
+from fedmed.evaluation import compare, curves, evaluate
 from fedmed.facts import CLASSES, SIMULATED
 from fedmed.preprocessing import PREPROCESSING
 from fedmed.recipe import RECIPES
@@ -43,11 +43,12 @@ def example_report() -> dict[str, Any]:
 
         def score(
             values: np.ndarray,
-            curves: bool = False,
+            drawn: bool = False,
             labels: np.ndarray = labels,
             patients: list[str] = patients,
         ) -> dict[str, Any]:
-            return evaluate(values, labels, patients, resamples=RESAMPLES, curves=curves)
+            (found,) = evaluate(values[None], labels, patients, resamples=RESAMPLES)
+            return found | (curves(values, labels) if drawn else {})
 
         protocols[protocol] = {
             "n": images,
