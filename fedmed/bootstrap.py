@@ -90,7 +90,9 @@ def auc_statistic(scores: np.ndarray, labels: np.ndarray) -> Statistic:
 
     def areas(weights: np.ndarray) -> np.ndarray:
         # An image's weights side by side, so that images are moved as a whole.
-        negative, positive = (np.ascontiguousarray(weights[:, of].T) for of in (negatives, positives))
+        negative, positive = (
+            np.ascontiguousarray(weights[:, of].T) for of in (negatives, positives)
+        )
         cumulated = np.zeros((len(negative) + 1, len(weights)))
         ordered = np.empty((len(weights), len(ranked)))
         for model, (order, below, not_above) in enumerate(ranked):

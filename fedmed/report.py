@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
 from fedmed.errors import UserError
-from fedmed.report_schema import COUNTS, PROTOCOLS, REPORT, SCORES, check
+from fedmed.report_schema import COUNTS, CURVES, PROTOCOLS, REPORT, SCORES, check
+from fedmed.shown import is_hospital, note, shown, spread
 
 SCHEMA_VERSION = 1
 SIGNIFICANT = 6
@@ -64,6 +66,8 @@ def validate(report: Any) -> None:
         check(report["protocols"][protocol]["models"], scored, f"protocols.{protocol}.models")
         alone = {name: dict for name in hospitals}
         check(report["local_only"][protocol], alone, f"local_only.{protocol}")
+        drawn = dict.fromkeys(shown(scored), CURVES)
+        check(report["protocols"][protocol]["models"], drawn, f"protocols.{protocol}.models")
     if report["data"]["public_cohort"] is not None:
         check(report["data"]["public_cohort"], COUNTS, "data.public_cohort")
     for name, sent in report["communication"]["formats"].items():
@@ -93,9 +97,16 @@ def table(report: Fields) -> str:
     header = "".join(titles.values())
     sizes = [f"{name} (n = {protocols[name]['n']})".center(len(header)) for name in PROTOCOLS]
     lines = [f"{'%':<13}{'  '.join(sizes)}".rstrip(), f"{'model':<13}{header}  {header}"]
-    for model in protocols["test"]["models"]:
+    models = protocols["test"]["models"]
+    for model in shown(models):
         rows = [_row(protocols[name]["models"][model], titles) for name in PROTOCOLS]
         lines.append(f"{model:<13}{'  '.join(rows)}")
+    if words := note(models):
+        every = [
+            [protocols[name]["models"][m] for m in models if is_hospital(m)] for name in PROTOCOLS
+        ]
+        rows = [_row(spread(metrics, titles), titles) for metrics in every]
+        lines += [f"{'median':<13}{'  '.join(rows)}", *textwrap.wrap(words, 80)]
     communication = report["communication"]
     lines += ["", f"{'bytes up + down':<30}{'per update':>14}{'per round':>16}{'per run':>18}"]
     for name, sent in communication["formats"].items():

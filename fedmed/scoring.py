@@ -14,8 +14,9 @@ from torch import Tensor
 import fedmed
 from fedmed.backbone import Backbone
 from fedmed.data.cohort import Xray, labels, patients
-from fedmed.evaluation import compare, evaluate
+from fedmed.evaluation import compare, curves, evaluate
 from fedmed.federation import State
+from fedmed.shown import shown
 from fedmed.snapshot import model_file
 from fedmed.training import Heads, probabilities
 from fedmed.transport import full_model_bytes, summary
@@ -46,12 +47,16 @@ class Protocol:
         return compare(scores[0], scores[1], truth, of_whom)
 
     def report(self, heads: Heads, names: Sequence[str]) -> dict[str, Any]:
-        """This protocol's entry in the report."""
+        """This protocol's entry in the report, with curves of the models that are shown."""
+        models = self.score(heads, names)
+        scores = dict(zip(names, self.probabilities(heads), strict=True))
+        for name in shown(names):
+            models[name] |= curves(scores[name], np.array(labels(self.xrays)))
         return {
             "n": len(self.xrays),
             "patients": len(set(patients(self.xrays))),
             "description": self.description,
-            "models": self.score(heads, names),
+            "models": models,
         }
 
 
