@@ -44,7 +44,7 @@ class Bootstrap:
             yield times.reshape(count, -1).astype(float)[:, self._patient_of_image]
 
     def distribution(self, statistic: Statistic) -> np.ndarray:
-        """Return the values [resamples, ...] of `statistic`, which maps weights [r, n] to [r, ...]."""
+        """Return the values [resamples, ...] of `statistic`: weights [r, n] -> [r, ...]."""
         return np.concatenate([statistic(weights) for weights in self.weights()])
 
 

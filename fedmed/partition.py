@@ -66,10 +66,16 @@ def split(
     return np.split(np.argsort(owners, kind="stable"), ends[:-1])
 
 
-def lacking(partition: Mapping[str, Any]) -> dict[str, int]:
-    """How many hospitals of a `describe`d split hold no image of a class, by class."""
+def one_class_words(partition: Mapping[str, Any]) -> str:
+    """What a reader should know of a `describe`d split where hospitals lack a class; else empty."""
     images = [hospital["images"] for hospital in partition["hospitals"]]
-    return {title: sum(not counts[title] for counts in images) for title in CLASSES}
+    lacking = {title: sum(not counts[title] for counts in images) for title in CLASSES}
+    return " ".join(
+        f"{count:,} of {len(images):,} hospitals hold no {title} X-ray: there are more hospitals "
+        "than such patients."
+        for title, count in lacking.items()
+        if count
+    )
 
 
 def describe(

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fedmed.errors import UserError
+from fedmed.partition import one_class_words
 from fedmed.report_schema import COUNTS, CURVES, PROTOCOLS, REPORT, SCORES, check
-from fedmed.shown import is_hospital, note, shown, spread
+from fedmed.shown import note, shown, spread
 
 SCHEMA_VERSION = 1
 SIGNIFICANT = 6
@@ -102,11 +103,9 @@ def table(report: Fields) -> str:
         rows = [_row(protocols[name]["models"][model], titles) for name in PROTOCOLS]
         lines.append(f"{model:<13}{'  '.join(rows)}")
     if words := note(models):
-        every = [
-            [protocols[name]["models"][m] for m in models if is_hospital(m)] for name in PROTOCOLS
-        ]
-        rows = [_row(spread(metrics, titles), titles) for metrics in every]
-        lines += [f"{'median':<13}{'  '.join(rows)}", *textwrap.wrap(words, 80)]
+        rows = [_row(spread(protocols[name]["models"], titles), titles) for name in PROTOCOLS]
+        lines += [f"{'median of all':<13}{'  '.join(rows)}", *textwrap.wrap(words, 80)]
+    lines += textwrap.wrap(one_class_words(report["partition"]), 80)
     communication = report["communication"]
     lines += ["", f"{'bytes up + down':<30}{'per update':>14}{'per round':>16}{'per run':>18}"]
     for name, sent in communication["formats"].items():

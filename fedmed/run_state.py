@@ -18,7 +18,9 @@ from fedmed.settings import Settings
 
 
 class RunState:
-    """The federations of a run so far. A run of other options, images or backbone is not gone on with.
+    """The federations of a run so far.
+
+    A run of other options, images or backbone is not gone on with.
 
     Raises:
         UserError: `--resume`, and what is there belongs to another run; or something else is there.

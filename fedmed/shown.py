@@ -6,7 +6,7 @@ their median and spread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -35,14 +35,15 @@ def shown(models: Iterable[str]) -> list[str]:
     return [model for model in models if model in kept or not is_hospital(model)]
 
 
-def spread(metrics: Sequence[Mapping[str, Any]], names: Iterable[str]) -> dict[str, Any]:
-    """The median over hospitals of each named metric, and between what 95 % of them lie.
+def spread(scores: Mapping[str, Any], metrics: Iterable[str]) -> dict[str, Any]:
+    """The median over hospitals of each metric, and between what 95 % of them lie, as INTERVALs.
 
-    `metrics` are a METRICS for each hospital; the result has an INTERVAL for each name.
+    `scores` are METRICS by model.
     """
+    hospitals = [found for model, found in scores.items() if is_hospital(model)]
     found = {}
-    for name in names:
-        low, middle, high = np.quantile([one[name]["value"] for one in metrics], SPREAD).tolist()
+    for name in metrics:
+        low, middle, high = np.quantile([one[name]["value"] for one in hospitals], SPREAD).tolist()
         found[name] = {"value": middle, "low": low, "high": high}
     return found
 
@@ -53,7 +54,4 @@ def note(models: Iterable[str]) -> str:
     hospitals = sum(map(is_hospital, models))
     if len(shown(models)) == len(models):
         return ""
-    return (
-        f"Of {hospitals:,} hospitals, {EXAMPLES} are shown, evenly spaced; their median is over all, "
-        "with the range of the middle 95 %."
-    )
+    return f"Of {hospitals:,} hospitals, {EXAMPLES} are shown, evenly spaced by number."

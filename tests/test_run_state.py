@@ -11,7 +11,7 @@ from fedmed.errors import UserError
 from fedmed.federation import State
 from fedmed.run_state import RunState
 from fedmed.settings import Settings
-from fedmed.training import Heads, new_heads
+from fedmed.training import new_heads
 
 DIGESTS = ["00", "11"]
 
