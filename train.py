@@ -94,9 +94,8 @@ def main(settings: Settings) -> None:
     watch.lap("central")
 
     # The same federation with each wire format; the one asked for is what the snapshot keeps.
-    history = {wire: state.rounds(wire) for wire in FORMATS}
-    for wire, done in history.items():
-        federate(
+    federations = {
+        wire: federate(
             hospitals,
             algorithm=FedAvg(),
             rounds=settings.rounds,
@@ -104,10 +103,11 @@ def main(settings: Settings) -> None:
             settings=optimisation,
             format=wire,
             seed=settings.seed,
-            state=done[-1] if done else None,
-            on_round=state.keeper(wire, done),
+            state=state.federation(wire),
+            on_round=state.keeper(wire),
         )
-    federations = {wire: states[-1] for wire, states in history.items()}
+        for wire in FORMATS
+    }
     federated = federations[settings.format]
     watch.lap("federated")
     alone = train(
@@ -135,7 +135,7 @@ def main(settings: Settings) -> None:
     results = report.build(
         protocols={key: p.report(models, names) for key, p in protocols.items()},
         comparison={key: p.compare(federated.global_head, central) for key, p in protocols.items()},
-        rounds=rounds(history[settings.format], held_out),
+        rounds=rounds(federated, held_out),
         communication=communication(federations, settings.format, backbone, protocols),
         partition=describe(
             parts,

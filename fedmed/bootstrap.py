@@ -13,7 +13,7 @@ import numpy as np
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 
-BLOCK_ELEMENTS = 1 << 20
+BLOCK_ELEMENTS = 1 << 17  # 1 MB: a block stays in the processor's cache
 
 
 class Bootstrap:
@@ -44,48 +44,81 @@ class Bootstrap:
             yield times.reshape(count, -1).astype(float)[:, self._patient_of_image]
 
     def distribution(self, statistic: Statistic) -> np.ndarray:
-        """Return the values [resamples, k] of `statistic`, which maps weights [r, n] to [r, k]."""
+        """Return the values [resamples, ...] of `statistic`: weights [r, n] -> [r, ...]."""
         return np.concatenate([statistic(weights) for weights in self.weights()])
 
 
-def interval(value: float, distribution: np.ndarray) -> dict[str, float]:
-    """Return `value` with its 95 % percentile interval.
+def limits(distribution: np.ndarray) -> np.ndarray:
+    """The ends [2, ...] of the 95 % percentile interval of a `distribution` [resamples, ...].
 
-    `distribution` [resamples] may hold NaN where a resample left the metric undefined (it drew one
-    class only); those resamples say nothing and are left out.
+    It may hold NaN where a resample left the metric undefined (it drew one class only); those
+    resamples say nothing and are left out.
     """
-    low, high = np.nanquantile(distribution, (0.025, 0.975))
-    return {"value": float(value), "low": float(low), "high": float(high)}
+    ends = np.quantile(distribution, (0.025, 0.975), axis=0)
+    lacking = np.isnan(ends[0])
+    if lacking.any():
+        ends[:, lacking] = np.nanquantile(distribution[:, lacking], (0.025, 0.975), axis=0)
+    return ends
 
 
 def confusion_statistic(predicted: np.ndarray, labels: np.ndarray) -> Statistic:
-    """Return weights [r, n] -> weighted TN, FP, FN, TP [r, 4]; both arguments are 0 or 1, [n]."""
-    cells = np.eye(4)[2 * labels + predicted]
-    return lambda weights: weights @ cells
+    """Return weights [r, n] -> weighted TN, FP, FN, TP [r, M, 4] of M models.
+
+    `predicted` [M, n] and `labels` [n] are 0 or 1.
+    """
+    ill = labels == 1
+    called = np.asarray(predicted, dtype=float).T
+
+    def cells(weights: np.ndarray) -> np.ndarray:
+        healthy_weights, ill_weights = weights[:, ~ill], weights[:, ill]
+        fp, tp = healthy_weights @ called[~ill], ill_weights @ called[ill]
+        tn = healthy_weights.sum(axis=1, keepdims=True) - fp
+        fn = ill_weights.sum(axis=1, keepdims=True) - tp
+        return np.stack([tn, fp, fn, tp], axis=2)
+
+    return cells
 
 
 def auc_statistic(scores: np.ndarray, labels: np.ndarray) -> Statistic:
-    """Return weights [r, n] -> weighted area under the ROC curve [r]; a tie counts one half.
+    """Return weights [r, n] -> weighted areas under the ROC curve [r, M] of M models' `scores`.
 
-    The area is the weighted share of (positive, negative) pairs in the right order
-    (Mann-Whitney); NaN where a resample has no such pair.
+    The area is the weighted share of (positive, negative) pairs in the right order (Mann-Whitney);
+    a tie counts one half; NaN where a resample has no such pair. `scores` are [M, n].
     """
-    negatives = np.flatnonzero(labels == 0)
-    negatives = negatives[np.argsort(scores[negatives], kind="stable")]
-    positives = np.flatnonzero(labels == 1)
-    positives = positives[np.argsort(scores[positives], kind="stable")]
-    below = np.searchsorted(scores[negatives], scores[positives], side="left")
-    not_above = np.searchsorted(scores[negatives], scores[positives], side="right")
+    negatives, positives = np.flatnonzero(labels == 0), np.flatnonzero(labels == 1)
+    ranked = [_ranked(row[negatives], row[positives]) for row in scores]
 
-    def area(weights: np.ndarray) -> np.ndarray:
-        cumulated = np.zeros((len(weights), len(negatives) + 1))
-        np.cumsum(weights[:, negatives], axis=1, out=cumulated[:, 1:])
-        positive = weights[:, positives]
-        beaten = (cumulated[:, below] + cumulated[:, not_above]) / 2
-        ordered = np.einsum("rp,rp->r", positive, beaten)
-        return ratio(ordered, positive.sum(axis=1) * cumulated[:, -1], undefined=np.nan)
+    def areas(weights: np.ndarray) -> np.ndarray:
+        # An image's weights side by side, so that images are moved as a whole.
+        negative, positive = (
+            np.ascontiguousarray(weights[:, of].T) for of in (negatives, positives)
+        )
+        cumulated = np.zeros((len(negative) + 1, len(weights)))
+        ordered = np.empty((len(weights), len(ranked)))
+        for model, (order, below, not_above) in enumerate(ranked):
+            np.cumsum(negative[order], axis=0, out=cumulated[1:])
+            beaten = cumulated[below]
+            if not_above is not None:
+                beaten += cumulated[not_above]
+                beaten /= 2
+            ordered[:, model] = np.einsum("pr,pr->r", positive, beaten)
+        pairs = (positive.sum(axis=0) * negative.sum(axis=0))[:, None]
+        return ratio(ordered, np.broadcast_to(pairs, ordered.shape), undefined=np.nan)
 
-    return area
+    return areas
+
+
+def _ranked(
+    negatives: np.ndarray, positives: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Negatives in rising order; how many lie below each positive; and how many not above it.
+
+    The last is None where there are no ties, so that it would be the same.
+    """
+    order = np.argsort(negatives, kind="stable")
+    below = np.searchsorted(negatives[order], positives, side="left")
+    not_above = np.searchsorted(negatives[order], positives, side="right")
+    return order, below, None if np.array_equal(below, not_above) else not_above
 
 
 def ratio(part: np.ndarray, whole: np.ndarray, *, undefined: float) -> np.ndarray:

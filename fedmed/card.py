@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from fedmed.facts import DISCLAIMER
+from fedmed.partition import one_class_words
 from fedmed.report_schema import PROTOCOLS
+from fedmed.shown import note, shown, spread
 
 Fields = dict[str, Any]
 
@@ -29,6 +31,7 @@ COLUMNS = {
     "f1": "F1",
     "auc": "AUC",
 }
+ALL = "all hospitals: median, and 95 % of them"
 SPLIT_TITLES = {"validation": "Validation (patients held out of train)", "test": "Official test"}
 
 
@@ -109,19 +112,24 @@ def _results(report: Fields, config: Fields) -> str:
     ]
     for name in PROTOCOLS:
         protocol = report["protocols"][name]
+        models = protocol["models"]
         rows = [
             [
                 _title(config, model),
-                *(_percent(scores[column]) for column in COLUMNS),
-                f"{scores['threshold']['value']:.3g} ({scores['threshold']['rule']})",
+                *(_percent(models[model][column]) for column in COLUMNS),
+                f"{models[model]['threshold']['value']:.3g} ({models[model]['threshold']['rule']})",
             ]
-            for model, scores in protocol["models"].items()
+            for model in shown(models)
         ]
+        if words := note(models):
+            middle = spread(models, COLUMNS)
+            rows.append([ALL, *(_percent(middle[column]) for column in COLUMNS), ""])
+            words = f"\n\n{words}"
         parts.append(
             f"### {SPLIT_TITLES[name]}: n = {protocol['n']} images of {protocol['patients']} "
             f"patients\n\n{protocol['description']}\n\n"
             + _table(["model", *COLUMNS.values(), "threshold"], rows)
-            + f"\n\n{report['comparison'][name]['words']}"
+            + f"{words}\n\n{report['comparison'][name]['words']}"
         )
     return "\n\n".join(parts)
 
@@ -130,9 +138,10 @@ def _hospitals(report: Fields) -> str:
     partition = report["partition"]
     alone = report["local_only"]["test"]
     size = report["protocols"]["test"]["n"]
+    by_name = {hospital["name"]: hospital for hospital in partition["hospitals"]}
     rows = []
-    for hospital in partition["hospitals"]:
-        name, images, patients = hospital["name"], hospital["images"], hospital["patients"]
+    for name in shown(by_name):
+        images, patients = by_name[name]["images"], by_name[name]["patients"]
         rows.append(
             [
                 name.replace("_", " "),
@@ -150,7 +159,9 @@ def _hospitals(report: Fields) -> str:
     return (
         "## The hospitals\n\n"
         f"One data set dealt out by patient (`{partition['scheme']}`{alpha}, seed "
-        f"{partition['seed']}); `alone` is the model a hospital gets without the others.\n\n"
+        f"{partition['seed']}); `alone` is the model a hospital gets without the others. "
+        f"{one_class_words(partition)} {note(by_name)}".rstrip()
+        + "\n\n"
         + _table(header, rows)
     )
 

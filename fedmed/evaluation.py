@@ -18,7 +18,7 @@ from fedmed.bootstrap import (
     Statistic,
     auc_statistic,
     confusion_statistic,
-    interval,
+    limits,
     ratio,
 )
 from fedmed.errors import UserError
@@ -32,6 +32,7 @@ COMPARED = ("accuracy", "balanced_accuracy", "f1", "auc")
 
 ROC_POINTS = 101
 CALIBRATION_BINS = 10
+MODELS_AT_ONCE = 128  # so that the resampled metrics of thousands of models take some 10 MB
 
 
 def evaluate(
@@ -43,30 +44,38 @@ def evaluate(
     rule: str = FIXED,
     resamples: int = 1000,
     seed: int = 0,
-    curves: bool = True,
-) -> dict[str, Any]:
-    """Return the METRICS of evaluation.json for P(PNEUMONIA) `probabilities` [n], `labels` [n].
+) -> list[dict[str, Any]]:
+    """Return the METRICS of evaluation.json for each of M models' P(PNEUMONIA) [M, n].
 
-    `patients` names each image's patient; calls with equal patients and seed see the same
-    resamples. Precision and F1 are 0 where nothing is called PNEUMONIA. `curves` adds `roc` and
-    `calibration`. Raises UserError where a class is missing or a probability is not finite.
+    `labels` [n] are 0 or 1; `patients` names each image's patient. All models, and all calls with
+    equal patients and seed, see the same resamples. Precision and F1 are 0 where nothing is called
+    PNEUMONIA. Raises UserError where a class is missing or a probability is not finite.
     """
     scores, truth = _checked(probabilities, labels, len(patients))
     bootstrap = Bootstrap(patients, seed=seed, resamples=resamples)
-    values = _point_values(scores, truth, threshold)
-    resampled = bootstrap.distribution(_statistic(scores, truth, threshold))
-    confusion = metrics.confusion_matrix(truth, scores >= threshold)
-    result: dict[str, Any] = {
-        name: interval(values[name], resampled[:, column]) for column, name in enumerate(METRICS)
-    }
-    result |= {
-        "confusion_matrix": confusion.tolist(),
-        "threshold": {"value": float(threshold), "rule": rule},
-        "n": len(truth),
-    }
-    if curves:
-        result |= {"roc": _roc(scores, truth), "calibration": _calibration(scores, truth)}
-    return result
+    results = []
+    for start in range(0, len(scores), MODELS_AT_ONCE):
+        some = scores[start : start + MODELS_AT_ONCE]
+        statistic = _statistic(some, truth, threshold)
+        values = statistic(np.ones((1, len(truth))))[0]
+        low, high = limits(bootstrap.distribution(statistic))
+        cells = confusion_statistic(some >= threshold, truth)(np.ones((1, len(truth))))[0]
+        results += [
+            _named(*found)
+            | {
+                "confusion_matrix": cell.astype(int).reshape(2, 2).tolist(),
+                "threshold": {"value": float(threshold), "rule": rule},
+                "n": len(truth),
+            }
+            for *found, cell in zip(values, low, high, cells, strict=True)
+        ]
+    return results
+
+
+def curves(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """Return the `roc` and `calibration` of one model's P(PNEUMONIA) [n], to be drawn."""
+    scores, truth = _checked(np.asarray(probabilities)[None], labels, len(labels))
+    return {"roc": _roc(scores[0], truth), "calibration": _calibration(scores[0], truth)}
 
 
 def compare(
@@ -85,24 +94,19 @@ def compare(
     The intervals are paired (both models on the same resampled patients). `mcnemar_p` is McNemar's
     exact test on the images only one model got right; it takes images as independent.
     """
-    checked = [_checked(scores, labels, len(patients)) for scores in (first, second)]
-    truth = checked[0][1]
-    models = [(scores, cut) for (scores, _), cut in zip(checked, thresholds, strict=True)]
+    scores, truth = _checked(np.stack([first, second]), labels, len(patients))
+    cuts = np.array(thresholds)[:, None]
+    statistic = _statistic(scores, truth, cuts)
     bootstrap = Bootstrap(patients, seed=seed, resamples=resamples)
-    values = [_point_values(score, truth, threshold) for score, threshold in models]
-    statistics = [_statistic(score, truth, threshold) for score, threshold in models]
-    differences = bootstrap.distribution(
-        lambda weights: statistics[0](weights) - statistics[1](weights)
-    )
-    right = [(score >= threshold) == truth for score, threshold in models]
+    values, resampled = statistic(np.ones((1, len(truth)))), bootstrap.distribution(statistic)
+    difference = (values[0, 0] - values[0, 1], *limits(resampled[:, 0] - resampled[:, 1]))
+    right = (scores >= cuts) == truth
     only_first = int(np.sum(right[0] & ~right[1]))
     only_second = int(np.sum(right[1] & ~right[0]))
 
     result: dict[str, Any] = {"models": list(names)}
-    for name in COMPARED:
-        result[f"{name}_difference"] = interval(
-            values[0][name] - values[1][name], differences[:, METRICS.index(name)]
-        )
+    found = _named(*difference)
+    result |= {f"{name}_difference": found[name] for name in COMPARED}
     result["mcnemar_p"] = mcnemar(only_first, only_second)
     result[f"only_{names[0]}_right"] = only_first
     result[f"only_{names[1]}_right"] = only_second
@@ -122,7 +126,8 @@ def choose_threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:
     It lies midway between two neighbouring probabilities; of equally good ones the nearest to 0.5
     is taken, and 0.5 where all probabilities are equal. Raises UserError as `evaluate` does.
     """
-    scores, truth = _checked(probabilities, labels, len(labels))
+    checked, truth = _checked(np.asarray(probabilities)[None], labels, len(labels))
+    scores = checked[0]
     cuts, group = np.unique(scores, return_inverse=True)
     if len(cuts) == 1:
         return 0.5
@@ -142,9 +147,9 @@ def _checked(
 ) -> tuple[np.ndarray, np.ndarray]:
     scores = np.asarray(probabilities, dtype=float)
     truth = np.asarray(labels, dtype=int)
-    if not scores.shape == truth.shape == (images,):
+    if not scores.shape[1:] == truth.shape == (images,):
         raise ValueError(
-            "one probability, one label and one patient per image: "
+            "one probability of each model, one label and one patient per image: "
             f"got {scores.shape}, {truth.shape} and {images}"
         )
     if not np.isfinite(scores).all():
@@ -162,26 +167,16 @@ def _checked(
     return scores, truth
 
 
-def _point_values(scores: np.ndarray, truth: np.ndarray, threshold: float) -> dict[str, float]:
-    predicted = scores >= threshold
-    return {
-        "accuracy": metrics.accuracy_score(truth, predicted),
-        "balanced_accuracy": metrics.balanced_accuracy_score(truth, predicted),
-        "precision": metrics.precision_score(truth, predicted, zero_division=0),
-        "recall": metrics.recall_score(truth, predicted),
-        "specificity": metrics.recall_score(truth, predicted, pos_label=0),
-        "f1": metrics.f1_score(truth, predicted, zero_division=0),
-        "auc": metrics.roc_auc_score(truth, scores),
-    }
+def _statistic(scores: np.ndarray, truth: np.ndarray, threshold: float | np.ndarray) -> Statistic:
+    """Return weights [r, n] -> the METRICS of M models in their order [r, M, 7].
 
-
-def _statistic(scores: np.ndarray, truth: np.ndarray, threshold: float) -> Statistic:
-    """Return weights [r, n] -> the METRICS in their order [r, 7], equal to scikit-learn's."""
-    confusion = confusion_statistic((scores >= threshold).astype(int), truth)
+    They equal scikit-learn's with the weights as `sample_weight`.
+    """
+    confusion = confusion_statistic(scores >= threshold, truth)
     auc = auc_statistic(scores, truth)
 
     def values(weights: np.ndarray) -> np.ndarray:
-        tn, fp, fn, tp = confusion(weights).T
+        tn, fp, fn, tp = np.moveaxis(confusion(weights), 2, 0)
         recall = ratio(tp, tp + fn, undefined=np.nan)
         specificity = ratio(tn, tn + fp, undefined=np.nan)
         columns = {
@@ -193,9 +188,18 @@ def _statistic(scores: np.ndarray, truth: np.ndarray, threshold: float) -> Stati
             "f1": ratio(2 * tp, 2 * tp + fp + fn, undefined=0.0),
             "auc": auc(weights),
         }
-        return np.stack([columns[name] for name in METRICS], axis=1)
+        return np.stack([columns[name] for name in METRICS], axis=2)
 
     return values
+
+
+def _named(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> dict[str, Any]:
+    """The INTERVAL of every metric, from its value and ends: [7] each."""
+    rows = np.stack([values, low, high], axis=1).tolist()
+    return {
+        name: dict(zip(("value", "low", "high"), row, strict=True))
+        for name, row in zip(METRICS, rows, strict=True)
+    }
 
 
 def _roc(scores: np.ndarray, truth: np.ndarray) -> dict[str, list[float]]:

@@ -126,10 +126,19 @@ class Features:
         self._cache = cache
         view_bytes = 4 * FEATURES * max(len(xrays), 1)
         self.view = lru_cache(maxsize=max(2, HELD_BYTES // view_bytes))(self._read)
+        self.epoch = lru_cache(maxsize=1)(self._mix)
 
     def _read(self, view: View) -> Tensor:
         """Features [n, 512] of one view."""
         return torch.from_numpy(self._cache.load(view, self._digests))
+
+    def _mix(self, number: int, views: tuple[View, ...]) -> Tensor:
+        """Features [n, 512] of one view of each image: of image i, number (epoch + i) modulo V."""
+        mixed = torch.empty(len(self._digests), FEATURES)
+        for index, view in enumerate(views):
+            first = (index - number) % len(views)
+            mixed[first :: len(views)] = self.view(view)[first :: len(views)]
+        return mixed
 
 
 class TrainingSite:
@@ -145,17 +154,12 @@ class TrainingSite:
         self.name = name
         self._features = features
         self._chosen = torch.from_numpy(np.asarray(chosen, np.int64))
-        self._views = list(views)
+        self._views = tuple(views)
         self.labels = features.labels[self._chosen]
 
     def epoch(self, number: int) -> Tensor:
         """Features [n, 512] for epoch `number`."""
-        out = torch.empty(len(self._chosen), FEATURES)
-        turn = (self._chosen + number) % len(self._views)
-        for index, view in enumerate(self._views):
-            rows = turn == index
-            out[rows] = self._features.view(view)[self._chosen[rows]]
-        return out
+        return self._features.epoch(number, self._views)[self._chosen]
 
 
 def _features(view: View, pixels: np.ndarray, digests: list[str], backbone: Backbone) -> np.ndarray:

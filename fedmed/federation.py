@@ -52,28 +52,42 @@ class FedAvg(Algorithm):
         return Heads(weight[None], torch.einsum("h,hc->c", share, updates.bias)[None])
 
 
+_HEADS = ("global_heads", "shared", "local")
+
+
 @dataclass(frozen=True, eq=False)
 class State:
     """Everything a federation is after some rounds; enough to go on from."""
 
-    round: int  # rounds done
-    global_head: Heads  # the server's, H = 1
+    global_heads: Heads  # the server's after each round, H = rounds done
     shared: Heads  # what the hospitals hold of it, H = 1: behind by a round, or by quantization
     local: Heads  # each hospital's own, after its training in the last round
     ledger: Ledger = field(default_factory=Ledger)
+
+    @property
+    def round(self) -> int:
+        """Rounds done."""
+        return len(self.global_heads.weight)
+
+    @property
+    def global_head(self) -> Heads:
+        """The server's now, H = 1."""
+        return Heads(*(part[-1:] for part in stack([new_heads(1), self.global_heads])))
 
     def save(self, path: Path) -> None:
         """Write one safetensors file, whole or not at all."""
         tensors = {
             f"{name}.{part}": tensor.contiguous()
-            for name in ("global_head", "shared", "local")
+            for name in _HEADS
             for part, tensor in getattr(self, name)._asdict().items()
         }
-        plain = json.dumps({"round": self.round, "ledger": asdict(self.ledger)})
+        # A tensor of bytes: safetensors limits its header, and many hospitals would pass that.
+        ledger = json.dumps(asdict(self.ledger)).encode()
+        tensors["ledger"] = torch.frombuffer(bytearray(ledger), dtype=torch.uint8)
         partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
         try:
             with partial.open("wb") as file:
-                file.write(save(tensors, metadata={"state": plain}))
+                file.write(save(tensors))
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, path)
@@ -85,13 +99,13 @@ class State:
         """Read what `save` wrote, bit by bit; raises UserError where the file is anything else."""
         try:
             with safe_open(path, framework="pt") as file:
-                plain = json.loads(file.metadata()["state"])
                 # Copies, for a tensor on a mapped file keeps Windows from replacing that file.
                 heads = {
                     name: Heads(*(file.get_tensor(f"{name}.{p}").clone() for p in Heads._fields))
-                    for name in ("global_head", "shared", "local")
+                    for name in _HEADS
                 }
-            return cls(round=plain["round"], ledger=Ledger(**plain["ledger"]), **heads)
+                ledger = json.loads(file.get_tensor("ledger").numpy().tobytes())
+            return cls(**heads, ledger=Ledger(**ledger))
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{path}: not a saved federation ({error}): start again without --resume"
@@ -116,7 +130,7 @@ def federate(
     `on_round` gets the state after each round. Epochs are numbered through all rounds, so that
     augmented views rotate. Stopped anywhere and resumed, a run ends with the same bits.
     """
-    state = state or State(0, new_heads(1), new_heads(1), new_heads(len(sites)))
+    state = state or State(new_heads(0), new_heads(1), new_heads(len(sites)))
     for number in range(state.round, rounds):
         epochs = range(number * local_epochs, (number + 1) * local_epochs)
         state = _round(state, sites, algorithm, epochs, settings, format, seed)
@@ -140,14 +154,14 @@ def _round(
     shared = _add(state.shared, decode(message))
 
     local = algorithm.train(shared, sites, epochs, settings, seed=seed)
-    messages = [encode(_subtract(head, shared), format) for head in unstack(local)]
+    messages = [encode(update, format) for update in unstack(_subtract(local, shared))]
 
     updates = stack([decode(message) for message in messages])
     samples = torch.tensor([len(site.labels) for site in sites])
     names = [site.name for site in sites]
+    global_head = _add(state.global_head, algorithm.aggregate(updates, samples))
     return State(
-        round=state.round + 1,
-        global_head=_add(state.global_head, algorithm.aggregate(updates, samples)),
+        global_heads=stack([state.global_heads, global_head]),
         shared=shared,
         local=local,
         ledger=state.ledger.after(

@@ -7,7 +7,7 @@ dealt, never images, so no patient's images are spread over two hospitals.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from fedmed.errors import UserError
 from fedmed.facts import CLASSES
 
 SCHEMES = ("label-skew", "dirichlet", "quantity-skew", "iid")
+
+ONE_CLASS = ("quantity-skew", "iid")  # may leave a hospital without one of the classes
 
 SKEW = 16.0  # largest over smallest share under label-skew and quantity-skew
 DRAWS = 1000  # of Dirichlet shares per class, before giving up
@@ -40,7 +42,9 @@ def split(
     - iid: the same mix and size everywhere.
 
     Returns one sorted array of image indices per hospital. The order of the images does not change
-    who goes where. Raises UserError where a hospital would be left without one of the classes.
+    who goes where. Under label-skew and dirichlet every hospital has both classes. Where a class
+    has fewer patients than there are hospitals, quantity-skew and iid leave some without it.
+    Raises UserError where that cannot be, or a hospital would be left without patients.
     """
     if scheme not in SCHEMES:
         raise UserError(f"--partition {scheme}: unknown; choose from {', '.join(SCHEMES)}")
@@ -51,17 +55,27 @@ def split(
 
     names, owner, majority = _patients(patients, labels)
     generator = np.random.default_rng(seed)
+    _check(np.bincount(majority, minlength=len(CLASSES)), hospitals, scheme)
     hospital = np.empty(len(names), dtype=np.int64)
-    for label, title in enumerate(CLASSES):
+    for label in range(len(CLASSES)):
         members = generator.permutation(np.flatnonzero(majority == label))
-        if len(members) < hospitals:
-            raise UserError(
-                f"--partition {scheme} needs a {title} patient for each of {hospitals} hospitals, "
-                f"and the data hold {len(members)}: lower --hospitals or add patients"
-            )
         counts = _counts(len(members), label, hospitals, scheme, alpha, generator)
         hospital[members] = np.repeat(np.arange(hospitals), counts)
-    return [np.flatnonzero(hospital[owner] == h) for h in range(hospitals)]
+    owners = hospital[owner]
+    ends = np.bincount(owners, minlength=hospitals).cumsum()
+    return np.split(np.argsort(owners, kind="stable"), ends[:-1])
+
+
+def one_class_words(partition: Mapping[str, Any]) -> str:
+    """What a reader should know of a `describe`d split where hospitals lack a class; else empty."""
+    images = [hospital["images"] for hospital in partition["hospitals"]]
+    lacking = {title: sum(not counts[title] for counts in images) for title in CLASSES}
+    return " ".join(
+        f"{count:,} of {len(images):,} hospitals hold no {title} X-ray: there are more hospitals "
+        "than such patients."
+        for title, count in lacking.items()
+        if count
+    )
 
 
 def describe(
@@ -107,6 +121,23 @@ def _patients(
     return names, owner, majority
 
 
+def _check(patients: np.ndarray, hospitals: int, scheme: str) -> None:
+    """Refuse more hospitals than `patients` [classes] are enough for."""
+    may_lack_one = scheme in ONE_CLASS and patients.min() > 0
+    scarce = int(patients.argmax() if may_lack_one else patients.argmin())
+    if patients[scarce] >= hospitals:
+        return
+    way_out = f"lower --hospitals to {patients[scarce]} or add patients"
+    if scheme not in ONE_CLASS and patients.max() >= hospitals:
+        way_out += f", or use --partition {' or '.join(ONE_CLASS)}, where a hospital may lack it"
+    if not patients[scarce]:
+        way_out = "add patients"
+    raise UserError(
+        f"--partition {scheme} needs a {CLASSES[scarce]} patient for each of {hospitals} "
+        f"hospitals, and the data hold {patients[scarce]}: {way_out}"
+    )
+
+
 def _counts(
     members: int,
     label: int,
@@ -115,7 +146,7 @@ def _counts(
     alpha: float,
     generator: np.random.Generator,
 ) -> np.ndarray:
-    """How many patients of a class each hospital gets: at least one, `members` in all."""
+    """How many patients of a class each hospital gets: `members` in all, one each if they reach."""
     if scheme == "dirichlet":
         return _dirichlet_counts(members, hospitals, alpha, generator)
     falling = SKEW ** -np.linspace(0, 1, hospitals)
@@ -124,7 +155,10 @@ def _counts(
         "quantity-skew": falling,
         "iid": np.ones(hospitals),
     }[scheme]
-    return 1 + _round_shares(members - hospitals, shares)
+    least = int(members >= hospitals)
+    counts = least + _round_shares(members - least * hospitals, shares)
+    # Patients left over go to the first hospitals; of the other class, to the last ones.
+    return counts[::-1] if scheme == "iid" and CLASSES[label] == "PNEUMONIA" else counts
 
 
 def _dirichlet_counts(

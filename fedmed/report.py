@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
 from fedmed.errors import UserError
-from fedmed.report_schema import COUNTS, PROTOCOLS, REPORT, SCORES, check
+from fedmed.partition import one_class_words
+from fedmed.report_schema import COUNTS, CURVES, PROTOCOLS, REPORT, SCORES, check
+from fedmed.shown import note, shown, spread
 
 SCHEMA_VERSION = 1
 SIGNIFICANT = 6
@@ -64,6 +67,8 @@ def validate(report: Any) -> None:
         check(report["protocols"][protocol]["models"], scored, f"protocols.{protocol}.models")
         alone = {name: dict for name in hospitals}
         check(report["local_only"][protocol], alone, f"local_only.{protocol}")
+        drawn = dict.fromkeys(shown(scored), CURVES)
+        check(report["protocols"][protocol]["models"], drawn, f"protocols.{protocol}.models")
     if report["data"]["public_cohort"] is not None:
         check(report["data"]["public_cohort"], COUNTS, "data.public_cohort")
     for name, sent in report["communication"]["formats"].items():
@@ -93,9 +98,14 @@ def table(report: Fields) -> str:
     header = "".join(titles.values())
     sizes = [f"{name} (n = {protocols[name]['n']})".center(len(header)) for name in PROTOCOLS]
     lines = [f"{'%':<13}{'  '.join(sizes)}".rstrip(), f"{'model':<13}{header}  {header}"]
-    for model in protocols["test"]["models"]:
+    models = protocols["test"]["models"]
+    for model in shown(models):
         rows = [_row(protocols[name]["models"][model], titles) for name in PROTOCOLS]
         lines.append(f"{model:<13}{'  '.join(rows)}")
+    if words := note(models):
+        rows = [_row(spread(protocols[name]["models"], titles), titles) for name in PROTOCOLS]
+        lines += [f"{'median of all':<13}{'  '.join(rows)}", *textwrap.wrap(words, 80)]
+    lines += textwrap.wrap(one_class_words(report["partition"]), 80)
     communication = report["communication"]
     lines += ["", f"{'bytes up + down':<30}{'per update':>14}{'per round':>16}{'per run':>18}"]
     for name, sent in communication["formats"].items():

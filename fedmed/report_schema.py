@@ -28,11 +28,12 @@ SCORES = {
     "threshold": {"value": NUMBER, "rule": str},
     "n": int,
 }
+# Of the models that are shown one by one.
 CURVES = {
     "roc": {"fpr": [NUMBER], "tpr": [NUMBER]},
     "calibration": {"predicted": [NUMBER], "observed": [NUMBER], "count": [int]},
 }
-PROTOCOL = {"n": int, "patients": int, "description": str, "models": {str: SCORES | CURVES}}
+PROTOCOL = {"n": int, "patients": int, "description": str, "models": {str: SCORES}}
 COMPARISON = {
     "models": [str],
     "accuracy_difference": INTERVAL,

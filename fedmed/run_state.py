@@ -1,7 +1,7 @@
 """What an unfinished run keeps, so that `--resume` ends with the same bits.
 
 Features are in the feature cache and everything else but the federations takes seconds, so the
-rounds are all there is to keep: one file a round, in a folder beside the output.
+federations are all there is to keep: the last round of each, in a folder beside the output.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from fedmed.settings import Settings
 
 
 class RunState:
-    """The rounds of a run so far. A run of other options, images or backbone is not gone on with.
+    """The federations of a run so far.
+
+    A run of other options, images or backbone is not gone on with.
 
     Raises:
         UserError: `--resume`, and what is there belongs to another run; or something else is there.
@@ -58,21 +60,14 @@ class RunState:
         aside.write_text(self._run, encoding="utf-8")
         aside.replace(self._marker)
 
-    def rounds(self, wire: str) -> list[State]:
-        """The states after rounds 1, 2 ... with a wire format, as far as they are kept."""
-        found: list[State] = []
-        while (path := self._path(wire, len(found) + 1)).exists():
-            found.append(State.load(path))
-        return found
+    def federation(self, wire: str) -> State | None:
+        """The federation with a wire format after the last round that was kept, if any was."""
+        path = self._path(wire)
+        return State.load(path) if path.exists() else None
 
-    def keeper(self, wire: str, done: list[State]) -> Callable[[State], None]:
-        """What to do after each round: write it down, and add it to `done`."""
-
-        def keep(now: State) -> None:
-            now.save(self._path(wire, now.round))
-            done.append(now)
-
-        return keep
+    def keeper(self, wire: str) -> Callable[[State], None]:
+        """What to do after each round: write it down, in place of the one before."""
+        return lambda now: now.save(self._path(wire))
 
     def aside(self) -> Path:
         """An empty folder in which the snapshot is put together."""
@@ -85,8 +80,8 @@ class RunState:
         """The run is over: nothing of it is needed any more."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _path(self, wire: str, number: int) -> Path:
-        return self.folder / f"{wire}-round-{number:05d}.safetensors"
+    def _path(self, wire: str) -> Path:
+        return self.folder / f"{wire}.safetensors"
 
     def _is_foreign(self) -> bool:
         if not self.folder.is_dir():

@@ -14,8 +14,9 @@ from torch import Tensor
 import fedmed
 from fedmed.backbone import Backbone
 from fedmed.data.cohort import Xray, labels, patients
-from fedmed.evaluation import compare, evaluate
+from fedmed.evaluation import compare, curves, evaluate
 from fedmed.federation import State
+from fedmed.shown import shown
 from fedmed.snapshot import model_file
 from fedmed.training import Heads, probabilities
 from fedmed.transport import full_model_bytes, summary
@@ -33,13 +34,11 @@ class Protocol:
         """P(PNEUMONIA) [H, n] under each of H heads."""
         return probabilities(heads, self.features).numpy()
 
-    def score(self, heads: Heads, names: Sequence[str], *, curves: bool = True) -> dict[str, Any]:
+    def score(self, heads: Heads, names: Sequence[str]) -> dict[str, Any]:
         """METRICS of each of H heads, by name."""
         truth, of_whom = np.array(labels(self.xrays)), patients(self.xrays)
-        return {
-            name: evaluate(scores, truth, of_whom, curves=curves)
-            for name, scores in zip(names, self.probabilities(heads), strict=True)
-        }
+        found = evaluate(self.probabilities(heads), truth, of_whom)
+        return dict(zip(names, found, strict=True))
 
     def compare(self, first: Heads, second: Heads) -> dict[str, Any]:
         """The federated head minus the central one, paired."""
@@ -48,27 +47,27 @@ class Protocol:
         return compare(scores[0], scores[1], truth, of_whom)
 
     def report(self, heads: Heads, names: Sequence[str]) -> dict[str, Any]:
-        """This protocol's entry in the report."""
+        """This protocol's entry in the report, with curves of the models that are shown."""
+        models = self.score(heads, names)
+        scores = dict(zip(names, self.probabilities(heads), strict=True))
+        for name in shown(names):
+            models[name] |= curves(scores[name], np.array(labels(self.xrays)))
         return {
             "n": len(self.xrays),
             "patients": len(set(patients(self.xrays))),
             "description": self.description,
-            "models": self.score(heads, names),
+            "models": models,
         }
 
 
-def rounds(history: Sequence[State], validation: Protocol) -> list[dict[str, Any]]:
+def rounds(federation: State, validation: Protocol) -> list[dict[str, Any]]:
     """The global head after each round on validation, and the bytes of that round."""
+    numbers = [str(number) for number in range(1, federation.round + 1)]
+    scores = validation.score(federation.global_heads, numbers)
+    ledger = federation.ledger
     return [
-        {
-            "round": state.round,
-            "validation": validation.score(state.global_head, ["federated"], curves=False)[
-                "federated"
-            ],
-            "bytes_up": state.ledger.up[state.round - 1],
-            "bytes_down": state.ledger.down[state.round - 1],
-        }
-        for state in history
+        {"round": int(number), "validation": found, "bytes_up": up, "bytes_down": down}
+        for (number, found), up, down in zip(scores.items(), ledger.up, ledger.down, strict=True)
     ]
 
 
@@ -85,7 +84,7 @@ def communication(
     formats = summary(ledgers, full_model_bytes(whole))
     for wire, state in federations.items():
         formats[wire]["metrics"] = {
-            name: protocol.score(state.global_head, [wire], curves=False)[wire]
+            name: protocol.score(state.global_head, [wire])[wire]
             for name, protocol in protocols.items()
         }
     return {

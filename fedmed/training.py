@@ -19,6 +19,7 @@ from torch.nn import functional
 from fedmed.facts import CLASSES, FEATURES
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Adam's, as Kingma & Ba recommend
+GROUP_IMAGES = 256  # in one matrix product: 0.5 MB of features
 
 
 class Heads(NamedTuple):
@@ -99,13 +100,25 @@ def train(
     """
     if len(heads.weight) != len(sites):
         raise ValueError(f"{len(heads.weight)} heads for {len(sites)} sites")
-    parameters = torch.cat([heads.weight, heads.bias[..., None]], 2)
+    # The largest site first: whoever still has a batch then lies in front, and neighbours' batches
+    # are about the same size.
+    counts = torch.tensor([len(site.labels) for site in sites])
+    counts, ranks = counts.sort(descending=True, stable=True)
+    sites = [sites[rank] for rank in ranks.tolist()]
+    parameters = torch.cat([heads.weight, heads.bias[..., None]], 2)[ranks]
     adam = Adam(parameters, settings)
-    class_weights = torch.tensor(settings.class_weights)
+    labels = torch.cat([site.labels for site in sites])
+    shares = torch.tensor(settings.class_weights)[labels]
+    groups = _groups(counts, settings.batch_size)
     for number in epochs:
-        for batch in _batches(sites, number, settings.batch_size, seed):
-            gradient = _gradient(parameters[batch.sites], batch, class_weights)
-            adam.step(parameters, gradient, batch.sites)
+        features, order = _epoch(sites, number, seed)
+        for some, places, real in groups:
+            rows = order[places]
+            share = shares[rows] * real
+            share /= share.sum(1, keepdim=True)
+            gradient = _gradient(parameters[some], features[rows], labels[rows], share)
+            adam.step(parameters, gradient, some)
+    parameters = parameters[ranks.argsort()]
     return Heads(parameters[..., :-1].contiguous(), parameters[..., -1].contiguous())
 
 
@@ -119,50 +132,65 @@ class Adam:
         # In float32, 1 - 0.999 is off by 5e-5.
         self.steps = torch.zeros(len(parameters), 1, 1, dtype=torch.float64)
 
-    def step(self, parameters: Tensor, gradient: Tensor, sites: Tensor) -> None:
-        """Move `parameters[sites]` in place; the other heads and their moments stay untouched."""
-        gradient = gradient + self.settings.weight_decay * parameters[sites]
-        steps = self.steps[sites] + 1
-        mean = BETA1 * self.mean[sites] + (1 - BETA1) * gradient
-        square = BETA2 * self.square[sites] + (1 - BETA2) * gradient**2
-        self.steps[sites], self.mean[sites], self.square[sites] = steps, mean, square
-        mean = mean / (1 - BETA1**steps).float()
-        square = square / (1 - BETA2**steps).float()
-        parameters[sites] -= self.settings.learning_rate * mean / (square.sqrt() + EPSILON)
+    def step(self, parameters: Tensor, gradient: Tensor, some: slice) -> None:
+        """Move `parameters[some]` in place; the other heads and their moments stay untouched."""
+        parameters, steps = parameters[some], self.steps[some]
+        mean, square = self.mean[some], self.square[some]
+        gradient = gradient.add(parameters, alpha=self.settings.weight_decay)
+        steps += 1
+        mean.lerp_(gradient, 1 - BETA1)
+        square.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
+        length = self.settings.learning_rate / (1 - BETA1**steps)
+        rms = (square / (1 - BETA2**steps).float()).sqrt_().add_(EPSILON)
+        parameters.addcdiv_(mean, rms.div_(length.float()), value=-1)
 
 
-class _Batch(NamedTuple):
-    """The next batch of each of the A sites that have one, padded to B images."""
+class _Group(NamedTuple):
+    """Neighbouring sites that take their next batch together, padded to B images."""
 
-    sites: Tensor  # [A]
-    features: Tensor  # [A, B, 512]
-    labels: Tensor  # [A, B]
+    sites: slice  # A of them
+    places: Tensor  # [A, B] in the epoch's order of images
     real: Tensor  # [A, B], False where padded
 
 
-def _batches(sites: Sequence[Site], number: int, size: int, seed: int) -> Iterator[_Batch]:
-    """One epoch: every image once, in an order drawn anew; a small site runs out earlier."""
+def _groups(counts: Tensor, size: int) -> list[_Group]:
+    """The steps of an epoch over sites of `counts` images, the largest first.
+
+    A group is small enough for the processor's cache, and its smallest batch no less than half its
+    largest, which bounds the padding however sizes differ.
+    """
+    first = counts.cumsum(0) - counts
+    groups = []
+    for step in range(0, int(counts[0]), size):
+        batches = (counts - step).clamp(0, size).tolist()
+        start = 0
+        while start < len(batches) and (longest := batches[start]):
+            stop = start + 1
+            room = start + max(1, GROUP_IMAGES // longest)
+            while stop < min(room, len(batches)) and 2 * batches[stop] >= longest:
+                stop += 1
+            places = step + torch.arange(longest).repeat(stop - start, 1)
+            real = places < counts[start:stop, None]
+            # Padding repeats a site's own image, so that no site ever touches another's features.
+            places = first[start:stop, None] + torch.where(real, places, step)
+            groups.append(_Group(slice(start, stop), places, real))
+            start = stop
+    return groups
+
+
+def _epoch(sites: Sequence[Site], number: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Features [n, 513] of all sites' images, 1 for the bias last, and the order to take them in.
+
+    The order holds one site after the other, and each site's images in an order drawn anew.
+    """
     views = [site.epoch(number) for site in sites]
+    orders, first = [], 0
     for site, view in zip(sites, views, strict=True):
         if view.shape != (len(site.labels), FEATURES):
             raise ValueError(f"{site.name}: features {list(view.shape)}, labels {len(site.labels)}")
-    features = torch.cat(views)
-    labels = torch.cat([site.labels for site in sites])
-    counts = torch.tensor([len(view) for view in views])
-    del views
-
-    first = counts.cumsum(0) - counts
-    steps = (counts + size - 1) // size
-    # Padding repeats a site's own first image, so that no site ever touches another's features.
-    rows = first[:, None].repeat(1, int(steps.max()) * size)
-    for site, row, count in zip(sites, rows, counts.tolist(), strict=True):
-        row[:count] += _order(seed, site.name, number, count)
-
-    for step in range(int(steps.max())):
-        active = (steps > step).nonzero()[:, 0]
-        places = torch.arange(step * size, (step + 1) * size)
-        chosen = rows[active[:, None], places]
-        yield _Batch(active, features[chosen], labels[chosen], places < counts[active, None])
+        orders.append(first + _order(seed, site.name, number, len(view)))
+        first += len(view)
+    return functional.pad(torch.cat(views), (0, 1), value=1.0), torch.cat(orders)
 
 
 def _order(seed: int, site: str, epoch: int, count: int) -> Tensor:
@@ -172,11 +200,9 @@ def _order(seed: int, site: str, epoch: int, count: int) -> Tensor:
     return torch.randperm(count, generator=generator)
 
 
-def _gradient(parameters: Tensor, batch: _Batch, class_weights: Tensor) -> Tensor:
-    """Gradient of each site's weighted cross-entropy: [A, 2, 513], the bias last."""
-    weight, bias = parameters[..., :-1], parameters[..., -1]
-    share = class_weights[batch.labels] * batch.real
-    share = share / share.sum(1, keepdim=True)
-    predicted = torch.baddbmm(bias[:, None], batch.features, weight.transpose(1, 2)).softmax(2)
-    error = (predicted - functional.one_hot(batch.labels, len(CLASSES))) * share[..., None]
-    return torch.cat([error.transpose(1, 2) @ batch.features, error.sum(1)[..., None]], 2)
+def _gradient(parameters: Tensor, features: Tensor, labels: Tensor, share: Tensor) -> Tensor:
+    """Gradient [A, 2, 513] of each site's cross-entropy, image i weighing `share[i]`: [A, B]."""
+    error = torch.bmm(features, parameters.transpose(1, 2)).softmax(2)
+    error -= functional.one_hot(labels, len(CLASSES))
+    error *= share[..., None]
+    return torch.bmm(error.transpose(1, 2), features)

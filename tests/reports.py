@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from fedmed import report
-from fedmed.evaluation import compare, evaluate
+from fedmed.evaluation import compare, curves, evaluate
 from fedmed.facts import CLASSES, SIMULATED
 from fedmed.preprocessing import PREPROCESSING
 from fedmed.recipe import RECIPES
 from fedmed.settings import Settings
+from fedmed.shown import shown
 from fedmed.snapshot import model_file
 from fedmed.transport import TITLES
 
@@ -43,11 +44,12 @@ def example_report() -> dict[str, Any]:
 
         def score(
             values: np.ndarray,
-            curves: bool = False,
+            drawn: bool = False,
             labels: np.ndarray = labels,
             patients: list[str] = patients,
         ) -> dict[str, Any]:
-            return evaluate(values, labels, patients, resamples=RESAMPLES, curves=curves)
+            (found,) = evaluate(values[None], labels, patients, resamples=RESAMPLES)
+            return found | (curves(values, labels) if drawn else {})
 
         protocols[protocol] = {
             "n": images,
@@ -103,6 +105,41 @@ def example_report() -> dict[str, Any]:
         timing={"features": 12.5, "central": 0.8, "federated": 1.2, "evaluation": 2.1},
         environment={"python": "3.11.9", "torch": "2.14.1", "fedmed": "0.1.0"},
     )
+
+
+def with_hospitals(stored: dict[str, Any], count: int) -> dict[str, Any]:
+    """A report, or a configuration, of `count` hospitals that repeat those of an example."""
+    made = deepcopy(stored)
+    names = [f"hospital_{number}" for number in range(1, count + 1)]
+    like = dict(zip(names, HOSPITALS * count, strict=False))
+
+    def repeat(models: dict[str, Any]) -> dict[str, Any]:
+        kept = {name: found for name, found in models.items() if name not in HOSPITALS}
+        return kept | {name: deepcopy(models[other]) for name, other in like.items()}
+
+    if "protocols" not in made:
+        made["models"] = repeat(made["models"])
+        for name in names:
+            made["models"][name] |= {
+                "file": model_file(name),
+                "title": name.replace("_", " ").capitalize(),
+            }
+        return made
+    for protocol in IMAGES:
+        models = made["protocols"][protocol]["models"] = repeat(
+            made["protocols"][protocol]["models"]
+        )
+        for name in set(models) - set(shown(models)):
+            del models[name]["roc"], models[name]["calibration"]
+        made["local_only"][protocol] = repeat(made["local_only"][protocol])
+    for entry in made["rounds"]:
+        entry["bytes_up"], entry["bytes_down"] = map(
+            repeat, (entry["bytes_up"], entry["bytes_down"])
+        )
+    parts = {hospital["name"]: hospital for hospital in made["partition"]["hospitals"]}
+    made["partition"]["hospitals"] = [part | {"name": name} for name, part in repeat(parts).items()]
+    made["communication"]["hospitals"] = count
+    return made
 
 
 def example_config() -> dict[str, Any]:

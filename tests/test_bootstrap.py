@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from fedmed import bootstrap
-from fedmed.bootstrap import Bootstrap, auc_statistic, confusion_statistic, interval
+from fedmed.bootstrap import Bootstrap, auc_statistic, confusion_statistic, limits
 
 
 def scored(images: int, seed: int = 0, levels: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -53,25 +53,33 @@ def test_blocks_bound_memory_and_lose_no_resample(monkeypatch):
 @pytest.mark.parametrize("levels", [None, 5, 1])
 def test_auc_equals_scikit_learns_with_sample_weight(levels):
     labels, scores = scored(80, levels=levels)
+    models = np.stack([scores, 1 - scores, scored(80, seed=1)[1]])
     weights = all_weights([str(number // 3) for number in range(80)], resamples=12)
-    expected = [roc_auc_score(labels, scores, sample_weight=row) for row in weights]
-    assert np.allclose(auc_statistic(scores, labels)(weights), expected, rtol=0, atol=1e-12)
+    expected = [
+        [roc_auc_score(labels, model, sample_weight=row) for model in models] for row in weights
+    ]
+    assert np.allclose(auc_statistic(models, labels)(weights), expected, rtol=0, atol=1e-12)
 
 
 def test_confusion_equals_scikit_learns_with_sample_weight():
     labels, scores = scored(50)
-    predicted = (scores > 0.5).astype(int)
+    models = np.stack([scores > 0.5, scores > 0.3, scores > 2])
     weights = all_weights([str(number // 2) for number in range(50)], resamples=8)
-    expected = [confusion_matrix(labels, predicted, sample_weight=row).ravel() for row in weights]
-    assert np.array_equal(confusion_statistic(predicted, labels)(weights), expected)
+    expected = [
+        [confusion_matrix(labels, model, sample_weight=row).ravel() for model in models]
+        for row in weights
+    ]
+    assert np.array_equal(confusion_statistic(models, labels)(weights), expected)
 
 
 def test_auc_of_a_one_class_resample_is_undefined_and_left_out_of_the_interval():
     labels, scores = np.array([0, 1, 1]), np.array([0.2, 0.1, 0.9])
-    area = auc_statistic(scores, labels)(np.array([[0.0, 2, 1], [1, 1, 1], [1, 0, 2]]))
+    area = auc_statistic(scores[None], labels)(np.array([[0.0, 2, 1], [1, 1, 1], [1, 0, 2]]))
     assert np.isnan(area[0])
-    assert area[1:].tolist() == [0.5, 1.0]
-    assert interval(0.5, area) == {"value": 0.5, "low": 0.5125, "high": 0.9875}
+    assert area[1:, 0].tolist() == [0.5, 1.0]
+    always = np.array([[0.1], [0.2], [0.3]])
+    ends = limits(np.concatenate([area, always], axis=1))
+    assert np.allclose(ends, [[0.5125, 0.105], [0.9875, 0.295]])
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say():
@@ -82,10 +90,9 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
         # Both images of a patient are right or wrong together: 60 patients, not 120 images.
         right = np.repeat(generator.random(60) < truth, 2).astype(int)
         resamples = Bootstrap([str(number // 2) for number in range(120)], seed=trial)
-        cells = resamples.distribution(confusion_statistic(right, labels))
-        rate = cells[:, 3] / cells.sum(axis=1)
-        found = interval(right.mean(), rate)
-        covered += found["low"] <= truth <= found["high"]
+        cells = resamples.distribution(confusion_statistic(right[None], labels))[:, 0]
+        low, high = limits(cells[:, 3] / cells.sum(axis=1))
+        covered += low <= truth <= high
     assert 0.89 <= covered / trials <= 0.98
 
 

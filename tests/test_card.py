@@ -18,7 +18,7 @@ from fedmed.card import model_card
 from fedmed.facts import DATASET, DATASET_ID, DISCLAIMER
 from fedmed.preprocessing import to_grey, to_input, to_pixels
 from fedmed.settings import parse
-from tests.reports import MODELS, example_config, example_report
+from tests.reports import MODELS, example_config, example_report, with_hospitals
 
 REPORT, CONFIG = example_report(), example_config()
 
@@ -194,3 +194,11 @@ def test_the_code_on_the_card_gives_the_models_answer(tmp_path, monkeypatch, cap
     wanted = dict(zip(("NORMAL", "PNEUMONIA"), expected, strict=True))
     assert printed == pytest.approx(wanted, abs=1e-5)
     assert min(wanted.values()) > 1e-3
+
+
+def test_the_card_of_a_thousand_hospitals_shows_some_and_the_median():
+    many = model_card(with_hospitals(REPORT, 1000), with_hospitals(CONFIG, 1000))
+    assert len(many) < 25_000
+    assert many.count("Hospital 112 |") == 2 and "Hospital 2 |" not in many
+    assert many.count("| all hospitals: median, and 95 % of them |") == 2
+    assert "Of 1,000 hospitals, 10 are shown" in many

@@ -6,9 +6,17 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
+from fedmed import evaluation
 from fedmed.bootstrap import Bootstrap
 from fedmed.errors import UserError
-from fedmed.evaluation import METRICS, choose_threshold, compare, evaluate, mcnemar
+from fedmed.evaluation import METRICS, choose_threshold, compare, curves, mcnemar
+from fedmed.evaluation import evaluate as evaluate_all
+
+
+def evaluate(probabilities: np.ndarray, *arguments: object, **options: object) -> dict:
+    """One model's metrics."""
+    (found,) = evaluate_all(probabilities[None], *arguments, **options)
+    return found
 
 
 def cohort(images: int = 90, seed: int = 0) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -68,13 +76,14 @@ def test_confusion_matrix_threshold_and_size_are_told():
 def test_the_result_is_plain_json():
     probabilities, labels, patients = cohort()
     found = evaluate(probabilities.astype(np.float32), labels, patients, resamples=20)
+    found |= curves(probabilities.astype(np.float32), labels)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
 def test_two_patients_of_one_class_each_still_give_numbers():
     found = evaluate(np.array([0.2, 0.7]), np.array([0, 1]), ["a", "b"], resamples=100)
     assert found["auc"] == {"value": 1.0, "low": 1.0, "high": 1.0}
-    json.dumps(found, allow_nan=False)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
 def test_patients_with_many_like_images_widen_the_interval():
@@ -90,25 +99,28 @@ def test_roc_is_thinned_and_keeps_its_area():
     generator = np.random.default_rng(2)
     labels = (np.arange(4000) % 2).astype(int)
     probabilities = 1 / (1 + np.exp(-generator.normal(labels, 1)))
-    found = evaluate(probabilities, labels, [str(n) for n in range(4000)], resamples=5)
-    fpr, tpr = found["roc"]["fpr"], found["roc"]["tpr"]
+    found = curves(probabilities, labels)["roc"]
+    fpr, tpr = found["fpr"], found["tpr"]
     assert 90 < len(fpr) == len(tpr) <= 101
     assert (fpr[0], tpr[0], fpr[-1], tpr[-1]) == (0, 0, 1, 1)
-    assert sk.auc(fpr, tpr) == pytest.approx(found["auc"]["value"], abs=2e-3)
+    assert sk.auc(fpr, tpr) == pytest.approx(sk.roc_auc_score(labels, probabilities), abs=2e-3)
 
 
 def test_calibration_averages_each_bin_and_drops_empty_ones():
     probabilities = np.array([0.02, 0.04, 0.55, 1.0])
-    found = evaluate(probabilities, np.array([0, 1, 0, 1]), list("abcd"))["calibration"]
+    found = curves(probabilities, np.array([0, 1, 0, 1]))["calibration"]
     assert found["predicted"] == pytest.approx([0.03, 0.55, 1.0])
     assert found["observed"] == [0.5, 0.0, 1.0]
     assert found["count"] == [2, 1, 1]
 
 
-def test_curves_can_be_left_out():
-    probabilities, labels, patients = cohort()
-    found = evaluate(probabilities, labels, patients, resamples=5, curves=False)
-    assert "roc" not in found and "calibration" not in found
+def test_many_models_are_scored_as_each_alone(monkeypatch):
+    monkeypatch.setattr(evaluation, "MODELS_AT_ONCE", 3)
+    _, labels, patients = cohort()
+    models = np.stack([cohort(seed=seed)[0] for seed in range(7)])
+    together = evaluate_all(models, labels, patients, resamples=40, seed=7)
+    assert together == [evaluate(one, labels, patients, resamples=40, seed=7) for one in models]
+    assert len({found["auc"]["low"] for found in together}) == 7
 
 
 @pytest.mark.parametrize("only, missing", [(0, "PNEUMONIA"), (1, "NORMAL")])

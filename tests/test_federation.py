@@ -10,7 +10,7 @@ from fedmed import federation
 from fedmed.errors import UserError
 from fedmed.federation import Algorithm, FedAvg, State, federate
 from fedmed.training import Heads, Optimisation, new_heads, probabilities, stack, train
-from fedmed.transport import FORMATS
+from fedmed.transport import FORMATS, Ledger
 
 DIRECTION = torch.randn(512, generator=torch.Generator().manual_seed(0)) / 512**0.5
 SETTINGS = Optimisation(learning_rate=3e-3, batch_size=32)
@@ -211,6 +211,16 @@ def test_saving_replaces_the_file_whole_and_leaves_nothing_beside_it(tmp_path, m
         run(iid(), rounds=2).save(path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["state.safetensors"]
+
+
+def test_the_ledger_of_many_hospitals_does_not_fill_the_header(tmp_path):
+    """safetensors reads no header above 100 MB."""
+    path = tmp_path / "state.safetensors"
+    entry = {f"hospital_{number}": 4232 for number in range(1000)}
+    ledger = Ledger([entry] * 20, [entry] * 20)
+    State(new_heads(20), new_heads(1), new_heads(1000), ledger).save(path)
+    assert int.from_bytes(path.read_bytes()[:8], "little") < 1000
+    assert State.load(path).ledger == ledger
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "other"])

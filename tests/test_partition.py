@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fedmed.errors import UserError
-from fedmed.partition import SCHEMES, describe, split
+from fedmed.partition import SCHEMES, describe, one_class_words, split
 
 
 def cohort(normal: int = 200, pneumonia: int = 400, seed: int = 0):
@@ -74,6 +74,34 @@ def test_iid_is_equal_to_within_a_patient():
     assert (counts.max(0) - counts.min(0) <= 1).all()
 
 
+def test_iid_sizes_are_equal_to_within_a_patient_too():
+    patients, labels = cohort(normal=203, pneumonia=403)
+    counts = patients_per_class(deal(patients, labels, "iid"), patients, labels)
+    assert sorted(counts.sum(1).tolist()) == [121, 121, 121, 121, 122]
+
+
+def test_label_skew_has_both_classes_up_to_a_hospital_for_each_patient_of_the_rarer():
+    patients, labels = cohort(normal=200, pneumonia=400)
+    counts = patients_per_class(deal(patients, labels, hospitals=200), patients, labels)
+    assert (counts[:, 0] == 1).all() and counts[:, 1].min() == 1
+
+
+@pytest.mark.parametrize("scheme", ["quantity-skew", "iid"])
+def test_with_more_hospitals_than_patients_of_a_class_some_lack_it(scheme):
+    patients, labels = cohort(normal=70, pneumonia=400)
+    parts = deal(patients, labels, scheme, hospitals=100)
+    assert sorted(np.concatenate(parts).tolist()) == list(range(len(patients)))
+    counts = patients_per_class(parts, patients, labels, scheme)
+    assert counts[:, 1].min() >= 1
+    assert counts.sum() == 470
+    told = describe(parts, patients, labels, scheme=scheme, alpha=0.5, seed=42)
+    without = (counts[:, 0] == 0).sum()
+    assert without >= 30
+    assert one_class_words(told).startswith(f"{without} of 100 hospitals hold no NORMAL X-ray")
+    if scheme == "iid":
+        assert np.ptp(counts, axis=0).max() == np.ptp(counts.sum(1)) == 1
+
+
 def test_a_small_alpha_is_more_uneven_than_a_large_one():
     patients, labels = cohort(normal=2000, pneumonia=2000)
     even, uneven = (
@@ -133,8 +161,8 @@ def test_describe_counts_patients_and_images():
     [
         ({"scheme": "by-colour"}, ["--partition by-colour", "label-skew, dirichlet"]),
         ({"hospitals": 0}, ["--hospitals 0", "at least 1"]),
-        ({"hospitals": 201}, ["NORMAL", "201", "lower --hospitals"]),
-        ({"hospitals": 201, "scheme": "iid"}, ["NORMAL", "201", "lower --hospitals"]),
+        ({"hospitals": 201}, ["NORMAL", "201", "lower --hospitals to 200", "quantity-skew or iid"]),
+        ({"hospitals": 401, "scheme": "iid"}, ["PNEUMONIA", "401", "lower --hospitals to 400"]),
         ({"scheme": "dirichlet", "alpha": 0.0}, ["--alpha 0.0"]),
         ({"scheme": "dirichlet", "alpha": float("nan")}, ["--alpha nan"]),
         ({"scheme": "dirichlet", "alpha": 0.001}, ["raise --alpha", "--partition label-skew"]),

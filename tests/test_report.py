@@ -9,7 +9,7 @@ import pytest
 
 from fedmed import report
 from fedmed.errors import UserError
-from tests.reports import MODELS, example_report
+from tests.reports import MODELS, example_report, with_hospitals
 
 EXAMPLE = example_report()
 PARTS = {name: value for name, value in EXAMPLE.items() if name != "schema_version"}
@@ -166,3 +166,32 @@ def test_table_tells_the_bytes_and_which_format_was_sent():
     ]
     assert "5 hospitals, 2 rounds" in lines[-1]
     assert sum("FP" in line or "INT" in line for line in lines) == 4
+
+
+class TestManyHospitals:
+    MANY = with_hospitals(EXAMPLE, 1000)
+
+    def test_curves_are_kept_of_those_that_are_shown(self):
+        report.validate(self.MANY)
+        lacking = copy.deepcopy(self.MANY)
+        del lacking["protocols"]["test"]["models"]["hospital_112"]["roc"]
+        with pytest.raises(UserError, match=r"test\.models\.hospital_112\.roc is missing"):
+            report.validate(lacking)
+
+    def test_the_closing_table_is_short_and_tells_the_median(self):
+        lines = report.table(self.MANY).splitlines()
+        assert len(lines) < 25 and max(map(len, lines)) <= 80
+        assert "Of 1,000 hospitals, 10 are shown" in "\n".join(lines)
+        accuracies = sorted(
+            EXAMPLE["protocols"]["test"]["models"][f"hospital_{k}"]["accuracy"]["value"]
+            for k in range(1, 6)
+        )
+        (median,) = [line.split() for line in lines if line.startswith("median of all")]
+        assert median[-4] == f"{100 * accuracies[2]:.1f}"
+
+    def test_hospitals_without_a_class_are_told(self):
+        report_without = copy.deepcopy(self.MANY)
+        for hospital in report_without["partition"]["hospitals"][:3]:
+            hospital["images"]["NORMAL"] = 0
+        told = " ".join(report.table(report_without).split())
+        assert "3 of 1,000 hospitals hold no NORMAL X-ray" in told

@@ -11,7 +11,7 @@ from fedmed.errors import UserError
 from fedmed.federation import State
 from fedmed.run_state import RunState
 from fedmed.settings import Settings
-from fedmed.training import Heads, new_heads
+from fedmed.training import new_heads
 
 DIGESTS = ["00", "11"]
 
@@ -32,18 +32,17 @@ def begun(settings: Settings, backbone: str = "b", digests: list[str] = DIGESTS)
 
 
 def after(number: int) -> State:
-    return State(number, Heads(*(t + number for t in new_heads(1))), new_heads(1), new_heads(2))
+    return State(new_heads(number), new_heads(1), new_heads(2))
 
 
 def keep(state: RunState, count: int, wire: str = "fp32") -> None:
-    done = state.rounds(wire)
-    for number in range(len(done) + 1, count + 1):
-        state.keeper(wire, done)(after(number))
-    assert [one.round for one in done] == list(range(1, count + 1))
+    for number in range(1, count + 1):
+        state.keeper(wire)(after(number))
 
 
-def rounds(state: RunState, wire: str = "fp32") -> list[int]:
-    return [int(one.global_head.weight[0, 0, 0]) for one in state.rounds(wire)]
+def rounds(state: RunState, wire: str = "fp32") -> int:
+    kept = state.federation(wire)
+    return kept.round if kept else 0
 
 
 def test_rounds_are_kept_per_format_for_a_run_that_goes_on(settings: Settings) -> None:
@@ -51,18 +50,22 @@ def test_rounds_are_kept_per_format_for_a_run_that_goes_on(settings: Settings) -
     keep(state, 3)
     keep(state, 1, "int8")
     again = begun(resumed(settings))
-    assert rounds(again) == [1, 2, 3]
-    assert rounds(again, "int8") == [1]
-    assert rounds(again, "fp16") == []
+    assert (rounds(again), rounds(again, "int8"), rounds(again, "fp16")) == (3, 1, 0)
+
+
+def test_of_a_federation_the_last_round_is_kept_alone(settings: Settings) -> None:
+    state = begun(settings)
+    keep(state, 3)
+    assert {path.name for path in settings.partial.iterdir()} == {"run.json", "fp32.safetensors"}
 
 
 def test_without_resume_a_run_starts_anew(settings: Settings) -> None:
     keep(begun(settings), 2)
-    assert rounds(begun(settings)) == []
+    assert rounds(begun(settings)) == 0
 
 
 def test_with_nothing_to_resume_a_run_starts_anew(settings: Settings) -> None:
-    assert rounds(begun(resumed(settings))) == []
+    assert rounds(begun(resumed(settings))) == 0
 
 
 def test_nothing_is_written_or_lost_before_it_begins(settings: Settings) -> None:
@@ -70,7 +73,7 @@ def test_nothing_is_written_or_lost_before_it_begins(settings: Settings) -> None
     assert not settings.partial.exists()
     keep(begun(settings), 2)
     RunState(settings, "b", DIGESTS, "engine")
-    assert rounds(begun(resumed(settings))) == [1, 2]
+    assert rounds(begun(resumed(settings))) == 2
 
 
 def test_another_run_is_not_gone_on_with(settings: Settings) -> None:
@@ -84,21 +87,21 @@ def test_another_run_is_not_gone_on_with(settings: Settings) -> None:
     ):
         with pytest.raises(UserError, match=r"--resume: .* belongs to a run with other options"):
             others()
-    assert rounds(begun(resumed(settings))) == [1, 2]
+    assert rounds(begun(resumed(settings))) == 2
 
 
 def test_a_damaged_round_is_said_so(settings: Settings) -> None:
     keep(begun(settings), 2)
-    path = settings.partial / "fp32-round-00002.safetensors"
+    path = settings.partial / "fp32.safetensors"
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(UserError, match="without --resume"):
-        begun(resumed(settings)).rounds("fp32")
+        begun(resumed(settings)).federation("fp32")
 
 
 def test_a_half_written_marker_is_no_run(settings: Settings) -> None:
     settings.partial.mkdir()
     (settings.partial / "run.tmp").write_text("{")
-    assert rounds(begun(resumed(settings))) == []
+    assert rounds(begun(resumed(settings))) == 0
 
 
 @pytest.mark.parametrize("resume", [False, True])

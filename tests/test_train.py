@@ -141,7 +141,7 @@ def test_killed_anywhere_and_resumed_it_ends_with_the_same_bits(
     options = arguments(place, f"--output={output}")
     kills: list[tuple[str, str, int, Callable[[], bool]]] = [
         ("feature_cache", "FeatureCache.add", 2, lambda: any(cache.rglob("*.safetensors"))),
-        ("federation", "State.save", 4, (partial / "fp16-round-00001.safetensors").exists),
+        ("federation", "State.save", 4, (partial / "fp16.safetensors").exists),
         ("snapshot", "write_head", 3, (partial / "snapshot").is_dir),
     ]
     for number, (module, function, call, reached) in enumerate(kills):

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from fedmed.training import (
+    GROUP_IMAGES,
     Heads,
     Optimisation,
+    _groups,
     _order,
     new_heads,
     probabilities,
@@ -97,6 +99,30 @@ def test_a_site_trains_the_same_alone_and_in_company():
     together = unstack(train(new_heads(5), SITES, range(3), Optimisation(), seed=7))
     alone = [train(new_heads(1), [site], range(3), Optimisation(), seed=7) for site in SITES]
     assert all(difference(a, b) < 1e-6 for a, b in zip(together, alone, strict=True))
+
+
+def test_hundreds_of_sites_of_all_sizes_train_as_each_alone():
+    counts = torch.randint(1, 90, (300,), generator=torch.Generator().manual_seed(0)).tolist()
+    sites = [GaussianSite(f"hospital_{i}", n) for i, n in enumerate([0, *counts], 1)]
+    settings = Optimisation(batch_size=32, class_weights=(3.0, 0.7))
+    together = unstack(train(new_heads(301), sites, range(2), settings, seed=7))
+    assert not together[0].weight.any(), "no image, no step"
+    for place in range(1, 301, 23):
+        alone = train(new_heads(1), [sites[place]], range(2), settings, seed=7)
+        assert difference(together[place], alone) < 1e-6
+
+
+@pytest.mark.parametrize("size", [1, 17, 64, 1000])
+def test_groups_take_every_image_once_and_pad_by_less_than_half(size):
+    counts = torch.tensor([5000, 700, 64, 64, 63, 30, 16, *[3] * 500, 1, 0])
+    groups = _groups(counts, size)
+    taken = torch.cat([places[real] for _, places, real in groups])
+    assert torch.equal(taken.sort().values, torch.arange(int(counts.sum())))
+    owner = torch.arange(len(counts)).repeat_interleave(counts)
+    for some, places, real in groups:
+        assert (owner[places] == torch.arange(len(counts))[some][:, None]).all()
+        assert real.any(0).all() and 2 * int(real.sum(1).min()) >= real.shape[1]
+        assert real.shape[0] == 1 or real.numel() <= GROUP_IMAGES
 
 
 def test_one_site_never_sees_the_features_of_another():

@@ -10,6 +10,7 @@ from fedmed.facts import CLASSES, DATASET, DISCLAIMER, FEATURES
 from fedmed.page.launching import KEPT_MINUTES
 from fedmed.page.marks import number, size
 
+DRAWN = 6  # hospitals in the figure: the first ones and the last
 HEAD = len(CLASSES) * (FEATURES + 1)  # numbers in a head
 
 
@@ -91,9 +92,12 @@ for Discriminative Localization. CVPR 2016.</p>
 
 def _figure(hospitals: int, update: str) -> str:
     """Hospitals above, the server below; films stay, heads travel."""
-    width, gap = 720, 720 / hospitals
-    parts = [_hospital(gap * (place + 0.5), place + 1) for place in range(hospitals)]
-    for place in range(hospitals):
+    numbers = list(range(1, hospitals + 1))
+    if hospitals > DRAWN:
+        numbers = [*numbers[: DRAWN - 1], hospitals]
+    width, gap = 720, 720 / len(numbers)
+    parts = [_hospital(gap * (place + 0.5), which) for place, which in enumerate(numbers)]
+    for place in range(len(numbers)):
         x = gap * (place + 0.5)
         to = width / 2 + (x - width / 2) * 0.34
         parts.append(
@@ -121,7 +125,7 @@ def _figure(hospitals: int, update: str) -> str:
     )
 
 
-def _hospital(x: float, place: int) -> str:
+def _hospital(x: float, which: int) -> str:
     films = "".join(
         f'<rect class="fm-kept" x="{x - 27 + 19 * column:.0f}" y="52" width="16" height="20" '
         'rx="2"/>'
@@ -129,6 +133,6 @@ def _hospital(x: float, place: int) -> str:
     )
     return (
         f'<g class="fm-house"><rect x="{x - 52:.0f}" y="14" width="104" height="92" rx="10"/>'
-        f'<text x="{x:.0f}" y="38" text-anchor="middle">Hospital {place}</text>{films}'
+        f'<text x="{x:.0f}" y="38" text-anchor="middle">Hospital {which}</text>{films}'
         f'<text class="fm-small" x="{x:.0f}" y="94" text-anchor="middle">X-rays stay</text></g>'
     )

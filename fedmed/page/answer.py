@@ -15,6 +15,7 @@ from fedmed.page import sentence
 from fedmed.page.examples import Example, data_uri
 from fedmed.page.marks import counted, mix_bar, percent, safe_name, shape, verdict
 from fedmed.prediction import Reading
+from fedmed.shown import is_hospital, note, shown
 
 FILM = 720  # pixels on the longer side, of the film that is shown
 ROLES = {
@@ -33,11 +34,14 @@ class Answer:
     example: Example | None = None  # where a visitor clicked one
     number: int | None = None  # of that example in the strip
 
+    @property
+    def _shown(self) -> list[str]:
+        return shown(self.reading.labels)
+
     def html(self) -> str:
         """The whole answer. `data-evidence` holds what page.js draws the heat maps from."""
-        models = list(self.reading.labels)
-        together = [model for model in models if model in ROLES]
-        hospitals = [model for model in models if model not in ROLES]
+        together = [model for model in self._shown if model in ROLES]
+        hospitals = [model for model in self._shown if model not in ROLES]
         clicked = "" if self.number is None else f' data-example="{self.number}"'
         return (
             f'<section class="fm-answer"{clicked} data-evidence="{escape(self._evidence())}">'
@@ -45,7 +49,7 @@ class Answer:
             f'<div class="fm-columns">{self._film()}'
             f'<div class="fm-models"><div class="fm-pair">'
             f"{''.join(self._model(model) for model in together)}</div>"
-            '<h3 class="fm-over"><span>Hospitals</span><span>P(PNEUMONIA)</span>'
+            f'{self._many()}<h3 class="fm-over"><span>Hospitals</span><span>P(PNEUMONIA)</span>'
             "<span>Trained on</span></h3>"
             f'<div class="fm-rows">{"".join(self._model(model) for model in hospitals)}</div>'
             f"{_KEY}</div></div></section>"
@@ -71,23 +75,36 @@ class Answer:
             f'<div class="fm-tally">{self._votes()}{expected}</div></div>'
         )
 
+    def _many(self) -> str:
+        """What all hospitals say, where only some are shown."""
+        some = note(self.reading.labels)
+        if not some:
+            return ""
+        hospitals = [model for model in self.reading.labels if is_hospital(model)]
+        ill = sum(self.reading.labels[model] == "PNEUMONIA" for model in hospitals)
+        given = [self.reading.probabilities[model]["PNEUMONIA"] for model in hospitals]
+        return (
+            f'<p class="fm-note">{ill:,} of all {len(hospitals):,} hospitals say PNEUMONIA; half '
+            f"of them give it {percent(float(np.median(given)))} or more. {some}</p>"
+        )
+
     def _votes(self) -> str:
-        agreement = self.reading.agreement
+        agreement, labels = self.reading.agreement, self.reading.labels
         signs = "".join(
-            f'<span class="fm-vote" data-label="{label}" '
-            f'data-tip="{safe_name(self.config, model)}: {label}">{shape(label)}</span>'
-            for model, label in self.reading.labels.items()
+            f'<span class="fm-vote" data-label="{labels[model]}" data-tip="'
+            f'{safe_name(self.config, model)}: {labels[model]}">{shape(labels[model])}</span>'
+            for model in self._shown
         )
         return (
             f'<p class="fm-votes"><span aria-hidden="true">{signs}</span> '
-            f"{agreement['agree']} of {agreement['of']} say {agreement['label']}</p>"
+            f"{agreement['agree']:,} of {agreement['of']:,} say {agreement['label']}</p>"
         )
 
     def _film(self) -> str:
         width, height = self.image.size
         names = "".join(
             f'<option value="{escape(model)}">{safe_name(self.config, model)}</option>'
-            for model in self.reading.labels
+            for model in self._shown
         )
         source = f"<figcaption>{escape(self.example.source)}</figcaption>" if self.example else ""
         return (
@@ -131,9 +148,7 @@ class Answer:
         return f'<p class="fm-mix"><span>trained on</span>{mix_bar(counts)}{counted(counts)}</p>'
 
     def _evidence(self) -> str:
-        maps = {
-            model: np.round(found, 3).tolist() for model, found in self.reading.evidence.items()
-        }
+        maps = {model: np.round(self.reading.evidence[model], 3).tolist() for model in self._shown}
         return json.dumps(maps, separators=(",", ":"))
 
 

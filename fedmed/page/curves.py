@@ -9,6 +9,7 @@ from typing import Any
 from fedmed.page import charts
 from fedmed.page.charts import Frame
 from fedmed.page.scores import title
+from fedmed.shown import is_hospital, shown
 
 Fields = Mapping[str, Any]
 
@@ -64,7 +65,7 @@ def calibration(models: Mapping[str, Fields]) -> str:
             )
             radius = 2.5 + math.sqrt(count / sum(found["count"])) * 5
             # A few images in a bin make a line of its own: hospitals' dots show when pointed at.
-            kind = "fm-faint" if model.startswith("hospital_") else ""
+            kind = "fm-faint" if is_hospital(model) else ""
             parts.append(charts.dot(frame, point, model=model, tip=tip, radius=radius, kind=kind))
     return charts.svg(frame, "Calibration of all models", *parts)
 
@@ -73,10 +74,11 @@ def rounds(report: Fields, metric: str) -> str:
     """The federated model after each round, the central one, and the hospitals on their own."""
     history = [(entry["round"], entry["validation"][metric]) for entry in report["rounds"]]
     central = report["protocols"]["validation"]["models"]["central"][metric]
-    alone = {name: scores[metric] for name, scores in report["local_only"]["validation"].items()}
+    everyone = report["local_only"]["validation"]
+    alone = {name: everyone[name][metric] for name in shown(everyone)}
     last = max(number for number, _ in history)
-    shown = [interval for _, interval in history] + [central]
-    low = min([interval["low"] for interval in shown] + [i["value"] for i in alone.values()])
+    drawn = [interval for _, interval in history] + [central]
+    low = min([interval["low"] for interval in drawn] + [i["value"] for i in alone.values()])
     bottom = max(math.floor(low * 20 - 0.2) / 20, 0.0)
     # The strip right of the last round is for the hospitals alone.
     strip = max(last - 1, 1) * 0.2
@@ -139,8 +141,8 @@ def rounds(report: Fields, metric: str) -> str:
 
 
 def _background_first(models: Mapping[str, Fields]) -> list[str]:
-    """Hospitals before central and federated, which are drawn over them."""
-    return sorted(models, key=lambda model: (model == "federated", model == "central"))
+    """Hospitals that are shown, before central and federated, which are drawn over them."""
+    return sorted(shown(models), key=lambda model: (model == "federated", model == "central"))
 
 
 def _round_ticks(last: int) -> list[tuple[float, str]]:

@@ -67,7 +67,7 @@ def size(count: float) -> str:
 
 def number(count: int) -> str:
     """Small numbers in words."""
-    return NUMBERS[count] if count < len(NUMBERS) else str(count)
+    return NUMBERS[count] if count < len(NUMBERS) else f"{count:,}"
 
 
 def listed(names: Sequence[str]) -> str:

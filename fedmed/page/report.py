@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from collections.abc import Callable, Mapping
 from html import escape
@@ -10,9 +11,11 @@ from typing import Any
 
 from fedmed.page import curves, run_facts, scores
 from fedmed.report_schema import PROTOCOLS
+from fedmed.shown import note, shown
 
 Fields = Mapping[str, Any]
 
+LINK_BYTES = 500_000
 SPLITS = {"test": "Official test", "validation": "Validation"}
 NONE = (
     '<div class="fm-report"><div class="fm-panel"><h2>No report</h2><p>These models came without '
@@ -96,9 +99,11 @@ def _described(report: Fields, protocol: str) -> str:
 
 
 def _tables(report: Fields) -> str:
+    some = note(report["protocols"]["test"]["models"])
     return _section(
         "Every model, every metric",
-        "In percent. Choose a column to sort by it. “Alone” is a hospital that never took part.",
+        "In percent. Choose a column to sort by it. “Alone” is a hospital that never took part. "
+        f"{some}",
         _both(lambda protocol: scores.table(report, protocol)),
     ) + _section(
         "Confusion matrices",
@@ -166,7 +171,7 @@ def _legend(report: Fields) -> str:
         '<span class="fm-legend">'
         + "".join(
             f'<span data-model="{escape(model)}"><i></i>{escape(scores.title(model))}</span>'
-            for model in names
+            for model in shown(names)
         )
         + "</span>"
     )
@@ -195,14 +200,23 @@ def _switch(name: str, choices: Mapping[str, str], pressed: str | None = None) -
 
 
 def _downloads(report: Fields) -> str:
-    """Links that hold the files themselves: no request, and no file on the server."""
+    """Links that hold the files themselves: no request, and no file on the server.
+
+    What thousands of hospitals make longer than LINK_BYTES is compressed.
+    """
     files = {
         "evaluation.json": ("application/json", json.dumps(report, ensure_ascii=False)),
         "evaluation.csv": ("text/csv", scores.as_csv(report)),
     }
-    links = "".join(
-        f'<a download="{name}" href="data:{kind};charset=utf-8;base64,'
-        f'{base64.b64encode(text.encode()).decode()}">{name.split(".")[1].upper()}</a>'
-        for name, (kind, text) in files.items()
-    )
+    links = "".join(_link(name, kind, text.encode()) for name, (kind, text) in files.items())
     return f'<div class="fm-downloads"><span>Download</span>{links}</div>'
+
+
+def _link(name: str, kind: str, content: bytes) -> str:
+    words = name.split(".")[1].upper()
+    if len(content) > LINK_BYTES:
+        name, kind, content = f"{name}.gz", "application/gzip", gzip.compress(content, mtime=0)
+    else:
+        kind += ";charset=utf-8"
+    encoded = base64.b64encode(content).decode()
+    return f'<a download="{name}" href="data:{kind};base64,{encoded}">{words}</a>'

@@ -12,6 +12,8 @@ from fedmed.page import charts
 from fedmed.page.charts import Frame
 from fedmed.page.marks import counted, size
 from fedmed.page.scores import title
+from fedmed.partition import one_class_words
+from fedmed.shown import note, shown
 
 Fields = Mapping[str, Any]
 
@@ -21,13 +23,16 @@ UNITS = {"update": "one update", "round": "a round", "run": "the run"}
 def hospitals(report: Fields) -> str:
     """A bar for each hospital: as long as it has images, divided by class."""
     partition = report["partition"]
-    largest = max(sum(hospital["images"].values()) for hospital in partition["hospitals"])
-    rows = "".join(_hospital(hospital, largest) for hospital in partition["hospitals"])
+    by_name = {hospital["name"]: hospital for hospital in partition["hospitals"]}
+    some = [by_name[name] for name in shown(by_name)]
+    largest = max(sum(hospital["images"].values()) for hospital in some)
+    rows = "".join(_hospital(hospital, largest) for hospital in some)
+    more = escape(f" {one_class_words(partition)} {note(by_name)}".rstrip())
     alpha = "" if partition["alpha"] is None else f", alpha {partition['alpha']:g}"
     return (
         f'<div class="fm-hospitals">{rows}</div>'
         f'<p class="fm-note">Dealt by patient ({escape(partition["scheme"])}{alpha}, '
-        f"seed {partition['seed']}); no patient is in two hospitals.</p>"
+        f"seed {partition['seed']}); no patient is in two hospitals.{more}</p>"
     )
 
 

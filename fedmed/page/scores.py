@@ -11,6 +11,7 @@ from typing import Any
 from fedmed.facts import CLASSES
 from fedmed.page.marks import shape
 from fedmed.report_schema import PROTOCOLS
+from fedmed.shown import note, shown, spread
 
 Fields = Mapping[str, Any]
 
@@ -43,7 +44,7 @@ def rows(report: Fields, protocol: str) -> Iterator[tuple[str, str, Fields]]:
 
 
 def table(report: Fields, protocol: str) -> str:
-    """The metrics with their intervals; page.js sorts it."""
+    """The metrics with their intervals; page.js sorts it. Of many hospitals, some and a median."""
     header = "".join(
         f'<th scope="col" aria-sort="none"><button type="button">{name}</button></th>'
         for name in COLUMNS.values()
@@ -52,9 +53,8 @@ def table(report: Fields, protocol: str) -> str:
         f'<tr data-model="{escape(key.split()[0])}"{" class=fm-alone" if " " in key else ""}>'
         f'<th scope="row">{escape(name)}</th>'
         f"{''.join(_cell(metrics[column]) for column in COLUMNS)}"
-        f'<td class="fm-threshold" data-tip="{escape(metrics["threshold"]["rule"])}">'
-        f"{metrics['threshold']['value']:.2f}</td></tr>"
-        for key, name, metrics in rows(report, protocol)
+        f"{_threshold(metrics)}</tr>"
+        for key, name, metrics in _shown_rows(report, protocol)
     )
     return (
         f'<div class="fm-scroll" tabindex="0" role="region" aria-label="Metrics, {protocol}">'
@@ -67,7 +67,7 @@ def confusion(report: Fields, protocol: str) -> str:
     """A confusion matrix for each model; a cell's shade is its share of the true class."""
     return "".join(
         _matrix(model, metrics["confusion_matrix"])
-        for model, metrics in report["protocols"][protocol]["models"].items()
+        for model, metrics in _shown(report["protocols"][protocol]["models"])
     )
 
 
@@ -82,6 +82,28 @@ def as_csv(report: Fields) -> str:
                 found = [metrics[column][end] for end in ("value", "low", "high")]
                 writer.writerow([protocol, key, column, *found, metrics["n"]])
     return out.getvalue()
+
+
+def _shown(scores: Fields) -> Iterator[tuple[str, Fields]]:
+    return ((model, scores[model]) for model in shown(scores))
+
+
+def _shown_rows(report: Fields, protocol: str) -> Iterator[tuple[str, str, Fields]]:
+    """`rows` of the models that are shown, then what stands for the others."""
+    models, alone = report["protocols"][protocol]["models"], report["local_only"][protocol]
+    kept = {*shown(models), *(f"{model} alone" for model in shown(alone))}
+    yield from (row for row in rows(report, protocol) if row[0] in kept)
+    if note(models):
+        yield "hospitals", "All hospitals: median, 95 %", spread(models, COLUMNS)
+        yield "hospitals alone", "All, alone: median, 95 %", spread(alone, COLUMNS)
+
+
+def _threshold(metrics: Fields) -> str:
+    threshold = metrics.get("threshold")
+    if threshold is None:
+        return '<td class="fm-threshold"></td>'
+    rule = escape(threshold["rule"])
+    return f'<td class="fm-threshold" data-tip="{rule}">{threshold["value"]:.2f}</td>'
 
 
 def _cell(interval: Fields) -> str:

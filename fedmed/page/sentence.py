@@ -10,6 +10,7 @@ from typing import Any
 
 from fedmed.page.marks import listed, name_of, number
 from fedmed.prediction import Reading
+from fedmed.shown import MANY
 
 TOGETHER = ("central", "federated")
 
@@ -27,14 +28,13 @@ def headline(reading: Reading, config: Mapping[str, Any]) -> str:
         siding = sum(labels[model] == federated for model in hospitals)
         return (
             f"Central says {said}, federated says {federated}; "
-            f"{siding} of {len(hospitals)} hospitals side with federated."
+            f"{siding:,} of {len(hospitals):,} hospitals side with federated."
         )
     others = [model for model in hospitals if labels[model] != said]
-    names = ["Central", *together[1:]]
-    return (
-        f"{_says(names, said)}; "
-        f"{_says([name_of(config, model) for model in others], labels[others[0]])}."
-    )
+    dissent = _says([name_of(config, model) for model in others], labels[others[0]])
+    if len(hospitals) > MANY:
+        dissent = f"{len(others):,} of {len(hospitals):,} hospitals say {labels[others[0]]}"
+    return f"{_says(['Central', *together[1:]], said)}; {dissent}."
 
 
 def reason(reading: Reading, config: Mapping[str, Any]) -> str:
@@ -67,7 +67,7 @@ def reason(reading: Reading, config: Mapping[str, Any]) -> str:
 def against(reading: Reading, expected: str) -> str:
     """How many models give the label that came with an example."""
     right = sum(label == expected for label in reading.labels.values())
-    return f"{right} of {len(reading.labels)} models say so"
+    return f"{right:,} of {len(reading.labels):,} models say so"
 
 
 def _says(names: Sequence[str], label: str) -> str:

@@ -34,7 +34,7 @@ def reading(
 ) -> Reading:
     """A reading in which the models of `ill` say PNEUMONIA and the others NORMAL."""
     share = {
-        model: 0.9 - place / 100 if model in ill else 0.1 + place / 100
+        model: 0.9 - place % 30 / 100 if model in ill else 0.1 + place % 30 / 100
         for place, model in enumerate(models)
     }
     labels = {model: "PNEUMONIA" if model in ill else "NORMAL" for model in models}

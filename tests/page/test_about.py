@@ -5,7 +5,7 @@ import re
 from fedmed.facts import DATASET, DISCLAIMER
 from fedmed.page import about
 from tests.page.markup import tags, text
-from tests.reports import example_config
+from tests.reports import example_config, with_hospitals
 
 
 def test_the_story_takes_about_150_words(stored):
@@ -28,3 +28,10 @@ def test_figure_limits_privacy_and_citation(stored):
 def test_without_a_report_the_public_data_set_is_cited():
     shown = text(about.html(example_config(), None))
     assert DATASET["citation"] in shown
+
+
+def test_of_a_thousand_hospitals_the_figure_draws_the_first_ones_and_the_last():
+    html = about.html(with_hospitals(example_config(), 1000), None)
+    houses = re.findall(r">(Hospital \d+)<", html)
+    assert houses == [f"Hospital {number}" for number in (1, 2, 3, 4, 5, 1000)]
+    assert "1,000 hospitals want one good pneumonia detector" in text(html)

@@ -76,3 +76,15 @@ def test_a_problem_takes_the_answers_place():
     html = problem("It is <script>")
     assert "It is &lt;script&gt;" in html
     assert not tags(html, "article")
+
+
+def test_of_a_thousand_hospitals_some_are_shown_and_all_are_counted():
+    models = ("central", "federated", *(f"hospital_{k}" for k in range(1, 1001)))
+    html = Answer(FILM, reading(models[2:414], models), config(models)).html()
+    articles = tags(html, "article", class_="fm-model")
+    assert len(articles) == 12 and articles[-1]["data-model"] == "hospital_1000"
+    assert len(json.loads(tags(html, "section", class_="fm-answer")[0]["data-evidence"])) == 12
+    assert len(tags(html, "option")) == 12
+    assert "412 of all 1,000 hospitals say PNEUMONIA" in text(html)
+    assert "590 of 1,002 say NORMAL" in text(html)
+    assert len(html) < 60_000

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import gzip
 import json
 from io import StringIO
 
@@ -9,7 +10,7 @@ import pytest
 
 from fedmed.page import curves, report, run_facts, scores
 from tests.page.markup import read, tags, text
-from tests.reports import HOSPITALS, MODELS
+from tests.reports import HOSPITALS, MODELS, with_hospitals
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +145,21 @@ def test_differences_whose_interval_leaves_out_zero_stand_out(stored):
     html = report.html(other)
     assert len(tags(html, "div", class_="fm-sure")) == 1
     assert "F1 −2.0 −3.0 to −1.0" in text(html)
+
+
+def test_a_thousand_hospitals_make_no_longer_a_page(stored):
+    many = with_hospitals(stored, 1000)
+    html = report.html(many)
+    read(html)
+    assert len(tags(scores.table(many, "test"), "tr", class_=None)) == 1 + 12 + 10 + 2
+    assert len(tags(html, "table", class_="fm-confusion")) == 2 * 12
+    assert len(tags(curves.roc(many["protocols"]["test"]["models"]), "g", class_="fm-line")) == 12
+    assert "Of 1,000 hospitals, 10 are shown" in text(html)
+    links = {tag["download"]: tag["href"] for tag in tags(html, "a") if "download" in tag}
+    content = {
+        name: gzip.decompress(base64.b64decode(link.split(",", 1)[1]))
+        for name, link in links.items()
+    }
+    assert json.loads(content["evaluation.json.gz"]) == many
+    assert content["evaluation.csv.gz"].decode() == scores.as_csv(many)
+    assert len(html) - sum(map(len, links.values())) < 400_000

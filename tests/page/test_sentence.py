@@ -54,3 +54,12 @@ def test_a_folder_without_federated_model_and_mixes():
 
 def test_against_the_expected_label():
     assert sentence.against(reading(("hospital_2",)), "NORMAL") == "6 of 7 models say so"
+
+
+def test_a_thousand_hospitals_are_counted_and_not_listed():
+    models = ("central", "federated", *(f"hospital_{k}" for k in range(1, 1001)))
+    found = reading(models[2:414], models)
+    assert both(found, config(models))[0] == (
+        "Central and federated say NORMAL; 412 of 1,000 hospitals say PNEUMONIA."
+    )
+    assert sentence.against(found, "PNEUMONIA") == "412 of 1,002 models say so"

@@ -1,0 +1,57 @@
+"""Which models are shown one by one, and what stands for the others.
+
+Five hospitals are read side by side. Of a thousand, some are shown as examples, and all of them by
+their median and spread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+MANY = 20  # hospitals up to which each is shown
+EXAMPLES = 10  # of more than that
+SPREAD = (0.025, 0.5, 0.975)
+
+
+def is_hospital(model: str) -> bool:
+    return model.startswith("hospital_")
+
+
+def shown(models: Iterable[str]) -> list[str]:
+    """All models; of more than MANY hospitals only EXAMPLES, evenly spaced from first to last.
+
+    Hospitals are numbered by their mix or size where the partition skews it, so that evenly spaced
+    ones span it.
+    """
+    models = list(models)
+    hospitals = [model for model in models if is_hospital(model)]
+    if len(hospitals) <= MANY:
+        return models
+    places = np.linspace(0, len(hospitals) - 1, EXAMPLES).round().astype(int)
+    kept = {hospitals[place] for place in places}
+    return [model for model in models if model in kept or not is_hospital(model)]
+
+
+def spread(scores: Mapping[str, Any], metrics: Iterable[str]) -> dict[str, Any]:
+    """The median over hospitals of each metric, and between what 95 % of them lie, as INTERVALs.
+
+    `scores` are METRICS by model.
+    """
+    hospitals = [found for model, found in scores.items() if is_hospital(model)]
+    found = {}
+    for name in metrics:
+        low, middle, high = np.quantile([one[name]["value"] for one in hospitals], SPREAD).tolist()
+        found[name] = {"value": middle, "low": low, "high": high}
+    return found
+
+
+def note(models: Iterable[str]) -> str:
+    """What a reader should know where not every hospital is shown; empty where all are."""
+    models = list(models)
+    hospitals = sum(map(is_hospital, models))
+    if len(shown(models)) == len(models):
+        return ""
+    return f"Of {hospitals:,} hospitals, {EXAMPLES} are shown, evenly spaced by number."
