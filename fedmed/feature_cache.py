@@ -39,6 +39,7 @@ _SOURCES = (
     "pixels.py",
     "dicom.py",
     "preprocessing.py",
+    "resnet18.py",
     "backbone.py",
     "features.py",
 )
