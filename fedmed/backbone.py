@@ -24,6 +24,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from fedmed.engine import Pass, pick
 from fedmed.errors import UserError
+from fedmed.resnet18 import ResNet18
 
 BUNDLED = Path(__file__).parent / "bundled"
 SINGLE = "backbone.safetensors"
@@ -257,10 +258,8 @@ def _is_weight(name: str) -> bool:
 
 
 def _empty() -> nn.Module:
-    from torchvision.models import resnet18
-
     with torch.device("meta"):
-        return resnet18(num_classes=2)
+        return ResNet18()
 
 
 def fused_layers(state: State) -> nn.Module:
@@ -269,8 +268,7 @@ def fused_layers(state: State) -> nn.Module:
     Folding makes a pass faster and changes features by rounding only.
     """
     network = _empty()
-    network.to_empty(device="cpu")
-    network.load_state_dict(state, strict=False)
+    network.load_state_dict(state, strict=False, assign=True)
     network.eval()
     for parent in list(network.modules()):
         for conv, norm in (("conv1", "bn1"), ("conv2", "bn2")):
@@ -280,9 +278,7 @@ def fused_layers(state: State) -> nn.Module:
         downsample = getattr(parent, "downsample", None)
         if isinstance(downsample, nn.Sequential):
             parent.downsample = _fuse(*downsample)
-    names = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
-    layers = nn.Sequential(*(getattr(network, name) for name in names))
-    return layers.eval().requires_grad_(False)
+    return network.requires_grad_(False)
 
 
 def _fuse(conv: Any, norm: Any) -> nn.Module:

@@ -39,6 +39,7 @@ _SOURCES = (
     "pixels.py",
     "dicom.py",
     "preprocessing.py",
+    "resnet18.py",
     "engine.py",
     "backbone.py",
     "features.py",

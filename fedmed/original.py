@@ -20,6 +20,7 @@ from fedmed.errors import UserError
 from fedmed.facts import CLASSES, FEATURES
 from fedmed.prediction import Group
 from fedmed.preprocessing import PREPROCESSING
+from fedmed.resnet18 import ResNet18
 from fedmed.training import Heads, stack
 
 MAX_MEBIBYTES = 128  # a ResNet18 in FP32 has 43
@@ -140,10 +141,8 @@ def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
 
 def _refuse_more_than_a_resnet18(state: Mapping[str, Tensor], path: Path) -> None:
     # A ResNet34 holds every tensor that a ResNet18 has.
-    from torchvision.models import resnet18
-
     with torch.device("meta"):
-        known = set(resnet18().state_dict())
+        known = set(ResNet18().state_dict())
     unknown = sorted(set(state) - known)
     if unknown:
         raise UserError(f"{path.name} holds {unknown[0]}, which no ResNet18 has. {EXPECTED}")

@@ -1,7 +1,8 @@
 """An X-ray in, every model's answer out: probabilities, verdicts, evidence, agreement.
 
 One pass through the frozen backbone serves all models that share it, heat maps included: a head
-over an average of feature maps is an average of the head over every place in them.
+over an average of feature maps is an average of the head over every place in them. X-rays that
+arrive together share that pass too.
 """
 
 from __future__ import annotations
@@ -16,14 +17,17 @@ from torch import Tensor
 
 from fedmed import outliers
 from fedmed.backbone import Backbone, pool
+from fedmed.batching import Batched
 from fedmed.facts import CLASSES
-from fedmed.imaging import decode
+from fedmed.film import Film, develop
 from fedmed.preprocessing import CLEAN, render, to_input, to_pixels
 from fedmed.snapshot import Snapshot
 from fedmed.training import Heads
 
 if TYPE_CHECKING:
     from fedmed.original import Original
+
+MOST = 16  # X-rays in one pass; more at once gain no speed
 
 
 class Group(NamedTuple):
@@ -48,7 +52,11 @@ class Reading:
 
 
 class Panel:
-    """All models of what is shown, ready to read X-rays. Threads may share it.
+    """All models of what is shown, ready to read X-rays.
+
+    Threads may share it, and X-rays that they read at the same time go through the backbone
+    together. Neither who else is read nor how many changes an answer, but for rounding in the
+    backbone's last bits where its engine works on several images differently than on one.
 
     Raises:
         UserError: a part of the snapshot is not what it should be.
@@ -67,6 +75,11 @@ class Panel:
             model: float(snapshot.config["models"][model]["threshold"]["value"])
             for model in snapshot.models
         }
+        self._batched = Batched(self._read_together, MOST)
+
+    def read_film(self, film: Film) -> Reading:
+        """Read a film."""
+        return self._batched(film)
 
     def read_file(self, data: bytes) -> Reading:
         """Read an encoded image: JPEG, PNG or DICOM.
@@ -74,33 +87,43 @@ class Panel:
         Raises:
             ImageError: it can't be read as a radiograph.
         """
-        image = decode(data)
-        return self.read(image, colour=outliers.colourfulness(data))
+        return self.read_film(develop(data))
 
     def read(self, image: Image.Image, *, colour: float = 0.0) -> Reading:
         """Read a grey image (mode "L", any size); `colour` is its `outliers.colourfulness`."""
-        pixels = np.array(to_pixels(image))
-        inputs = to_input(render(CLEAN, pixels[None], [""]))
-        evidence: dict[str, np.ndarray] = {}
-        for group in self._groups:
-            maps = group.backbone.feature_maps(inputs)
-            found = evidence_maps(group.heads, maps[0]).numpy()
-            evidence.update(zip(group.models, found, strict=True))
-        features = pool(maps)[0]  # of the only group, where there are statistics to hold them to
-        evidence = {model: evidence[model] for model in self._order}
-        probabilities = {model: _probabilities(found.mean()) for model, found in evidence.items()}
+        return self.read_film(Film(to_pixels(image), colour))
+
+    def _read_together(self, films: list[Film]) -> list[Reading]:
+        """One pass for all of them. What torch computes stays on the thread that runs this."""
+        pixels = np.stack([film.pixels for film in films])
+        inputs = to_input(render(CLEAN, pixels, [""] * len(films)))
+        passed = [(group, group.backbone.feature_maps(inputs)) for group in self._groups]
+        # Statistics to hold features to are there only where there is one group.
+        features = pool(passed[0][1])
+        return [
+            self._reading(film, [(group, maps[place]) for group, maps in passed], features[place])
+            for place, film in enumerate(films)
+        ]
+
+    def _reading(self, film: Film, passed: list[tuple[Group, Tensor]], features: Tensor) -> Reading:
+        """`passed` holds the feature maps [512, 7, 7] of each group, `features` [512]."""
+        found: dict[str, np.ndarray] = {}
+        for group, maps in passed:
+            found.update(zip(group.models, evidence_maps(group.heads, maps).numpy(), strict=True))
+        evidence = {model: found[model] for model in self._order}
+        probabilities = {model: _probabilities(seen.mean()) for model, seen in evidence.items()}
         labels = {
-            model: CLASSES[int(found["PNEUMONIA"] >= self._thresholds[model])]
-            for model, found in probabilities.items()
+            model: CLASSES[int(said["PNEUMONIA"] >= self._thresholds[model])]
+            for model, said in probabilities.items()
         }
         return Reading(
             probabilities=probabilities,
             labels=labels,
             thresholds=dict(self._thresholds),
-            evidence={model: found.astype(np.float32) for model, found in evidence.items()},
+            evidence={model: seen.astype(np.float32) for model, seen in evidence.items()},
             agreement=agreement(labels),
-            warnings=outliers.warnings(pixels, features, self._typical, colour),
-            pixels=pixels,
+            warnings=outliers.warnings(film.pixels, features, self._typical, film.colour),
+            pixels=film.pixels,
         )
 
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
@@ -14,6 +16,7 @@ from torchvision.models import resnet18
 from torchvision.transforms import v2
 
 from fedmed import outliers
+from fedmed.backbone import Backbone
 from fedmed.facts import CLASSES, IMAGENET_MEAN, IMAGENET_STD
 from fedmed.imaging import ImageError
 from fedmed.prediction import Panel, agreement, as_api
@@ -138,10 +141,14 @@ def test_threads_that_share_a_panel_get_the_same_answers(panel, readings):
             assert found == pytest.approx(expected[model], abs=1e-6)
 
 
-def coloured_file() -> bytes:
+def encoded(picture: Image.Image) -> bytes:
     buffer = BytesIO()
-    Image.new("RGB", (64, 64), (200, 80, 40)).rotate(45).save(buffer, "PNG")
+    picture.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def coloured_file() -> bytes:
+    return encoded(Image.new("RGB", (64, 64), (200, 80, 40)).rotate(45))
 
 
 def test_a_file_in_colour_is_read_with_a_warning(panel):
@@ -167,3 +174,37 @@ def test_statistics_in_a_snapshot_are_used_to_warn(snapshot, readings, tmp_path,
     assert all(reading.warnings == [] for reading in readings)
     noise = np.random.default_rng(0).integers(0, 256, (224, 224)).astype(np.uint8)
     assert panel.read(Image.fromarray(noise)).warnings == [outliers.UNLIKE]
+
+
+def test_xrays_that_arrive_together_share_a_pass_and_keep_their_answers(
+    snapshot, readings, monkeypatch
+):
+    panel = Panel(snapshot)
+    backbone = panel._groups[0].backbone
+    sizes, first, go = [], threading.Event(), threading.Event()
+
+    def feature_maps(inputs):
+        sizes.append(len(inputs))
+        first.set()
+        assert go.wait(60)
+        return Backbone.feature_maps(backbone, inputs)
+
+    monkeypatch.setattr(backbone, "feature_maps", feature_maps)
+    files = [encoded(image(seed)) for seed in range(4)]
+    with ThreadPoolExecutor(8) as pool:
+        early = pool.submit(panel.read_file, files[0])
+        assert first.wait(60)
+        late = [pool.submit(panel.read_file, data) for data in (*files[1:], b"no image", *files)]
+        with pytest.raises(ImageError):
+            late[3].result(60)
+        while len(panel._batched._waiting) < 7:
+            time.sleep(0.002)
+        go.set()
+    assert sizes == [1, 7]
+    good = [early, *late[:3], *late[4:]]
+    for number, done in enumerate(good):
+        expected, reading = readings[number % 4], done.result()
+        assert reading.labels == expected.labels
+        for model, found in reading.probabilities.items():
+            assert found == pytest.approx(expected.probabilities[model], abs=1e-6)
+        assert np.array_equal(reading.pixels, expected.pixels)

@@ -17,7 +17,7 @@ from fedmed.page.marks import counted, mix_bar, percent, safe_name, shape, verdi
 from fedmed.prediction import Reading
 from fedmed.shown import is_hospital, note, shown
 
-FILM = 720  # pixels on the longer side, of the film that is shown
+SHOWN = 720  # pixels on the longer side, of the film that is shown
 ROLES = {
     "central": "trained on all images in one place",
     "federated": "averaged from the hospitals' updates",
@@ -110,7 +110,7 @@ class Answer:
         return (
             '<figure class="fm-film">'
             f'<div class="fm-light" style="--ratio:{width / height:.4f}">'
-            f'<img src="{data_uri(self.image, FILM)}" alt="The X-ray">'
+            f'<img src="{data_uri(self.image, SHOWN)}" alt="The X-ray">'
             '<canvas aria-hidden="true"></canvas></div>'
             '<div class="fm-controls">'
             f'<label>Heat map of <select class="fm-map-model">{names}</select></label>'

@@ -7,9 +7,9 @@ from functools import cache
 
 import gradio as gr
 
-from fedmed.imaging import ImageError, decode
-from fedmed.outliers import colourfulness
-from fedmed.page.answer import Answer, problem
+from fedmed.film import develop_to_show
+from fedmed.imaging import ImageError
+from fedmed.page.answer import SHOWN, Answer, problem
 from fedmed.page.examples import Example, strip
 from fedmed.page.launching import PANEL
 from fedmed.source import Opened
@@ -39,11 +39,11 @@ def build(opened: Opened, examples: Sequence[Example]) -> None:
 
     def uploaded(data: bytes) -> str:
         try:
-            image = decode(data)
+            film, picture = develop_to_show(data, SHOWN)
         except ImageError as error:
             return problem(str(error))
-        reading = opened.panel.read(image, colour=colourfulness(data))
-        return Answer(image, reading, opened.snapshot.config).html()
+        reading = opened.panel.read_film(film)
+        return Answer(picture, reading, opened.snapshot.config).html()
 
     with gr.Row(elem_classes="fm-strip"):
         upload = gr.UploadButton("Upload an X-ray", type="binary", elem_classes="fm-upload")

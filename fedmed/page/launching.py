@@ -7,12 +7,18 @@ from typing import Any
 
 import gradio as gr
 
+from fedmed.prediction import MOST
+
 FOLDER = Path(__file__).parent
 
-QUEUE_LENGTH = 32
 CACHE = (300, 900)  # seconds: how often uploads are looked at, and how old they get
 KEPT_MINUTES = sum(CACHE) // 60
-PANEL: dict[str, Any] = {"concurrency_id": "panel", "concurrency_limit": 2}  # X-rays read at once
+
+# Calls under way: enough that some are decoded while others share a pass of the backbone. Each may
+# hold a file of 64 MB. The others wait in a queue that is told where it stands every few seconds.
+PANEL: dict[str, Any] = {"concurrency_id": "panel", "concurrency_limit": MOST}
+QUEUE_LENGTH = 64
+QUEUE: dict[str, Any] = {"max_size": QUEUE_LENGTH, "status_update_rate": 2, "api_open": False}
 
 
 def theme() -> gr.themes.Base:

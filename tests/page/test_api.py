@@ -61,6 +61,26 @@ def test_what_cannot_be_read_is_said(client, tmp_path):
     assert "secret" not in str(refused.value)
 
 
+def test_callers_at_once_each_get_their_own_answer(client, tmp_path):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"not an image at all")
+    paths = sorted((REPOSITORY / "examples").glob("*.png"))[:6]
+    expected = [client.predict(image=handle_file(path), api_name="/predict") for path in paths]
+    assert len({str(answer) for answer in expected}) == len(paths)
+    jobs = [
+        client.submit(image=handle_file(path), api_name="/predict")
+        for path in (*paths, bad, *paths, *paths)
+    ]
+    with pytest.raises(AppError, match="not an image"):
+        jobs.pop(len(paths)).result(120)
+    for number, job in enumerate(jobs):
+        models, alone = job.result(120)["models"], expected[number % len(paths)]["models"]
+        for model in MODELS:
+            assert models[model]["label"] == alone[model]["label"]
+            found = models[model]["probabilities"]
+            assert found == pytest.approx(alone[model]["probabilities"], abs=1e-6)
+
+
 def test_no_file_at_all(client):
     with pytest.raises(AppError, match="empty"):
         client.predict(image=None, api_name="/predict")

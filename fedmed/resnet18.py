@@ -1,0 +1,53 @@
+"""ResNet18 without its classifier, its parts named as torchvision names them.
+
+K. He, X. Zhang, S. Ren, J. Sun: Deep Residual Learning for Image Recognition. CVPR 2016.
+
+torchvision has the same network, but importing it imports TorchDynamo too, which takes as long as
+importing torch: half of what the app's start would be.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+WIDTHS = (64, 128, 256, 512)
+
+
+class ResNet18(nn.Sequential):
+    """Images [n, 3, h, w] to the last feature maps [n, 512, h / 32, w / 32]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, WIDTHS[0], 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(WIDTHS[0])
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        before = WIDTHS[0]
+        for number, width in enumerate(WIDTHS, start=1):
+            self.add_module(
+                f"layer{number}", nn.Sequential(Block(before, width), Block(width, width))
+            )
+            before = width
+
+
+class Block(nn.Module):
+    """Two convolutions and what goes around them; the size is halved where the width changes."""
+
+    def __init__(self, before: int, width: int) -> None:
+        super().__init__()
+        stride = 1 if before == width else 2
+        self.conv1 = nn.Conv2d(before, width, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.downsample: nn.Module = nn.Identity()
+        if stride > 1:
+            across = nn.Conv2d(before, width, 1, stride=stride, bias=False)
+            self.downsample = nn.Sequential(across, nn.BatchNorm2d(width))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        found = self.relu(self.bn1(self.conv1(inputs)))
+        found = self.bn2(self.conv2(found))
+        found += self.downsample(inputs)
+        return self.relu(found)

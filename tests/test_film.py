@@ -1,0 +1,67 @@
+"""Files made small: nothing is lost that a reading needs, and few are decoded at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fedmed import film
+from fedmed.film import develop, develop_to_show
+from fedmed.imaging import ImageError
+from fedmed.preprocessing import to_pixels
+
+GREY = Image.fromarray((np.arange(600 * 900) % 251).astype(np.uint8).reshape(600, 900))
+
+
+def encoded(picture: Image.Image) -> bytes:
+    buffer = BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_the_pixels_come_from_the_full_size():
+    expected = to_pixels(GREY)
+    assert np.array_equal(develop(encoded(GREY)).pixels, expected)
+    found, picture = develop_to_show(encoded(GREY), 300)
+    assert np.array_equal(found.pixels, expected)
+    assert picture.size == (300, 200) and picture.mode == "L"
+    assert found.colour == 0
+    _, small = develop_to_show(encoded(GREY), 1000)
+    assert small.size == GREY.size
+
+
+def test_colour_is_judged_before_it_is_gone():
+    assert develop(encoded(Image.new("RGB", (64, 64), (200, 80, 40)))).colour == 160
+
+
+def test_two_are_decoded_at_once_and_a_bad_one_makes_room(monkeypatch):
+    lock, now, most = threading.Lock(), [], []
+
+    def decode(data: bytes) -> Image.Image:
+        with lock:
+            now.append(data)
+            most.append(len(now))
+        time.sleep(0.02)
+        with lock:
+            now.remove(data)
+        if data == b"bad":
+            raise ImageError("It is bad.")
+        return GREY
+
+    monkeypatch.setattr(film, "decode", decode)
+    monkeypatch.setattr(film, "colourfulness", lambda data: 0.0)
+    with ThreadPoolExecutor(8) as callers:
+        found = [callers.submit(develop, b"bad" if i % 2 else b"good") for i in range(12)]
+    for place, one in enumerate(found):
+        if place % 2:
+            with pytest.raises(ImageError):
+                one.result()
+        else:
+            assert one.result().pixels.shape == (224, 224)
+    assert max(most) == 2
