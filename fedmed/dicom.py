@@ -76,8 +76,10 @@ def _check_decoder(dataset: Any) -> None:
     except NotImplementedError:
         available = False
     if not available:
+        # A UID that is not in the dictionary is whatever text the file holds.
+        method = syntax.name if syntax.name != syntax else "by an unknown method"
         raise ImageError(
-            f"This DICOM image is compressed ({syntax.name}) and no decoder for that is installed; "
+            f"This DICOM image is compressed ({method}) and no decoder for that is installed; "
             "save it uncompressed, or install pylibjpeg with its plugins."
         )
     if syntax == RLE and len(dataset.PixelData) > 1.1 * _uncompressed_bytes(dataset) + 4096:
