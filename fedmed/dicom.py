@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fedmed.pixels import ImageError, check_dimensions, to_8_bits
+from fedmed.pixels import TOO_LARGE, ImageError, check_dimensions, to_8_bits
 
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 RLE = "1.2.840.10008.1.2.5"
@@ -46,6 +46,8 @@ def decode(data: bytes) -> Image.Image:
         grey = _shown(levels, dataset)
     except ImageError:
         raise
+    except MemoryError as error:
+        raise ImageError(TOO_LARGE) from error
     # pydicom has no common base for what a damaged file makes it raise.
     except Exception as error:
         raise ImageError("The DICOM file is damaged or incomplete.") from error

@@ -14,10 +14,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fedmed import outliers
+from fedmed import outliers, uploads
 from fedmed.backbone import Backbone, pool
 from fedmed.facts import CLASSES
-from fedmed.imaging import decode
 from fedmed.preprocessing import CLEAN, render, to_input, to_pixels
 from fedmed.snapshot import Snapshot
 from fedmed.training import Heads
@@ -74,11 +73,11 @@ class Panel:
         Raises:
             ImageError: it can't be read as a radiograph.
         """
-        image = decode(data)
-        return self.read(image, colour=outliers.colourfulness(data))
+        image, colour = uploads.read(data)
+        return self.read(image, colour=colour)
 
     def read(self, image: Image.Image, *, colour: float = 0.0) -> Reading:
-        """Read a grey image (mode "L", any size); `colour` is its `outliers.colourfulness`."""
+        """Read a grey image (mode "L", any size); `colour` is its `imaging.colourfulness`."""
         pixels = np.array(to_pixels(image))
         inputs = to_input(render(CLEAN, pixels[None], [""]))
         evidence: dict[str, np.ndarray] = {}

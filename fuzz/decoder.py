@@ -3,8 +3,8 @@
     pip install atheris
     python -m fuzz.decoder CORPUS -max_total_time=2400 -max_len=16384 -rss_limit_mb=2048
 
-CORPUS is a folder, filled with seeds where empty; the other options are libFuzzer's. Any file must
-decode or raise ImageError, with a message that holds nothing of the file.
+CORPUS is a folder, filled with seeds where empty, or a file to run again; the options are
+libFuzzer's. Any file must decode or raise ImageError, with a message that holds nothing of it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import struct
 import sys
 import warnings
 import zlib
-from pathlib import Path
 
 import atheris
 
@@ -27,8 +26,7 @@ with atheris.instrument_imports(include=["PIL", "pydicom", "fedmed"]):
         WebPImagePlugin,
     )
 
-    from fedmed.imaging import ImageError, decode
-    from fedmed.outliers import colourfulness
+    from fedmed.imaging import ImageError, colourfulness, decode
     from fedmed.preprocessing import to_pixels
 
 from fuzz import seeds
@@ -66,9 +64,7 @@ def mutate(data: bytes, max_size: int, seed: int) -> bytes:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    arguments = [sys.argv[0], *sys.argv[1:]]
-    corpus = next((Path(a) for a in arguments[1:] if not a.startswith("-")), None)
-    if corpus is not None and not corpus.is_file() and not (corpus.is_dir() and any(corpus.iterdir())):
-        seeds.write(seeds.images(), corpus)
-    atheris.Setup(arguments, one, custom_mutator=mutate)
+    if len(sys.argv) > 1:
+        seeds.fill(sys.argv[1], seeds.images())
+    atheris.Setup(sys.argv, one, custom_mutator=mutate)
     atheris.Fuzz()

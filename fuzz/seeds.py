@@ -16,12 +16,15 @@ SIDE = 32  # the smallest side that is read
 RAMP = np.tile(np.arange(SIDE, dtype=np.uint8) * 8, (SIDE, 1))
 
 
-def write(seeds: Iterator[tuple[str, bytes]], folder: Path) -> Path:
-    """Write each seed to a file of its name in `folder`, and return the folder."""
+def fill(corpus: str, seeds: Iterator[tuple[str, bytes]]) -> None:
+    """Write each seed to a file of its name, where `corpus` is an empty folder or a new one."""
+    folder = Path(corpus)
+    if folder.is_file():  # an input to be run again
+        return
     folder.mkdir(parents=True, exist_ok=True)
-    for name, data in seeds:
-        (folder / name).write_bytes(data)
-    return folder
+    if not any(folder.iterdir()):
+        for name, data in seeds:
+            (folder / name).write_bytes(data)
 
 
 def images() -> Iterator[tuple[str, bytes]]:

@@ -3,9 +3,9 @@
     pip install atheris
     python -m fuzz.snapshot CORPUS -max_total_time=1200 -max_len=65536 -rss_limit_mb=2048
 
-CORPUS is a folder, filled with seeds where empty; the other options are libFuzzer's. The first
-byte says which file the others are. Each must load or raise UserError, and a report that is
-accepted must also show.
+CORPUS is a folder, filled with seeds where empty, or a file to run again; the options are
+libFuzzer's. An input's first byte says which of a snapshot's files the others are. Each must load
+or raise UserError, and a report that is accepted must also show.
 """
 
 from __future__ import annotations
@@ -109,13 +109,12 @@ def one(data: bytes) -> None:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    corpus = next((Path(a) for a in sys.argv[1:] if not a.startswith("-")), None)
     sealed = example_config()
     for model in sealed["models"].values():
         (FOLDER / model["file"]).write_bytes(b"")
     (FOLDER / REPORT).write_bytes(b"{}")
     sealed = seal(FOLDER, sealed)
-    if corpus is not None and not corpus.is_file() and not (corpus.is_dir() and any(corpus.iterdir())):
-        seeds.write(seeds.snapshot_parts(example_report(), sealed), corpus)
+    if len(sys.argv) > 1:
+        seeds.fill(sys.argv[1], seeds.snapshot_parts(example_report(), sealed))
     atheris.Setup(sys.argv, one)
     atheris.Fuzz()

@@ -7,8 +7,8 @@ from functools import cache
 
 import gradio as gr
 
-from fedmed.imaging import ImageError, decode
-from fedmed.outliers import colourfulness
+from fedmed import uploads
+from fedmed.imaging import ImageError
 from fedmed.page.answer import Answer, problem
 from fedmed.page.examples import Example, strip
 from fedmed.page.launching import PANEL
@@ -39,10 +39,10 @@ def build(opened: Opened, examples: Sequence[Example]) -> None:
 
     def uploaded(data: bytes) -> str:
         try:
-            image = decode(data)
+            image, colour = uploads.read(data)
         except ImageError as error:
             return problem(str(error))
-        reading = opened.panel.read(image, colour=colourfulness(data))
+        reading = opened.panel.read(image, colour=colour)
         return Answer(image, reading, opened.snapshot.config).html()
 
     with gr.Row(elem_classes="fm-strip"):
