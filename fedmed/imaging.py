@@ -88,6 +88,8 @@ def _open(data: bytes) -> Image.Image:
 def _grey(image: Image.Image) -> Image.Image:
     if image.mode in DEEP_MODES:
         return _deep_grey(image)
+    if image.mode == "LAB":
+        raise ImageError("The image's colours are LAB, which is not supported.")
     sixteen_bit_colour = image.format == "PNG" and _raw_mode(image).endswith(";16B")
     if image.has_transparency_data:
         colour = image.convert("RGBA")

@@ -8,6 +8,7 @@ upload at a time, and end with the process that started them.
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import struct
@@ -27,7 +28,7 @@ from fedmed.imaging import ImageError, colourfulness, decode
 
 MAX_WORKERS = 2  # that decode at once; more uploads wait
 MAX_MEMORY = 2 * 2**30  # bytes of address space
-MAX_SECONDS = 10.0  # of processor time an upload; honest ones need less than two
+MAX_SECONDS = 5.0  # of processor time an upload; the largest honest ones need less than one
 
 _LENGTH = struct.Struct("<Q")
 _SHAPE = struct.Struct("<IId")  # width, height, colourfulness
@@ -73,6 +74,14 @@ def read(data: bytes) -> Upload:
     width, height, colour = _SHAPE.unpack_from(content)
     pixels = np.frombuffer(content, np.uint8, offset=_SHAPE.size).reshape(height, width)
     return Upload(Image.fromarray(pixels), colour)
+
+
+@atexit.register
+def stop() -> None:
+    """End the workers that wait for uploads."""
+    with suppress(Empty):
+        while True:
+            _end(_idle.get_nowait())
 
 
 def _take() -> subprocess.Popen[bytes]:
