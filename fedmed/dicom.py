@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fedmed.pixels import ImageError, check_dimensions, to_8_bits
+from fedmed.pixels import TOO_LARGE, ImageError, check_dimensions, to_8_bits
 
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 RLE = "1.2.840.10008.1.2.5"
@@ -46,6 +46,8 @@ def decode(data: bytes) -> Image.Image:
         grey = _shown(levels, dataset)
     except ImageError:
         raise
+    except MemoryError as error:
+        raise ImageError(TOO_LARGE) from error
     # pydicom has no common base for what a damaged file makes it raise.
     except Exception as error:
         raise ImageError("The DICOM file is damaged or incomplete.") from error
@@ -76,8 +78,10 @@ def _check_decoder(dataset: Any) -> None:
     except NotImplementedError:
         available = False
     if not available:
+        # A UID that is not in the dictionary is whatever text the file holds.
+        method = syntax.name if syntax.name != syntax else "by an unknown method"
         raise ImageError(
-            f"This DICOM image is compressed ({syntax.name}) and no decoder for that is installed; "
+            f"This DICOM image is compressed ({method}) and no decoder for that is installed; "
             "save it uncompressed, or install pylibjpeg with its plugins."
         )
     if syntax == RLE and len(dataset.PixelData) > 1.1 * _uncompressed_bytes(dataset) + 4096:

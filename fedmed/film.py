@@ -1,7 +1,7 @@
 """An uploaded file as what a reading needs of it, however large the picture was.
 
-A radiograph of 100 megapixels takes a gigabyte while it is decoded, and a few hundred kilobytes
-afterwards. So few are decoded at once, and only what is small waits for the backbone.
+The largest radiographs have 64 MiB of grey levels, and a reading needs 50 KiB of them. So few
+whole pictures are held at once, and only what is small waits for the backbone.
 """
 
 from __future__ import annotations
@@ -12,18 +12,17 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from fedmed.imaging import decode
-from fedmed.outliers import colourfulness
+from fedmed import uploads
 from fedmed.preprocessing import to_pixels
 
-_DECODING = threading.BoundedSemaphore(2)
+_WHOLE = threading.BoundedSemaphore(uploads.MAX_WORKERS)
 
 
 class Film(NamedTuple):
     """A decoded X-ray, made small."""
 
     pixels: np.ndarray  # uint8 [224, 224]: what the backbone sees
-    colour: float  # its `outliers.colourfulness`
+    colour: float  # its `imaging.colourfulness`
 
 
 def develop(data: bytes) -> Film:
@@ -32,8 +31,8 @@ def develop(data: bytes) -> Film:
     Raises:
         ImageError: it can't be read as a radiograph.
     """
-    with _DECODING:
-        return Film(to_pixels(decode(data)), colourfulness(data))
+    with _WHOLE:
+        return _film(uploads.read(data))
 
 
 def develop_to_show(data: bytes, longest: int) -> tuple[Film, Image.Image]:
@@ -42,8 +41,12 @@ def develop_to_show(data: bytes, longest: int) -> tuple[Film, Image.Image]:
     Raises:
         ImageError: it can't be read as a radiograph.
     """
-    with _DECODING:
-        picture = decode(data)
-        film = Film(to_pixels(picture), colourfulness(data))
-        picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-        return film, picture
+    with _WHOLE:
+        upload = uploads.read(data)
+        film = _film(upload)
+        upload.image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+        return film, upload.image
+
+
+def _film(upload: uploads.Upload) -> Film:
+    return Film(to_pixels(upload.image), upload.colour)

@@ -8,9 +8,9 @@ import numpy as np
 from PIL import ExifTags, Image, ImageChops
 
 from fedmed import dicom
-from fedmed.pixels import MAX_MEGAPIXELS, ImageError, check_dimensions, to_8_bits
+from fedmed.pixels import MAX_MEGAPIXELS, TOO_LARGE, ImageError, check_dimensions, to_8_bits
 
-__all__ = ["ImageError", "decode"]
+__all__ = ["ImageError", "colourfulness", "decode"]
 
 MAX_MEBIBYTES = 64
 # Pillow would otherwise try every decoder it has, PostScript among them.
@@ -32,7 +32,7 @@ def decode(data: bytes) -> Image.Image:
 
     More than 8 bits of grey are mapped to 0..255 by the image's own range; transparency becomes
     black; of several frames the first is taken (a DICOM must have one). Raises ImageError for
-    anything else, and for more than 64 MiB, more than 100 megapixels or less than 32 pixels on
+    anything else, and for more than 64 MiB, more than 64 megapixels or less than 32 pixels on
     a side, before any pixel is decoded.
     """
     if not data:
@@ -49,9 +49,26 @@ def decode(data: bytes) -> Image.Image:
         return _upright(_grey(image), image)
     except ImageError:
         raise
+    except MemoryError as error:
+        raise ImageError(TOO_LARGE) from error
     # A damaged file makes Pillow's decoders raise almost anything.
     except Exception as error:
         raise ImageError("The image is damaged or incomplete.") from error
+
+
+def colourfulness(data: bytes) -> float:
+    """The mean difference between the strongest and the weakest colour of an encoded image, 0..255.
+
+    0 for what has no colours, DICOM included. The image must be one that `decode` accepts.
+    """
+    if dicom.recognises(data):
+        return 0.0
+    image = Image.open(BytesIO(data), formats=FORMATS)
+    if image.mode not in ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr"):
+        return 0.0
+    image.draft("RGB", (128, 128))  # a large JPEG is decoded small
+    colours = np.asarray(image.convert("RGB").resize((64, 64)), np.float32)
+    return float(np.mean(colours.max(2) - colours.min(2)))
 
 
 def _open(data: bytes) -> Image.Image:
@@ -62,6 +79,8 @@ def _open(data: bytes) -> Image.Image:
         raise ImageError("The file is not an image in a known format.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(f"The image has more than {MAX_MEGAPIXELS} megapixels.") from error
+    except MemoryError as error:
+        raise ImageError(TOO_LARGE) from error
     except Exception as error:
         raise ImageError("The image's header is damaged.") from error
 
@@ -69,6 +88,8 @@ def _open(data: bytes) -> Image.Image:
 def _grey(image: Image.Image) -> Image.Image:
     if image.mode in DEEP_MODES:
         return _deep_grey(image)
+    if image.mode == "LAB":
+        raise ImageError("The image's colours are LAB, which is not supported.")
     sixteen_bit_colour = image.format == "PNG" and _raw_mode(image).endswith(";16B")
     if image.has_transparency_data:
         colour = image.convert("RGBA")

@@ -11,20 +11,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
-from fedmed import dicom
 from fedmed.errors import UserError
 from fedmed.facts import FEATURES
-from fedmed.imaging import FORMATS
 from fedmed.preprocessing import DEGRADE_DRAWS, degrade, to_grey
 
 T = TypeVar("T")
@@ -141,21 +137,6 @@ def layout(grey: Tensor) -> Tensor:
     cells = F.adaptive_avg_pool2d(grey, GRID).flatten(1)
     contrast = cells.std(1, keepdim=True) + 0.03  # or a flat picture's noise would be its layout
     return (cells - cells.mean(1, keepdim=True)) / contrast
-
-
-def colourfulness(data: bytes) -> float:
-    """The mean difference between the strongest and the weakest colour of an encoded image, 0..255.
-
-    0 for what has no colours, DICOM included. The image must be one that `imaging.decode` accepts.
-    """
-    if dicom.recognises(data):
-        return 0.0
-    image = Image.open(BytesIO(data), formats=FORMATS)
-    if image.mode not in ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr"):
-        return 0.0
-    image.draft("RGB", (128, 128))  # a large JPEG is decoded small
-    colours = np.asarray(image.convert("RGB").resize((64, 64)), np.float32)
-    return float(np.mean(colours.max(2) - colours.min(2)))
 
 
 def warnings(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fedmed.errors import UserError
 
 ACCEPTED = "Accepted: JPEG, PNG or DICOM."
-MAX_MEGAPIXELS = 100
+MAX_MEGAPIXELS = 64  # the largest films have some 50
 MIN_SIDE = 32
+TOO_LARGE = "The image needs too much memory."
 
 
 class ImageError(UserError):
@@ -17,6 +20,7 @@ class ImageError(UserError):
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"{problem} {ACCEPTED}")
+        self.problem = problem
 
 
 def check_dimensions(width: int, height: int) -> None:
@@ -36,15 +40,32 @@ def to_8_bits(
 ) -> NDArray[np.uint8]:
     """Map low..high (unless given: the range of the finite levels) linearly to 0..255, clipped.
 
-    An image of one single level carries no contrast and becomes black.
+    An image of one single level carries no contrast and becomes black, as does what is not a
+    number. Raises ImageError where no level is finite.
     """
-    values = levels.astype(np.float32)
+    flat = levels.reshape(-1)
     if low is None or high is None:
+        low, high = _finite_range(flat)
+    shown = np.zeros(flat.shape, np.uint8)
+    if high > low:
+        for part in _parts(flat):
+            # Halved, for the distance between the largest numbers is no number.
+            values = (flat[part].astype(np.float64) / 2 - low / 2) / (high / 2 - low / 2) * 255
+            shown[part] = np.clip(np.rint(np.nan_to_num(values)), 0, 255)
+    return shown.reshape(levels.shape)
+
+
+def _finite_range(flat: NDArray[np.generic]) -> tuple[float, float]:
+    low, high = np.inf, -np.inf
+    for part in _parts(flat):
+        values = flat[part].astype(np.float64)
         finite = values[np.isfinite(values)]
-        if finite.size == 0:
-            raise ImageError("The image holds no pixel values.")
-        low, high = float(finite.min()), float(finite.max())
-    if high <= low:
-        return np.zeros(values.shape, np.uint8)
-    scaled = np.nan_to_num((values - low) * (255.0 / (high - low)))
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+        low, high = min(low, finite.min(initial=low)), max(high, finite.max(initial=high))
+    if low > high:
+        raise ImageError("The image holds no pixel values.")
+    return float(low), float(high)
+
+
+def _parts(flat: NDArray[np.generic]) -> Iterator[slice]:
+    """Slices of a million: their copies as float64 are small, whatever the image's size."""
+    return (slice(start, start + 2**20) for start in range(0, len(flat), 2**20))

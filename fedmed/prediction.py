@@ -90,7 +90,7 @@ class Panel:
         return self.read_film(develop(data))
 
     def read(self, image: Image.Image, *, colour: float = 0.0) -> Reading:
-        """Read a grey image (mode "L", any size); `colour` is its `outliers.colourfulness`."""
+        """Read a grey image (mode "L", any size); `colour` is its `imaging.colourfulness`."""
         return self.read_film(Film(to_pixels(image), colour))
 
     def _read_together(self, films: list[Film]) -> list[Reading]:

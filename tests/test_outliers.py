@@ -11,7 +11,8 @@ from torch import Tensor
 
 from fedmed import outliers
 from fedmed.errors import UserError
-from fedmed.outliers import IN_COLOUR, ONE_SHADE, UNLIKE, Typical, colourfulness, fit, warnings
+from fedmed.imaging import colourfulness
+from fedmed.outliers import IN_COLOUR, ONE_SHADE, UNLIKE, Typical, fit, warnings
 from fedmed.preprocessing import View, render, to_grey
 
 

@@ -1,0 +1,180 @@
+"""A stranger's file decoded in a process of its own, in bounded memory and time.
+
+A few kilobytes can ask a decoder for gigabytes or hours, in more ways than can be listed, and
+holding the interpreter's lock all the while. So uploads are decoded by a worker that the operating
+system stops at a limit; the next upload gets a new one. Workers start when first needed, serve one
+upload at a time, and end with the process that started them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import struct
+import subprocess
+import sys
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, LifoQueue
+from threading import BoundedSemaphore
+from typing import IO, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from fedmed.imaging import ImageError, colourfulness, decode
+
+MAX_WORKERS = 2  # that decode at once; more uploads wait
+MAX_MEMORY = 2 * 2**30  # bytes of address space
+MAX_SECONDS = 5.0  # of processor time an upload; the largest honest ones need less than one
+
+_LENGTH = struct.Struct("<Q")
+_SHAPE = struct.Struct("<IId")  # width, height, colourfulness
+_READY, _READ, _REFUSED = b"S", b"R", b"E"
+
+_slots = BoundedSemaphore(MAX_WORKERS)
+_idle: LifoQueue[subprocess.Popen[bytes]] = LifoQueue()
+
+
+class Upload(NamedTuple):
+    """A decoded upload."""
+
+    image: Image.Image  # mode "L", see `imaging.decode`
+    colour: float  # 0..255, see `imaging.colourfulness`
+
+
+def read(data: bytes) -> Upload:
+    """Decode an upload. Threads may call this at once.
+
+    Where the system has no such limits (Windows), memory and time are as unbounded as in
+    `imaging.decode`.
+
+    Raises:
+        ImageError: as `imaging.decode` does, or decoding took too much time or memory.
+    """
+    with _slots:
+        worker = _take()
+        try:
+            _write(worker.stdin, data)
+            answer = _receive(worker.stdout)
+        except (OSError, EOFError) as error:
+            _end(worker)
+            if worker.returncode == -getattr(signal, "SIGPROF", 0):
+                raise ImageError("The image takes too long to decode.") from error
+            raise ImageError("The image is damaged or needs too much memory.") from error
+        except BaseException:
+            _end(worker)
+            raise
+        _idle.put(worker)
+    kind, content = answer[:1], memoryview(answer)[1:]
+    if kind == _REFUSED:
+        raise ImageError(str(content, "utf-8"))
+    width, height, colour = _SHAPE.unpack_from(content)
+    pixels = np.frombuffer(content, np.uint8, offset=_SHAPE.size).reshape(height, width)
+    return Upload(Image.fromarray(pixels), colour)
+
+
+@atexit.register
+def stop() -> None:
+    """End the workers that wait for uploads."""
+    with suppress(Empty):
+        while True:
+            _end(_idle.get_nowait())
+
+
+def _take() -> subprocess.Popen[bytes]:
+    """A worker that waits for an upload: an idle one, or a new one."""
+    with suppress(Empty):
+        while True:
+            worker = _idle.get_nowait()
+            if worker.poll() is None:
+                return worker
+            _end(worker)
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)]),
+        "OPENBLAS_NUM_THREADS": "1",  # each of its threads would reserve address space
+    }
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "fedmed.uploads", str(MAX_MEMORY), str(MAX_SECONDS)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+    )
+    if worker.stdout is None or worker.stdout.read(1) != _READY:
+        _end(worker)
+        raise RuntimeError("the process that decodes uploads did not start")
+    return worker
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    worker.kill()
+    with suppress(OSError):  # what was left to send
+        worker.communicate()
+
+
+def _write(stream: IO[bytes] | None, *parts: bytes) -> None:
+    assert stream is not None
+    stream.write(_LENGTH.pack(sum(len(part) for part in parts)))
+    for part in parts:
+        stream.write(part)
+    stream.flush()
+
+
+def _receive(stream: IO[bytes] | None) -> bytes:
+    assert stream is not None
+    (length,) = _LENGTH.unpack(_exactly(stream, _LENGTH.size))
+    return _exactly(stream, length)
+
+
+def _exactly(stream: IO[bytes], length: int) -> bytes:
+    content = stream.read(length)
+    if len(content) < length:
+        raise EOFError
+    return content
+
+
+def _serve(requests: IO[bytes], replies: IO[bytes], seconds: float) -> None:
+    """The worker: decode one upload after the other until there are no more."""
+    while True:
+        try:
+            data = _receive(requests)
+        except EOFError:
+            return
+        _limit_time(seconds)
+        try:
+            image = decode(data)
+            shape = _SHAPE.pack(*image.size, colourfulness(data))
+            reply = [_READ, shape, image.tobytes()]
+        except ImageError as error:
+            reply = [_REFUSED, error.problem.encode()]
+        _limit_time(0)
+        _write(replies, *reply)
+
+
+def _limit_memory(limit: int) -> None:
+    with suppress(ImportError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def _limit_time(seconds: float) -> None:
+    """Have this process killed after so much processor time, whatever code it is in; 0: never."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is for the process that started this one
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    # What decoders print holds text out of strangers' files: it belongs in no log.
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    warnings.simplefilter("ignore")
+    _limit_memory(int(sys.argv[1]))
+    replies.write(_READY)
+    replies.flush()
+    _serve(requests, replies, float(sys.argv[2]))

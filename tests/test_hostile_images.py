@@ -1,0 +1,50 @@
+"""Every image of the table, read as the app reads uploads, in one process of bounded memory."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pydicom")
+pytest.importorskip("resource", reason="this system has no limits on memory and time")
+
+from fedmed import uploads
+from tests.hostile_images import TOO_COSTLY, Case, cases
+
+TABLE = {case.name: case for case in cases()}
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.read_hostile_images"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+def test_the_table_is_as_long_as_it_says() -> None:
+    assert len(TABLE) == len(list(cases())) >= 60
+
+
+@pytest.mark.parametrize("case", TABLE.values(), ids=TABLE)
+def test_right_pixels_or_one_clear_sentence(case: Case, found: dict[str, Any]) -> None:
+    came = found["cases"][case.name]
+    if "says" in came:
+        wanted = TOO_COSTLY if case.costly else case.says
+        assert wanted, came["says"]
+        assert re.search(wanted, came["says"])
+        assert re.fullmatch(r"[^<>&\n]{,250} Accepted: JPEG, PNG or DICOM\.", came["says"])
+    else:
+        assert not case.says
+        assert came["off"] <= case.tolerance
+    assert came["next"], "the next visitor's image came out differently"
+
+
+def test_memory_was_bounded(found: dict[str, Any]) -> None:
+    assert found["workers_peak"] < uploads.MAX_MEMORY
+    assert found["reader_peak"] < 2**30
