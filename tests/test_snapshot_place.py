@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from fedmed.errors import UserError
-from fedmed.snapshot import Snapshot, SnapshotError, check_output, move_into_place
+from fedmed.snapshot import Snapshot, SnapshotError
+from fedmed.snapshot_place import check_output, move_into_place
 from tests.snapshots import reseal
 
 

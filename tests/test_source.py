@@ -131,7 +131,7 @@ def another_schema(config) -> None:
     [
         (another_backbone, "the backbone is not the one"),
         (another_schema, "schema_version is 2; this version of FedMed opens 1"),
-        (no_thresholds, "this version of FedMed can't open it (KeyError)"),
+        (no_thresholds, "mine: config.json: the field models.central.threshold is missing"),
     ],
 )
 def test_a_sealed_snapshot_of_another_kind(bundled, copy, change, saying):
