@@ -10,7 +10,7 @@ import gradio as gr
 
 import fedmed.page.zero_gpu  # noqa: F401  (before torch is imported)
 from fedmed.page import about, api, compare, examples, header, launching, report
-from fedmed.source import Opened, open_snapshot
+from fedmed.source import Opened, show
 
 
 def build(opened: Opened) -> gr.Blocks:
@@ -34,4 +34,4 @@ def build(opened: Opened) -> gr.Blocks:
 
 
 if __name__ == "__main__":
-    build(open_snapshot()).launch(**launching.options())
+    show(build).launch(**launching.options())

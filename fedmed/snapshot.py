@@ -188,7 +188,7 @@ def verify(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         kind = DamagedError if isinstance(error, ValueError) else SnapshotError
         raise kind(f"{folder} is no snapshot: {CONFIG} is missing or damaged.") from error
-    if version != SCHEMA_VERSION:
+    if version != SCHEMA_VERSION or version is True:  # which equals 1
         raise SnapshotError(
             f"{folder}: schema_version is {shown(version)}; this version of FedMed opens "
             f"{SCHEMA_VERSION}."
