@@ -17,7 +17,7 @@ import gradio as gr
 
 import fedmed.page.zero_gpu  # noqa: F401  (before torch is imported)
 from fedmed.page import about, api, compare, examples, header, launching, report
-from fedmed.source import Opened, open_snapshot
+from fedmed.source import Opened, show
 
 
 def build(opened: Opened) -> gr.Blocks:
@@ -41,7 +41,7 @@ def build(opened: Opened) -> gr.Blocks:
 
 
 if __name__ == "__main__":
-    page = build(open_snapshot())
+    page = show(build)
     gc.freeze()  # all of this stays: not looked through while visitors wait either
     gc.enable()
     page.launch(**launching.options())

@@ -31,6 +31,7 @@ from fedmed.recipe import pick_recipe
 from fedmed.run_state import RunState
 from fedmed.scoring import Protocol, communication, model_entries, rounds, versions
 from fedmed.settings import Settings, parse
+from fedmed.snapshot_place import check_output, claim, move_into_place
 from fedmed.stopwatch import Stopwatch
 from fedmed.training import Optimisation, new_heads, stack, train, unstack
 from fedmed.transport import FORMATS
@@ -38,7 +39,6 @@ from fedmed.transport import FORMATS
 
 def main(settings: Settings) -> None:
     watch = Stopwatch()
-    snapshot.check_output(settings.output)
     if settings.push_to:
         hub.check_access(settings.push_to, private=settings.private)
     backbone = load_backbone(settings.backbone).to(pick_device(settings.device))
@@ -180,12 +180,19 @@ def main(settings: Settings) -> None:
     )
     card = model_card(results, config, settings.push_to)
     (aside / snapshot.CARD).write_text(card, encoding="utf-8")
-    snapshot.move_into_place(aside, settings.output)
+    move_into_place(aside, settings.output)
     state.finish()
     cache.prune()
     print(report.table(results))
     where = shlex.quote(str(settings.output))
     print(f"\nSnapshot in {settings.output}. To look at it: FEDMED_SNAPSHOT={where} python app.py")
+
+
+def alone(settings: Settings) -> None:
+    """Train while no other run writes to the same output."""
+    check_output(settings.output)
+    with claim(settings.output):
+        main(settings)
 
 
 def publish(settings: Settings, repo: str) -> None:
@@ -195,7 +202,7 @@ def publish(settings: Settings, repo: str) -> None:
 def run(settings: Settings) -> int:
     """Train and, where asked, publish. Returns the exit status."""
     status = cli.run(
-        lambda: main(settings), resume_hint="The same command with --resume goes on from here."
+        lambda: alone(settings), resume_hint="The same command with --resume goes on from here."
     )
     repo = settings.push_to
     if status or not repo:

@@ -6,5 +6,7 @@ from __future__ import annotations
 class UserError(Exception):
     """Bad input or usage. The message names the file or option and the way out.
 
-    Commands print it without a traceback and exit with status 2.
+    Commands print it without a traceback and exit with its status.
     """
+
+    exit_status = 2

@@ -6,11 +6,12 @@ huggingface_hub is imported only when the Hub is used.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from fedmed.hub_client import (
     check_name,
     find_token,
     may_pass,
+    mended_by_user,
     open_api,
     reason,
 )
@@ -89,15 +91,16 @@ def publish(
 
     The snapshot is verified first; the repository is created if need be; files that only an
     earlier snapshot had are removed. Raises UserError for what is wrong before anything is sent
-    and PublishError after that; the repository then holds the old snapshot or the new one.
+    and PublishError after that; the repository then holds the old snapshot or the new one. Its
+    exit status is that of bad usage where another token or name is needed.
     """
     from fedmed.snapshot import verify
 
     check_name(repo)
-    listed = verify(folder)["files"]
+    contents = _contents(folder, verify(folder)["files"])
     api = open_api(find_token(token))
     try:
-        return _commit(api, folder, listed, repo, private, message or "Publish a FedMed snapshot")
+        return _commit(api, contents, repo, private, message or "Publish a FedMed snapshot")
     except UserError:
         raise
     # As in check_access; and hf_xet, which sends large files, has exceptions of its own.
@@ -108,31 +111,42 @@ def publish(
             if may_pass(error)
             else "Nothing there was changed."
         )
-        raise PublishError(
+        failed = PublishError(
             f"publishing to {repo} failed: {reason(error)}. {held}\n"
             f"To try again: {again}{' --private' if private else ''}"
-        ) from error
+        )
+        if mended_by_user(error):
+            failed.exit_status = UserError.exit_status
+        raise failed from error
 
 
-def fetch(repo: str, revision: str | None = None, *, token: str | None = None) -> Path:
+def fetch(
+    repo: str,
+    revision: str | None = None,
+    *,
+    token: str | None = None,
+    tell: Callable[[str], object] | None = None,
+) -> Path:
     """The folder of a snapshot in the Hub's cache, downloaded where it is not there yet.
 
     A full commit hash that is cached needs no network. For a branch, a tag or None (the default
-    branch) the Hub is asked; if it can't be reached, what was fetched last is used and a warning
-    logged. Raises UserError, or FetchError if there is nothing to use.
+    branch) the Hub is asked; if it can't be reached, what was fetched last is used, and `tell` is
+    told, or else a warning logged. Files that are not what the snapshot's config.json describes,
+    as a disk or the way here may have left them, are downloaded once more. Raises UserError, or
+    FetchError if there is nothing to use.
     """
     check_name(repo)
     api = open_api(token)
     if _is_commit(revision) and (cached := _cached(repo, revision, complete=True)):
-        return cached
+        return _healed(cached, api, repo)
     try:
         commit = api.model_info(repo, revision=revision, timeout=PROBE_SECONDS).sha
-        folder = _download(api, repo, commit or "main")
+        folder = _healed(_download(api, repo, commit or "main"), api, repo)
     except UserError:
         raise
     except Exception as error:  # as in check_access
         if may_pass(error) and (cached := _cached(repo, revision)):
-            log.warning("%s: %s. Using the copy fetched earlier.", repo, reason(error))
+            (tell or log.warning)(f"{repo}: {reason(error)}. Using the copy fetched earlier.")
             return cached
         raise FetchError(
             f"{repo}{f'@{revision}' if revision else ''} can't be fetched: "
@@ -143,26 +157,43 @@ def fetch(repo: str, revision: str | None = None, *, token: str | None = None) -
 
 
 def _commit(
-    api: HfApi, folder: Path, listed: Iterable[str], repo: str, private: bool, message: str
+    api: HfApi, contents: Mapping[str, bytes], repo: str, private: bool, message: str
 ) -> str:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     head = _head(api, repo, private)
-    # What config.json vouches for, itself and the card: a stray file is never published.
-    unlisted = {name for name in ("config.json", "README.md") if (folder / name).is_file()}
-    files = sorted(unlisted.union(listed))
     present = api.list_repo_files(repo, revision=head)
-    stale = sorted(set(present) - set(files) - {".gitattributes"})
+    stale = sorted(set(present) - set(contents) - {".gitattributes"})
     commit = api.create_commit(
         repo,
         [
-            *(CommitOperationAdd(path, folder / path) for path in files),
+            *(CommitOperationAdd(path, data) for path, data in contents.items()),
             *(CommitOperationDelete(path) for path in stale),
         ],
         commit_message=message,
         parent_commit=head,
     )
     return commit.commit_url
+
+
+def _contents(folder: Path, listed: Mapping[str, str]) -> dict[str, bytes]:
+    """What is published, by name: what config.json vouches for, itself and the card.
+
+    Read once, so that no other run can change it on the way; a stray file is never published.
+    """
+    contents = {name: (folder / name).read_bytes() for name in ("config.json", *sorted(listed))}
+    for name, expected in listed.items():
+        if hashlib.sha256(contents[name]).hexdigest() != expected:
+            raise UserError(f"{folder}: {name} has just been changed. Publish it again.")
+    card = folder / "README.md"
+    # Nobody vouches for what the card holds, so a link must not choose what it is. The Hub's own
+    # cache is made of links to `blobs`.
+    if card.is_file():
+        here = folder.resolve()
+        if card.resolve().parent not in (here, here.parent.parent / "blobs"):
+            raise UserError(f"{card} is a link out of the snapshot; put the card itself there.")
+        contents[card.name] = card.read_bytes()
+    return contents
 
 
 def _head(api: HfApi, repo: str, private: bool) -> str | None:
@@ -192,7 +223,26 @@ def _cached(repo: str, revision: str | None, *, complete: bool = False) -> Path 
         return None
 
 
-def _download(api: HfApi, repo: str, commit: str) -> Path:
+def _healed(folder: Path, api: HfApi, repo: str) -> Path:
+    """The folder, fetched again where a file in it is not what was sealed.
+
+    The client looks at sizes only and would keep such a file for ever. What is still wrong then,
+    or cannot be fetched, is for whoever opens the folder to say.
+    """
+    from fedmed.snapshot import DamagedError, SnapshotError, verify
+
+    try:
+        verify(folder)
+    except DamagedError as error:
+        log.warning("%s: %s Fetching it once more.", repo, error)
+        with contextlib.suppress(Exception):
+            return _download(api, repo, folder.name, afresh=True)
+    except SnapshotError:
+        pass
+    return folder
+
+
+def _download(api: HfApi, repo: str, commit: str, *, afresh: bool = False) -> Path:
     import httpx2
     from huggingface_hub import get_session, snapshot_download
 
@@ -209,7 +259,9 @@ def _download(api: HfApi, repo: str, commit: str) -> Path:
     hooks = get_session().event_hooks["request"]
     hooks.append(count)
     try:
-        return Path(snapshot_download(repo, revision=commit, token=api.token))
+        return Path(
+            snapshot_download(repo, revision=commit, token=api.token, force_download=afresh)
+        )
     finally:
         hooks.remove(count)
 

@@ -6,7 +6,11 @@ huggingface_hub is imported only when the Hub is used.
 from __future__ import annotations
 
 import functools
+import json
+import re
+import time
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from fedmed.errors import UserError
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
+PAUSE_SECONDS = 30.0  # the Hub may ask to be left alone for hours
 TOKENS_PAGE = "https://huggingface.co/settings/tokens"
 
 
@@ -75,7 +80,10 @@ def _bound_waiting() -> None:
     from huggingface_hub import get_session, set_client_factory
 
     hooks = get_session().event_hooks
-    hooks = {**hooks, "request": [*hooks["request"], _bound]}
+    hooks = {
+        "request": [*hooks["request"], _bound],
+        "response": [*hooks["response"], _refuse_long_pauses],
+    }
     set_client_factory(
         lambda: httpx2.Client(event_hooks=hooks, follow_redirects=True, timeout=None)
     )
@@ -88,22 +96,55 @@ def _bound(request: httpx2.Request) -> None:
     request.extensions["timeout"] = bounds
 
 
+def _refuse_long_pauses(response: httpx2.Response) -> None:
+    if (_pause(response) or 0) > PAUSE_SECONDS:
+        response.raise_for_status()  # or the client would wait for as long as it is told to
+
+
+def _pause(response: httpx2.Response) -> float | None:
+    """The seconds for which the Hub asks to be left alone, if it does."""
+    from huggingface_hub.utils import parse_ratelimit_headers
+
+    if response.status_code not in (429, 503):
+        return None
+    limit = parse_ratelimit_headers(response.headers)
+    if limit is not None and limit.remaining == 0:
+        return float(limit.reset_in_seconds)
+    wanted = response.headers.get("Retry-After", "").strip()
+    if wanted.isascii() and wanted.isdigit():
+        return float(wanted[:9])
+    try:
+        return parsedate_to_datetime(wanted).timestamp() - time.time()
+    except (ValueError, TypeError, IndexError):
+        return None
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
-def _status(error: BaseException) -> int | None:
-    """The HTTP status behind an error, if the Hub answered."""
+def _response(error: BaseException) -> httpx2.Response | None:
+    """The Hub's answer behind an error, if it gave one."""
     responses = (getattr(cause, "response", None) for cause in _causes(error))
-    return next((response.status_code for response in responses if response is not None), None)
+    return next((response for response in responses if response is not None), None)
+
+
+def _status(error: BaseException) -> int | None:
+    response = _response(error)
+    return None if response is None else response.status_code
 
 
 def may_pass(error: BaseException) -> bool:
     """Whether the Hub, or the way to it, is at fault: trying later may help."""
     status = _status(error)
     return status is None or status >= 500 or status in (408, 429)
+
+
+def mended_by_user(error: BaseException) -> bool:
+    """Whether another token or another name is what helps."""
+    return _status(error) in (401, 403, 404)
 
 
 def reason(error: BaseException, *, reading: bool = False) -> str:
@@ -118,10 +159,18 @@ def reason(error: BaseException, *, reading: bool = False) -> str:
         if any(isinstance(cause, OfflineModeIsEnabled) for cause in causes):
             return "offline mode is on (HF_HUB_OFFLINE)"
         if any(isinstance(cause, httpx2.TimeoutException) for cause in causes):
-            return f"{constants.ENDPOINT} did not answer in time; check the network"
+            return f"{_plain(constants.ENDPOINT)} did not answer in time; check the network"
         if any(isinstance(cause, httpx2.RequestError) for cause in causes):
-            return f"the connection to {constants.ENDPOINT} failed; check the network"
-        return " ".join(str(error).split()) or type(error).__name__
+            return f"the connection to {_plain(constants.ENDPOINT)} failed; check the network"
+        if any(isinstance(cause, json.JSONDecodeError) for cause in causes):
+            return (
+                f"{_plain(constants.ENDPOINT)} does not answer as the Hub does; check whether "
+                "the network wants you to sign in"
+            )
+        for cause in causes:
+            if isinstance(cause, OSError) and cause.strerror:  # without the path, which may be told
+                return cause.strerror[:1].lower() + cause.strerror[1:]
+        return _plain(str(error)) or type(error).__name__
     if isinstance(error, RevisionNotFoundError):
         return "it has no such revision; give a branch, a tag or a full commit hash"
     if status in (401, 403, 404) and reading:
@@ -129,7 +178,7 @@ def reason(error: BaseException, *, reading: bool = False) -> str:
             "it does not exist, or it is private and no accepted token was found: check the "
             "name, or run `hf auth login` or set HF_TOKEN"
         )
-    answer = getattr(error, "server_message", None) or " ".join(str(error).split())
+    answer = _plain(getattr(error, "server_message", None) or str(error))
     return {
         401: f"the Hub does not accept the token; make one with write access at {TOKENS_PAGE} "
         "and run `hf auth login`, or set HF_TOKEN",
@@ -137,10 +186,25 @@ def reason(error: BaseException, *, reading: bool = False) -> str:
         404: "there is no such repository, or the token may not see it",
         409: "someone else changed it meanwhile",
         412: "someone else changed it meanwhile",
-        429: "too many requests; wait a few minutes",
+        429: f"too many requests; {_later(error)}",
     }.get(
         status,
-        f"the Hub had an error of its own (HTTP {status}); wait a little"
+        f"the Hub had an error of its own (HTTP {status}); {_later(error)}"
         if status >= 500
         else f"the Hub refused it (HTTP {status}: {answer})",
     )
+
+
+def _later(error: BaseException) -> str:
+    response = _response(error)
+    seconds = None if response is None else _pause(response)
+    if seconds is None:
+        return "try again in a few minutes"
+    return f"try again in {max(1, round(seconds / 60))} min"
+
+
+def _plain(text: str) -> str:
+    """One line of an error's text, without what may be secret: tokens, and parts of addresses."""
+    text = re.sub(r"(https?://)[^\s/@'\"]*@", r"\1", " ".join(text.split()))
+    text = re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\"]*", r"\1", text)
+    return re.sub(r"hf_\w+", "hf_***", text)

@@ -51,6 +51,14 @@ class Gaussian(NamedTuple):
     rest: Tensor  # []
     limit: Tensor  # []: the squared Mahalanobis distance that held-out X-rays hardly pass
 
+    def fits(self, size: int) -> bool:
+        """Whether it is a Gaussian of d = `size`, of finite numbers."""
+        axes = self.variances.numel()
+        shapes = [(size,), (axes, size), (axes,), (), ()]
+        return [tuple(part.shape) for part in self] == shapes and all(
+            part.is_floating_point() and bool(torch.isfinite(part).all()) for part in self
+        )
+
     def score(self, points: Tensor) -> Tensor:
         """How far out [n, d] lie, as [n]: the squared Mahalanobis distance over the limit."""
         centred = points - self.mean
@@ -80,7 +88,7 @@ class Typical(NamedTuple):
             found = cls(*(_take(tensors, part) for part in cls._fields))
         except (SafetensorError, OSError, KeyError) as error:
             raise UserError(f"{path} holds no statistics of training images: {error!r}") from error
-        if (found.features.mean.numel(), found.layout.mean.numel()) != (FEATURES, GRID**2):
+        if not (found.features.fits(FEATURES) and found.layout.fits(GRID**2)):
             raise UserError(f"{path} holds statistics of another kind.")
         return found
 

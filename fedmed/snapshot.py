@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
+import re
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,18 +19,41 @@ from torch import Tensor
 from fedmed.backbone import Backbone, read_state
 from fedmed.errors import UserError
 from fedmed.facts import CLASSES, FEATURES
+from fedmed.json_file import read_json
 from fedmed.preprocessing import PREPROCESSING
 from fedmed.report import validate
+from fedmed.report_schema import NUMBER, PER_CLASS, check
 from fedmed.training import Heads
 
 SCHEMA_VERSION = 1
 CONFIG, REPORT, CARD = "config.json", "evaluation.json", "README.md"
 EXAMPLES = "examples/examples.json"
 EXAMPLE = ("file", "label", "source", "licence")
+# What is read of a folder, and so must be vouched for. Other files are neither read nor published.
+READ = ("*.safetensors", "backbone*", EXAMPLES)
+MAX_MEBIBYTES = 256  # of a file; a whole ResNet18 has 43
+MODEL = re.compile("central|federated|hospital_[1-9][0-9]{0,4}")
+# The fields of config.json that are read, as report_schema.py writes fields down.
+FIELDS = {
+    "preprocessing": dict,
+    "backbone": {"id": str, "source": str, "sha256": str},
+    "models": {
+        str: {
+            "file": str,
+            "title": str,
+            "threshold": {"value": NUMBER, "rule": str},
+            "training": (dict, None),
+        }
+    },
+}
 
 
 class SnapshotError(UserError):
     """A folder that is no snapshot, or not the one its config.json describes."""
+
+
+class DamagedError(SnapshotError):
+    """A file is not what was sealed. A copy that is fetched again may be."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +72,7 @@ class Snapshot:
                 was made for another input.
         """
         config = verify(folder)
-        if not {"central", "federated"} <= set(config["models"]):
-            raise SnapshotError(f"{folder}: {CONFIG} names no central or no federated model.")
-        if not isinstance(config.get("backbone"), dict) or "sha256" not in config["backbone"]:
-            raise SnapshotError(f"{folder}: {CONFIG} tells no backbone.")
+        _check_fields(config, folder)
         if config.get("preprocessing") != PREPROCESSING:
             raise SnapshotError(
                 f"{folder} was made for another preprocessing than this version of FedMed does."
@@ -72,13 +89,17 @@ class Snapshot:
         """The stored evaluation.json.
 
         Raises:
-            SnapshotError: it lacks a field that FedMed reads.
+            SnapshotError: it lacks a field that FedMed reads, or is of other models.
         """
         try:
-            report = json.loads((self.folder / REPORT).read_text(encoding="utf-8"))
+            report = read_json(self.folder / REPORT)
             validate(report)
-        except (UserError, ValueError) as error:
+        except (OSError, ValueError) as error:
+            raise SnapshotError(f"{self.folder}: {REPORT} is damaged: {error}.") from error
+        except UserError as error:
             raise SnapshotError(f"{self.folder}: {error}") from error
+        if set(report["protocols"]["test"]["models"]) != set(self.models):
+            raise SnapshotError(f"{self.folder}: {REPORT} is of other models than {CONFIG} names.")
         return report
 
     @cached_property
@@ -98,18 +119,27 @@ class Snapshot:
         return {name: tensor.float() for name, tensor in read_state(self.folder)[0].items()}
 
     def head(self, model: str) -> dict[str, Tensor]:
-        """One model's `fc.weight` [2, 512] and `fc.bias` [2]."""
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
+        """One model's `fc.weight` [2, 512] and `fc.bias` [2], FP32.
 
+        Raises:
+            SnapshotError: the file holds something else, or belongs to another backbone.
+        """
+        file = self.config["models"][model]["file"]
+        where = f"{self.folder}: the head of {model} ({shown(file)})"
         try:
-            head = load_file(self.folder / self.config["models"][model]["file"])
-        except SafetensorError as error:
-            raise SnapshotError(f"{self.folder}: the head of {model} is damaged.") from error
+            head, metadata = _tensors(self.folder / file)
+            belongs = json.loads(metadata["backbone"])["sha256"]
+        # Whatever the file holds: safetensors, JSON and torch each have errors of their own.
+        except Exception as error:
+            raise SnapshotError(f"{where} is damaged ({type(error).__name__}).") from error
         shapes = {name: list(tensor.shape) for name, tensor in head.items()}
         if shapes != {"fc.weight": [len(CLASSES), FEATURES], "fc.bias": [len(CLASSES)]}:
-            raise SnapshotError(f"{self.folder}: the head of {model} has the shapes {shapes}.")
-        return head
+            raise SnapshotError(f"{where} has the shapes {shown(shapes)}.")
+        if not all(t.is_floating_point() and torch.isfinite(t).all() for t in head.values()):
+            raise SnapshotError(f"{where} holds numbers that are not finite fractions.")
+        if belongs != self.config["backbone"]["sha256"]:
+            raise SnapshotError(f"{where} belongs to another backbone than {CONFIG} tells.")
+        return {name: tensor.float() for name, tensor in head.items()}
 
     def heads(self) -> Heads:
         """All models' heads, in the order of `models`."""
@@ -128,85 +158,73 @@ class Snapshot:
         if EXAMPLES not in self.config["files"]:
             return []
         try:
-            listing = json.loads((self.folder / EXAMPLES).read_text(encoding="utf-8"))
+            listing = read_json(self.folder / EXAMPLES)
             entries = [{key: str(entry[key]) for key in EXAMPLE} for entry in listing["examples"]]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise SnapshotError(f"{self.folder}: {EXAMPLES} is damaged.") from error
         for entry in entries:
             listed = f"examples/{entry['file']}" in self.config["files"]
             if not listed or entry["label"] not in CLASSES:
-                raise SnapshotError(f"{self.folder}: {EXAMPLES} names what is not there: {entry}.")
+                raise SnapshotError(
+                    f"{self.folder}: {EXAMPLES} names what is not there: {shown(entry)}."
+                )
         return entries
 
 
 def verify(folder: Path) -> dict[str, Any]:
     """Check every file of a snapshot against config.json, and return the configuration.
 
+    A link counts as the file that it leads to.
+
     Raises:
         SnapshotError: naming the first file that is missing, altered or out of place.
     """
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = read_json(folder / CONFIG)
         files, version = dict(config["files"]), config["schema_version"]
         names = [model["file"] for model in config["models"].values()]
         if not all(isinstance(text, str) for text in (*files, *files.values(), *names)):
             raise TypeError("names and digests are text")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SnapshotError(f"{folder} is no snapshot: {CONFIG} is missing or damaged.") from error
-    if version != SCHEMA_VERSION:
+        kind = DamagedError if isinstance(error, ValueError) else SnapshotError
+        raise kind(f"{folder} is no snapshot: {CONFIG} is missing or damaged.") from error
+    if version != SCHEMA_VERSION or version is True:  # which equals 1
         raise SnapshotError(
-            f"{folder}: schema_version is {version}; this version of FedMed opens {SCHEMA_VERSION}."
+            f"{folder}: schema_version is {shown(version)}; this version of FedMed opens "
+            f"{SCHEMA_VERSION}."
         )
     if config.get("classes") != list(CLASSES):
         raise SnapshotError(f"{folder}: the classes in {CONFIG} are not {', '.join(CLASSES)}.")
     for name in [*names, REPORT]:
         if name not in files:
-            raise SnapshotError(f"{folder}: {name} is not listed with a sha256 in {CONFIG}.")
-    for name, expected in files.items():
+            raise SnapshotError(f"{folder}: {shown(name)} is not listed with a sha256 in {CONFIG}.")
+    for name in files:
         if not _is_inside(name):
-            raise SnapshotError(f"{folder}: {CONFIG} names {name}, outside the snapshot.")
+            raise SnapshotError(f"{folder}: {CONFIG} names {shown(name)}, outside the snapshot.")
+    # Not there in a snapshot made before it was.
+    if config.get("config_sha256") not in (None, _own_sha256(config)):
+        raise DamagedError(f"{folder}: {CONFIG} was altered; fetch or train it again.")
+    for name, expected in files.items():
         try:
             found = _sha256(folder / name)
         except OSError as error:
-            raise SnapshotError(f"{folder}: {name} is missing; fetch or train it again.") from error
+            raise DamagedError(
+                f"{folder}: {shown(name)} is missing; fetch or train it again."
+            ) from error
         if found != expected:
-            raise SnapshotError(
-                f"{folder}: {name} is not the file that {CONFIG} describes (its sha256 differs); "
-                "fetch or train it again."
+            raise DamagedError(
+                f"{folder}: {shown(name)} is not the file that {CONFIG} describes (its sha256 "
+                "differs); fetch or train it again."
             )
-    for path in (*folder.glob("*.safetensors"), *folder.glob(EXAMPLES)):
-        if (name := path.relative_to(folder).as_posix()) not in files:
-            raise SnapshotError(f"{folder}: {name} is not listed with a sha256 in {CONFIG}.")
+    for path in (path for pattern in READ for path in folder.glob(pattern)):
+        name = path.relative_to(folder).as_posix()
+        if name not in files and not path.is_dir():
+            raise SnapshotError(f"{folder}: {shown(name)} is not listed with a sha256 in {CONFIG}.")
     return config
 
 
-def check_output(folder: Path) -> None:
-    """Refuse, before any work, a place where a snapshot cannot or should not be written.
-
-    Raises:
-        UserError: the folder holds anything else than a snapshot, or cannot be replaced.
-    """
-    if folder.name in ("", ".."):
-        raise UserError(f"--output {folder}: give the folder a name, such as snapshot.")
-    if folder.is_symlink() or os.path.ismount(folder):
-        raise UserError(
-            f"--output {folder} is a link or a mounted disk, which a snapshot cannot replace; "
-            "name a folder on it."
-        )
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"--output {folder} is a file; name a folder.")
-    if stranger := _stranger(folder):
-        raise UserError(
-            f"--output {folder} would be replaced, and it holds {stranger}, which belongs to no "
-            "snapshot; name another folder."
-        )
-    parent = next(path for path in folder.absolute().parents if path.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise UserError(f"--output {folder}: {parent} cannot be written.")
-
-
 def seal(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """Write config.json with the sha256 of every file in `folder` but itself and the card.
+    """Write config.json with the sha256 of every file in `folder` but the card; of itself, too.
 
     Whoever may read config.json may then read the others too: safetensors writes files that only
     their owner can read.
@@ -215,27 +233,11 @@ def seal(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     names = {path.relative_to(folder).as_posix(): path for path in files}
     digests = {n: _sha256(path) for n, path in names.items() if n not in (CONFIG, CARD)}
     config = {"schema_version": SCHEMA_VERSION, **config, "files": digests}
+    config["config_sha256"] = _own_sha256(config)
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
     for name in digests:
         names[name].chmod((folder / CONFIG).stat().st_mode)
     return config
-
-
-def move_into_place(aside: Path, folder: Path) -> None:
-    """Make `aside` the snapshot at `folder`; what was there stays until the new one is whole."""
-    verify(aside)
-    retired = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    old = retired / folder.name
-    try:
-        if folder.exists():
-            folder.rename(old)
-        aside.rename(folder)
-    except BaseException:
-        if old.exists():
-            old.rename(folder)
-        retired.rmdir()
-        raise
-    shutil.rmtree(retired, ignore_errors=True)
 
 
 def model_file(model: str) -> str:
@@ -253,26 +255,62 @@ def write_head(path: Path, heads: Heads, backbone: Backbone) -> None:
     save_file(tensors, path, {"backbone": belongs})
 
 
-def _is_inside(name: str) -> bool:
-    path = PurePosixPath(name)
-    return not path.is_absolute() and ".." not in path.parts and "\\" not in name
+def shown(value: object) -> str:
+    """What a snapshot says, made fit for a message: one short line without control characters."""
+    text = value if isinstance(value, str) else repr(value)
+    text = text if text.isprintable() else ascii(text)
+    return text if len(text) <= 100 else f"{text[:100]} ..."
 
 
-def _stranger(folder: Path) -> str | None:
-    """The name of a file in `folder` that is neither a snapshot's nor a backbone's, if any."""
+def _check_fields(config: dict[str, Any], folder: Path) -> None:
+    """Refuse a configuration without what the page and the panel read of it."""
+    models = config["models"]
+    if not {"central", "federated", "hospital_1"} <= set(models):
+        raise SnapshotError(f"{folder}: {CONFIG} names no central, federated or hospital's model.")
+    if strange := [name for name in models if not MODEL.fullmatch(name)]:
+        raise SnapshotError(f"{folder}: {CONFIG} names a model {shown(strange[0])}.")
     try:
-        listed = set(json.loads((folder / CONFIG).read_text(encoding="utf-8"))["files"])
-        listed |= {CONFIG, CARD}
-    except (OSError, ValueError, KeyError, TypeError):
-        listed = set()
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder).as_posix()
-        if not path.is_dir() and name not in listed and not fnmatch(name, "backbone*.safetensors*"):
-            return name
-    return None
+        check(config, FIELDS)
+        for name, model in models.items():
+            if model["training"] is not None:
+                check(model["training"], PER_CLASS, f"models.{name}.training")
+    except UserError as error:  # the check knows the other file alone
+        raise SnapshotError(f"{folder}: {str(error).replace(REPORT, CONFIG, 1)}") from error
+    for name, model in models.items():
+        counts = (model["training"] or {}).values()
+        if not 0 <= model["threshold"]["value"] <= 1 or any(count < 0 for count in counts):
+            raise SnapshotError(
+                f"{folder}: {CONFIG} gives {name} a threshold outside 0 to 1, or a count below 0."
+            )
+
+
+def _tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a safetensors file, and its metadata."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a name in config.json is that of a file in the snapshot, on every system."""
+    path = PurePosixPath(name)
+    plain = path.as_posix() == name and name.isprintable() and not set(name) & set('\\:*?"<>|')
+    return plain and not path.is_absolute() and ".." not in path.parts and name != "."
+
+
+def _own_sha256(config: dict[str, Any]) -> str:
+    """The digest that config.json holds of its own content."""
+    rest = {name: part for name, part in config.items() if name != "config_sha256"}
+    text = json.dumps(rest, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def _sha256(path: Path) -> str:
+    if not path.is_file():  # a pipe would be waited for, a device read for ever
+        raise FileNotFoundError(f"{path.name} is no file")
+    if path.stat().st_size > MAX_MEBIBYTES * 2**20:
+        raise FileNotFoundError(f"{path.name} is larger than any file of a snapshot")
     with path.open("rb") as file:
         digest = hashlib.sha256()
         while block := file.read(1 << 20):

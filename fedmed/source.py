@@ -10,20 +10,26 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from fedmed import backbone, hub, original, report
+import numpy as np
+from PIL import Image
+
+from fedmed import backbone, hub, original
 from fedmed.errors import UserError
 from fedmed.original import Original
 from fedmed.prediction import Panel
-from fedmed.snapshot import Snapshot
+from fedmed.snapshot import Snapshot, shown
 
 VARIABLES = ("FEDMED_SNAPSHOT", "FEDMED_MODEL_REPO")
 FETCH_SECONDS = 180.0
 
 log = logging.getLogger(__name__)
+
+Page = TypeVar("Page")
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,12 @@ class Opened:
 
 
 def open_snapshot(environ: Mapping[str, str] = os.environ) -> Opened:
-    """Open what the environment asks for, or else the bundled snapshot.
+    """`show` what was opened, undrawn."""
+    return show(lambda opened: opened, environ)
+
+
+def show(draw: Callable[[Opened], Page], environ: Mapping[str, str] = os.environ) -> Page:
+    """Open and draw what the environment asks for, or else the bundled snapshot.
 
     The Hub is asked only for a repository, and given up after FETCH_SECONDS.
 
@@ -48,39 +59,45 @@ def open_snapshot(environ: Mapping[str, str] = os.environ) -> Opened:
     variable = next((name for name in VARIABLES if environ.get(name, "").strip()), None)
     if variable is None:
         why = f"Neither {' nor '.join(VARIABLES)} is set, so it is the one that comes with FedMed."
-        return _open(backbone.BUNDLED, "bundled", why)
+        return draw(_open(backbone.BUNDLED, "bundled", why))
     asked = environ[variable].strip()
     try:
         if variable == "FEDMED_SNAPSHOT" and _is_folder(asked):
-            return _from_folder(Path(asked).expanduser(), variable)
-        return _from_hub(asked, variable)
+            return draw(_from_folder(Path(asked).expanduser(), variable))
+        return draw(_from_hub(asked, variable))
     except UserError as error:
         reason = str(error)
     # The page must come up, whatever a snapshot made by another program holds.
     except Exception as error:
         log.exception("%s=%s could not be opened", variable, asked)
-        reason = f"this version of FedMed can't open it ({type(error).__name__})."
+        reason = f"this version of FedMed can't show it ({type(error).__name__})."
     log.warning("%s=%s could not be opened: %s", variable, asked, reason)
     problem = (
         f"{variable} asks for another snapshot, which could not be opened; the one that comes "
         f"with FedMed is shown instead. The reason: {reason}"
     )
     why = f"What {variable} asks for could not be opened, so it is the one that comes with FedMed."
-    return _open(backbone.BUNDLED, "bundled", why, problem)
+    return draw(_open(backbone.BUNDLED, "bundled", why, problem))
 
 
 def _from_folder(folder: Path, variable: str) -> Opened:
     name = folder.resolve().name
     if not folder.is_dir():
-        raise UserError(f"there is no folder {name}. {variable} takes a folder or USER/REPO.")
+        raise UserError(
+            f"there is no folder {shown(name)}. {variable} takes a folder or USER/REPO."
+        )
     return _open(folder, f"folder {name}", f"{variable} names this folder.", called=name)
 
 
 def _from_hub(reference: str, variable: str) -> Opened:
     repo, revision = hub.parse_reference(reference)
-    folder = _fetch(repo, revision)
+    told: list[str] = []
+    folder = _fetch(repo, revision, told.append)
     label = f"{repo}@{folder.name[:7]}"
     why = f"{variable} names this repository on the Hugging Face Hub."
+    for words in told:
+        log.warning(words)
+        why = f"{why} It is a copy fetched earlier: whether there is a newer one is not known."
     return _open(folder, label, why, called=label)
 
 
@@ -98,10 +115,20 @@ def _open(
             snapshot = Original(folder)
         else:
             snapshot = Snapshot.open(folder)
-            report.validate(snapshot.report)
-        return Opened(snapshot, Panel(snapshot), label, why, problem)
+            _ = snapshot.report, snapshot.examples
+        panel = Panel(snapshot)
+        _try(panel, folder)
+        return Opened(snapshot, panel, label, why, problem)
     except UserError as error:
         raise UserError(str(error).replace(str(folder), called)) from error
+
+
+def _try(panel: Panel, folder: Path) -> None:
+    """Read a picture: weights may be finite, and what comes of them not."""
+    ramp = np.add.outer(np.arange(112), np.arange(112)).astype(np.uint8)
+    answers = panel.read(Image.fromarray(ramp)).probabilities
+    if not all(np.isfinite(list(answer.values())).all() for answer in answers.values()):
+        raise UserError(f"{folder}: the models' answers are not finite numbers.")
 
 
 def _is_folder(asked: str) -> bool:
@@ -111,13 +138,13 @@ def _is_folder(asked: str) -> bool:
     return path.exists() or repository is None
 
 
-def _fetch(repo: str, revision: str | None) -> Path:
+def _fetch(repo: str, revision: str | None, tell: Callable[[str], object]) -> Path:
     """`hub.fetch`, given up after FETCH_SECONDS; the download then goes on for the next start."""
     outcome: list[Path | Exception] = []
 
     def fetch() -> None:
         try:
-            outcome.append(hub.fetch(repo, revision))
+            outcome.append(hub.fetch(repo, revision, tell=tell))
         except Exception as error:
             outcome.append(error)
 

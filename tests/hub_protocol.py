@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -116,18 +117,32 @@ class Handler(BaseHTTPRequestHandler):
         except Refusal as refusal:
             status, body = refusal.status, json.dumps(refusal.body).encode()
             headers = {"X-Error-Message": str(refusal), "X-Error-Code": refusal.code}
+            if failure:
+                headers |= failure.headers
         if how == "drop reply":
             return self._hang_up()
+        if how == "page":
+            headers, body = {"Content-Type": "text/html"}, b"<html>Please sign in</html>"
+        if how == "flip":
+            body = body[:-1] + bytes([body[-1] ^ 1])
         self.send_response(status)
         for name, value in ({"Content-Length": str(len(body))} | headers).items():
             self.send_header(name, value)
         self.end_headers()
+        if how == "drip":
+            return self._drip(body)
         if self.command != "HEAD":
             self.wfile.write(body[: len(body) // 2] if how == "truncate" else body)
         if how == "truncate":
             self._hang_up()
 
     do_HEAD = do_POST = do_PUT = do_GET
+
+    def _drip(self, body: bytes) -> None:
+        with suppress(OSError):  # the other side may give up
+            for byte in body:
+                self.wfile.write(bytes([byte]))
+                time.sleep(0.02)
 
     def _hang_up(self) -> None:
         self.close_connection = True

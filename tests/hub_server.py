@@ -29,6 +29,7 @@ class Failure:
     how: str
     status: int
     times: float
+    headers: dict[str, str]
 
 
 class HubServer:
@@ -90,13 +91,15 @@ class HubServer:
         *,
         status: int = 500,
         times: float = math.inf,
+        headers: dict[str, str] | None = None,
     ) -> None:
         """Let requests fail.
 
-        `how`: "status" answers with `status`, "drop" hangs up instead of acting, "drop reply"
-        after acting, "truncate" halfway through the body.
+        `how`: "status" answers with `status` and `headers`, "drop" hangs up instead of acting,
+        "drop reply" after acting, "truncate" halfway through the body; "drip" sends the body a
+        byte at a time, "flip" with its last byte changed, "page" sends HTML in its place.
         """
-        self._failures.append(Failure(method, fragment, how, status, times))
+        self._failures.append(Failure(method, fragment, how, status, times, headers or {}))
 
     def before(self, method: str, fragment: str, action: Callable[[], object]) -> None:
         """Call `action` when the next such request arrives: another client, acting meanwhile."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 
 import pytest
+from safetensors import SafetensorError
 
 from fedmed.cli import run
 from fedmed.errors import UserError
@@ -47,3 +49,32 @@ def test_interrupted_is_130_and_says_how_to_go_on(capsys: pytest.CaptureFixture[
     assert "Use --resume." in capsys.readouterr().err
     assert run(failing(KeyboardInterrupt())) == 130
     assert capsys.readouterr().err == "\ninterrupted.\n"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device", "snapshot.partial/run.tmp"),
+        OSError(errno.EROFS, "Read-only file system", "snapshot.partial"),
+        SafetensorError(
+            "Error while serializing: I/O error: No space left on device (os error 28)"
+        ),
+    ],
+)
+def test_a_disk_that_takes_no_more_is_1_without_a_traceback(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(failing(error), resume_hint="Use --resume.") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and "Traceback" not in said
+    assert "No space left" in said or "Read-only" in said
+    assert said.endswith("Make room or give access. Use --resume.\n")
+    if isinstance(error, OSError):
+        assert error.filename in said
+
+
+def test_another_error_of_the_system_keeps_its_traceback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(failing(OSError(errno.EIO, "Input/output error", "x"))) == 1
+    assert "Traceback" in capsys.readouterr().err

@@ -15,10 +15,10 @@ REPO = "alice/fedmed"
 
 
 def test_a_pinned_commit_is_fetched_and_then_needs_no_network(hub: HubServer) -> None:
-    old = hub.add(REPO, {"config.json": b"old"})
-    hub[REPO].commit({"config.json": b"new"})
+    old = hub.add(REPO, {"config.json": b'"old"'})
+    hub[REPO].commit({"config.json": b'"new"'})
     folder = fetch(REPO, old)
-    assert (folder / "config.json").read_bytes() == b"old"
+    assert (folder / "config.json").read_bytes() == b'"old"'
     hub.requests.clear()
     assert fetch(REPO, old) == folder
     assert hub.requests == []

@@ -187,7 +187,7 @@ def test_a_damaged_configuration_is_refused(content: str, folder: Path) -> None:
     ("changes", "message"),
     [
         ({"models": {}}, "no central"),
-        ({"backbone": None}, "tells no backbone"),
+        ({"backbone": None}, "config.json: backbone must be an object"),
         ({"preprocessing": {"size": [299, 299]}}, "another preprocessing"),
     ],
 )

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from fedmed.errors import UserError
-from fedmed.snapshot import Snapshot, SnapshotError, check_output, move_into_place
+from fedmed.snapshot import Snapshot, SnapshotError
+from fedmed.snapshot_place import check_output, claim, move_into_place
 from tests.snapshots import reseal
 
 
@@ -70,6 +74,65 @@ class TestCheckOutput:
         with pytest.raises(UserError, match="mounted disk"):
             check_output(folder)
 
+    def test_a_link_to_a_folder_is_somebody_s(self, folder: Path, tmp_path: Path) -> None:
+        (tmp_path / "data").mkdir()
+        (folder / "data").symlink_to(tmp_path / "data")
+        with pytest.raises(UserError, match="it holds data"):
+            check_output(folder)
+
+    @pytest.mark.parametrize("content", ["[" * 99_999, '{"files": ' + "[" * 99_999])
+    def test_a_configuration_that_is_none_may_not(self, content: str, tmp_path: Path) -> None:
+        (tmp_path / "config.json").write_text(content)
+        with pytest.raises(UserError, match=r"it holds config\.json"):
+            check_output(tmp_path)
+
+
+class TestClaim:
+    def test_one_run_at_a_time_and_nothing_is_left(self, tmp_path: Path) -> None:
+        output = tmp_path / "new" / "below" / "it"
+        for _ in range(2):
+            with (
+                claim(output),
+                pytest.raises(UserError, match=r"--output .* another run is writing there"),
+                claim(output),
+            ):
+                pass
+            assert list(tmp_path.iterdir()) == []
+
+    def test_another_process_counts_and_a_killed_one_does_not(self, tmp_path: Path) -> None:
+        code = f"""
+import sys
+from pathlib import Path
+from fedmed.snapshot_place import claim
+with claim(Path({str(tmp_path / "snapshot")!r})):
+    print("claimed", flush=True)
+    sys.stdin.read()
+"""
+        other = subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert other.stdout is not None
+        assert other.stdout.readline() == "claimed\n"
+        with pytest.raises(UserError, match="another run"), claim(tmp_path / "snapshot"):
+            pass
+        other.kill()
+        other.communicate()
+        with claim(tmp_path / "snapshot"):
+            pass
+        assert list(tmp_path.iterdir()) == []
+
+    def test_another_output_beside_it_is_free(self, tmp_path: Path) -> None:
+        with claim(tmp_path / "one"), claim(tmp_path / "two"):
+            pass
+
+    def test_a_place_that_cannot_be_written_is_told(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(b"")
+        with (
+            pytest.raises(UserError, match=r"--output .* cannot be written"),
+            claim(tmp_path / "file" / "snapshot"),
+        ):
+            pass
+
 
 class TestMoveIntoPlace:
     @pytest.fixture
@@ -101,6 +164,28 @@ class TestMoveIntoPlace:
         with pytest.raises(SnapshotError):
             move_into_place(aside, folder)
         assert Snapshot.open(folder).config["seed"] == 42
+        assert self.left(tmp_path) == ["run.partial", "snapshot"]
+
+    def test_killed_between_the_two_renames_the_next_run_puts_the_old_one_back(
+        self, aside: Path, folder: Path, tmp_path: Path
+    ) -> None:
+        code = f"""
+import os, signal
+from pathlib import Path
+from fedmed.snapshot_place import move_into_place
+rename = Path.rename
+def dying(path, target):
+    if path == Path({str(aside)!r}):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rename(path, target)
+Path.rename = dying
+move_into_place(Path({str(aside)!r}), Path({str(folder)!r}))
+"""
+        done = subprocess.run([sys.executable, "-c", code])
+        assert done.returncode == -signal.SIGKILL
+        assert not folder.exists()
+        with claim(folder):
+            assert Snapshot.open(folder).config["seed"] == 42
         assert self.left(tmp_path) == ["run.partial", "snapshot"]
 
     @pytest.mark.parametrize("error", [OSError("device busy"), KeyboardInterrupt()])

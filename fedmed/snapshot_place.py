@@ -1,0 +1,115 @@
+"""Where a snapshot may be written, and how it takes the place of another: whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from fnmatch import fnmatch
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from fedmed.errors import UserError
+from fedmed.json_file import read_json
+from fedmed.snapshot import CARD, CONFIG, verify
+
+
+def check_output(folder: Path) -> None:
+    """Refuse, before any work, a place where a snapshot cannot or should not be written.
+
+    Raises:
+        UserError: the folder holds anything else than a snapshot, or cannot be replaced.
+    """
+    if folder.name in ("", ".."):
+        raise UserError(f"--output {folder}: give the folder a name, such as snapshot.")
+    if folder.is_symlink() or os.path.ismount(folder):
+        raise UserError(
+            f"--output {folder} is a link or a mounted disk, which a snapshot cannot replace; "
+            "name a folder on it."
+        )
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--output {folder} is a file; name a folder.")
+    if stranger := _stranger(folder):
+        raise UserError(
+            f"--output {folder} would be replaced, and it holds {stranger}, which belongs to no "
+            "snapshot; name another folder."
+        )
+    parent = next(path for path in folder.absolute().parents if path.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise UserError(f"--output {folder}: {parent} cannot be written.")
+
+
+@contextmanager
+def claim(folder: Path) -> Iterator[None]:
+    """Keep other runs away from an output, and mend what a killed one left of it.
+
+    The system lets go of the claim of a process that dies.
+
+    Raises:
+        UserError: another run has it.
+    """
+    missing = [parent for parent in folder.absolute().parents if not parent.exists()]
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise UserError(
+            f"--output {folder}: another run is writing there. Wait for it, or name another folder."
+        ) from error
+    except OSError as error:
+        raise UserError(f"--output {folder} cannot be written: {error.strerror}.") from error
+    try:
+        _put_back(folder)
+        yield
+    finally:
+        with suppress(OSError):  # while it is held: on Windows releasing it removes it
+            os.unlink(lock.lock_file)
+        lock.release()
+        with suppress(OSError):  # what a run that was refused did not need
+            for parent in missing:
+                parent.rmdir()
+
+
+def move_into_place(aside: Path, folder: Path) -> None:
+    """Make `aside` the snapshot at `folder`; what was there stays until the new one is whole."""
+    verify(aside)
+    retired = _retired(folder)
+    shutil.rmtree(retired, ignore_errors=True)
+    try:
+        if folder.exists():
+            folder.rename(retired)
+        aside.rename(folder)
+    except BaseException:
+        _put_back(folder)
+        raise
+    shutil.rmtree(retired, ignore_errors=True)
+
+
+def _put_back(folder: Path) -> None:
+    """Undo or finish a replacement that was stopped, by a kill for one."""
+    retired = _retired(folder)
+    if retired.is_dir() and not folder.exists():
+        retired.rename(folder)
+    shutil.rmtree(retired, ignore_errors=True)
+
+
+def _retired(folder: Path) -> Path:
+    """Where the old snapshot is for the moment between two renames. No other use of the name."""
+    return folder.with_name(f".{folder.name}.fedmed-retired")
+
+
+def _stranger(folder: Path) -> str | None:
+    """The name of a file in `folder` that is neither a snapshot's nor a backbone's, if any."""
+    try:
+        listed = set(read_json(folder / CONFIG)["files"]) | {CONFIG, CARD}
+    except (OSError, ValueError, KeyError, TypeError):
+        listed = set()
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        is_folder = path.is_dir() and not path.is_symlink()
+        if not is_folder and name not in listed and not fnmatch(name, "backbone*.safetensors*"):
+            return name
+    return None

@@ -1,0 +1,61 @@
+"""JSON that may come from strangers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fedmed import json_file
+from fedmed.json_file import read_json
+
+
+def written(tmp_path: Path, content: bytes) -> Path:
+    path = tmp_path / "some.json"
+    path.write_bytes(content)
+    return path
+
+
+def test_plain_json_is_read(tmp_path: Path) -> None:
+    content = '{"a": [1, -2.5, null, true, "é"], "b": 9007199254740992}'.encode()
+    read = {"a": [1, -2.5, None, True, "é"], "b": 2**53}
+    assert read_json(written(tmp_path, content)) == read
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"[NaN]",
+        b"[-Infinity]",
+        b"[1e999]",
+        b"[9007199254740993]",
+        b"[" + b"9" * 5000 + b"]",
+        b'["\\ud800"]',
+        b'{"\\udc00": 1}',
+        b"[" * 100_000 + b"]" * 100_000,
+        b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+    ],
+)
+def test_what_would_break_its_readers_is_refused(content: bytes, tmp_path: Path) -> None:
+    with pytest.raises(ValueError):
+        read_json(written(tmp_path, content))
+
+
+def test_a_file_without_end_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_file, "MAX_MEBIBYTES", 0)
+    with pytest.raises(ValueError, match="larger than"):
+        read_json(written(tmp_path, b"{}"))
+    for place in (Path("/dev/zero"), tmp_path, tmp_path / "none"):
+        with pytest.raises(OSError):
+            read_json(place)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(OSError):
+        read_json(tmp_path / "pipe.json")

@@ -1,0 +1,433 @@
+"""Snapshots that were damaged, swapped or made up: refused, with the file named."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save, save_file
+
+from fedmed import snapshot as snapshot_module
+from fedmed.backbone import BUNDLED
+from fedmed.snapshot import DamagedError, Snapshot, SnapshotError, shown, verify
+from tests.hub_tools import small_snapshot
+from tests.snapshots import reseal
+
+HEAD = "central_model.safetensors"
+
+
+@pytest.fixture
+def folder(snapshot_folder: Path, tmp_path: Path) -> Path:
+    """A copy to damage. Its large files are links to the session's, so replace, don't write."""
+    folder = tmp_path / "snapshot"
+    folder.mkdir()
+    for path in snapshot_folder.iterdir():
+        if path.name.startswith("backbone"):
+            (folder / path.name).symlink_to(path)
+        else:
+            shutil.copy(path, folder)
+    return folder
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    return small_snapshot(tmp_path / "small", {HEAD: bytes(range(256))})
+
+
+def opened(folder: Path) -> Snapshot:
+    """Open it as far as the page does."""
+    found = Snapshot.open(folder)
+    _ = found.report, found.examples, found.backbone, found.heads()
+    return found
+
+
+# --- damage
+
+
+def test_every_byte_of_every_listed_file_counts(small: Path) -> None:
+    tried = 0
+    for name in verify(small)["files"]:
+        content = (small / name).read_bytes()
+        for place, byte in enumerate(content):
+            (small / name).write_bytes(
+                content[:place] + bytes([byte ^ (1 << place % 8)]) + content[place + 1 :]
+            )
+            with pytest.raises(DamagedError, match="differs") as caught:
+                verify(small)
+            assert name in str(caught.value)
+            tried += 1
+        for length in range(0, len(content), max(1, len(content) // 40)):
+            (small / name).write_bytes(content[:length])
+            with pytest.raises(DamagedError, match="differs"):
+                verify(small)
+        (small / name).write_bytes(content)
+    assert tried > 250
+
+
+def test_every_byte_of_the_configuration_counts(small: Path) -> None:
+    """Or is white space, or spells the same character another way."""
+    path = small / "config.json"
+    content, config = path.read_bytes(), verify(small)
+    harmless = 0
+    for place, byte in enumerate(content):
+        for bit in (1, 0x20, 0x80):
+            path.write_bytes(content[:place] + bytes([byte ^ bit]) + content[place + 1 :])
+            try:
+                assert verify(small) in (config, without_own_digest(config, small))
+                harmless += 1
+            except SnapshotError as error:
+                assert "config.json" in str(error) or "schema_version" in str(error)
+    assert harmless < len(content) / 2
+    for length in range(len(content) - 2):
+        path.write_bytes(content[:length])
+        with pytest.raises(SnapshotError, match=r"config\.json"):
+            verify(small)
+
+
+def without_own_digest(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A configuration whose own digest goes by a damaged name, as it was read."""
+    found = json.loads((folder / "config.json").read_bytes())
+    rest = {name: part for name, part in config.items() if name != "config_sha256"}
+    return found if rest.items() <= found.items() else config
+
+
+def test_a_configuration_without_a_digest_of_its_own_opens(small: Path) -> None:
+    config = verify(small)
+    del config["config_sha256"]
+    (small / "config.json").write_text(json.dumps(config))
+    assert verify(small) == config
+
+
+@pytest.mark.parametrize("part", ["start", "middle", "end"])
+def test_large_files_too(part: str, folder: Path) -> None:
+    for path in sorted(folder.glob("*.safetensors")):
+        content = bytearray(path.read_bytes())
+        place = {"start": 9, "middle": len(content) // 2, "end": -1}[part]
+        content[place] ^= 4
+        whole = path.rename(folder / "kept")
+        path.write_bytes(content)
+        with pytest.raises(DamagedError, match="differs") as caught:
+            verify(folder)
+        assert path.name in str(caught.value)
+        whole.replace(path)
+    verify(folder)
+
+
+def test_swapped_heads_are_noticed(folder: Path) -> None:
+    heads = [folder / HEAD, folder / "client_1_model.safetensors"]
+    contents = [path.read_bytes() for path in heads]
+    for path, content in zip(heads, contents[::-1], strict=True):
+        path.write_bytes(content)
+    with pytest.raises(DamagedError, match="differs"):
+        verify(folder)
+
+
+# --- names and places
+
+SAFE = "a" * 64
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../secret",
+        "examples/../../secret",
+        "/etc/hostname",
+        "..\\secret",
+        "C:\\secret",
+        "C:secret",
+        "a.png:stream",
+        "./central_model.safetensors",
+        "examples//a.png",
+        "examples/./a.png",
+        "examples/",
+        ".",
+        "",
+        "a\0b",
+        "a\nb",
+        "\x1b[31mred",
+        "\u202egnp.a",
+        "what?.png",
+    ],
+)
+def test_a_name_that_is_none_is_refused(name: str, small: Path) -> None:
+    (small.parent / "secret").write_bytes(b"secret")
+    config = json.loads((small / "config.json").read_text())
+    config["files"][name] = SAFE
+    del config["config_sha256"]
+    (small / "config.json").write_text(json.dumps(config))
+    with pytest.raises(SnapshotError, match="outside the snapshot") as caught:
+        verify(small)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["Config.json", "CENTRAL_MODEL.safetensors", "README.MD"])
+def test_another_case_is_another_name(name: str, small: Path) -> None:
+    config = json.loads((small / "config.json").read_text())
+    config["files"][name] = SAFE
+    del config["config_sha256"]
+    (small / "config.json").write_text(json.dumps(config))
+    with pytest.raises(DamagedError, match=r"is missing|differs"):
+        verify(small)
+
+
+def test_a_listed_folder_pipe_or_device_is_no_file(small: Path) -> None:
+    path = small / "evaluation.json"
+    for make in (path.mkdir, lambda: os.mkfifo(path), lambda: path.symlink_to("/dev/zero")):
+        path.rmdir() if path.is_dir() else path.unlink()
+        make()
+        with pytest.raises(DamagedError, match=r"evaluation\.json is missing"):
+            verify(small)
+
+
+def test_a_file_larger_than_any_is_not_read(small: Path, monkeypatch: Any) -> None:
+    with (small / HEAD).open("wb") as file:
+        file.truncate(2**40)  # on most disks a hole
+    with pytest.raises(DamagedError, match=f"{HEAD} is missing"):
+        verify(small)
+
+
+def test_a_link_counts_as_the_file_it_leads_to(small: Path) -> None:
+    (small / HEAD).rename(small.parent / "elsewhere")
+    (small / HEAD).symlink_to(small.parent / "elsewhere")
+    verify(small)
+    (small.parent / "elsewhere").write_bytes(b"other")
+    with pytest.raises(DamagedError, match="differs"):
+        verify(small)
+
+
+@pytest.mark.parametrize("name", ["backbone.safetensors.index.json", "backbone-2.safetensors"])
+def test_what_would_be_read_must_be_listed(name: str, small: Path) -> None:
+    (small / name).write_bytes(b"{}")
+    with pytest.raises(SnapshotError, match=f"{name} is not listed"):
+        verify(small)
+
+
+@pytest.mark.parametrize("name", [".gitattributes", "notes.txt", "evil.pth", "examples/mine.png"])
+def test_what_is_not_read_may_lie_there(name: str, small: Path) -> None:
+    (small / name).write_bytes(b"mine")
+    verify(small)
+
+
+def test_an_index_that_points_elsewhere_is_refused(folder: Path) -> None:
+    index = folder / "backbone.safetensors.index.json"
+    content = json.loads(index.read_text())
+    for elsewhere in ("../secret.safetensors", "/etc/hostname", HEAD, 3, ["a"], None):
+        index.unlink()
+        index.write_text(json.dumps(content | {"weight_map": {"conv1.weight": elsewhere}}))
+        reseal(folder)
+        with pytest.raises(Exception, match="backbone"):
+            _ = Snapshot.open(folder).backbone
+
+
+# --- tensors
+
+
+def head_of(folder: Path, content: bytes) -> dict[str, torch.Tensor]:
+    """What the central head is read as, without the digests in between."""
+    (folder / HEAD).unlink()
+    (folder / HEAD).write_bytes(content)
+    return Snapshot(folder, json.loads((folder / "config.json").read_text())).head("central")
+
+
+def tensors(**changes: torch.Tensor) -> dict[str, torch.Tensor]:
+    return {"fc.weight": torch.zeros(2, 512), "fc.bias": torch.zeros(2)} | {
+        name.replace("_", "."): tensor for name, tensor in changes.items()
+    }
+
+
+def header(text: bytes, data: bytes = bytes(4104), size: int | None = None) -> bytes:
+    return struct.pack("<Q", len(text) if size is None else size) + text + data
+
+
+WEIGHT = b'"fc.weight":{"dtype":"F32","shape":[2,512],"data_offsets":[0,4096]}'
+BIAS = b'"fc.bias":{"dtype":"F32","shape":[2],"data_offsets":[4096,4104]}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        pickle.dumps(tensors()),
+        header(b"{" + WEIGHT + b"," + BIAS + b"}", size=2**63),
+        header(b"{" + WEIGHT + b"," + BIAS + b"}", size=10**7),
+        header(b"{" + WEIGHT + b"," + BIAS + b"}", data=bytes(4000)),
+        header(b"{" + WEIGHT + b"," + BIAS + b"}", data=bytes(5000)),
+        header(b"{" + WEIGHT + b"," + BIAS.replace(b"4096,4104", b"0,8") + b"}"),
+        header(b"{" + WEIGHT.replace(b"512", b"4294967296") + b"," + BIAS + b"}"),
+        header(b"{" + WEIGHT.replace(b"F32", b"F33") + b"," + BIAS + b"}"),
+        header(b"{" + WEIGHT.replace(b"F32", b"I32") + b"," + BIAS + b"}"),
+        header(b'{"__metadata__":{"backbone":"{}"},' + WEIGHT + b"," + BIAS + b"}"),
+        header(b'{"__metadata__":{"backbone":"3"},' + WEIGHT + b"," + BIAS + b"}"),
+        header(
+            b'{"__metadata__":{"backbone":"' + b"[" * 99_999 + b'"},' + WEIGHT + b"," + BIAS + b"}"
+        ),
+        header(b"[" * 100_000),
+        save(tensors()),
+        save(tensors(), {"backbone": json.dumps({"sha256": "0" * 64})}),
+        save(tensors(fc_bias=torch.zeros(3))),
+        save(tensors(extra=torch.zeros(1))),
+    ],
+)
+def test_a_head_that_lies_is_refused_by_name(content: bytes, folder: Path) -> None:
+    with pytest.raises(SnapshotError, match=rf"the head of central \({HEAD}\)"):
+        head_of(folder, content)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"fc_weight": torch.full((2, 512), torch.nan)},
+        {"fc_bias": torch.tensor([0.0, torch.inf])},
+        {"fc_bias": torch.zeros(2, dtype=torch.int64)},
+        {"fc_bias": torch.zeros(2, dtype=torch.bool)},
+    ],
+)
+def test_numbers_that_are_none_are_refused(changes: dict[str, torch.Tensor], folder: Path) -> None:
+    belongs = {"backbone": json.dumps({"sha256": config_of(folder)["backbone"]["sha256"]})}
+    assert head_of(folder, save(tensors(), belongs))["fc.bias"].dtype == torch.float32
+    with pytest.raises(SnapshotError, match=rf"{HEAD}.*not finite"):
+        head_of(folder, save(tensors(**changes), belongs))
+
+
+def test_any_byte_of_a_head_s_header_may_be_wrong(folder: Path) -> None:
+    """Sealed all the same: it is refused, or is a head all the same."""
+    content = (folder / HEAD).read_bytes()
+    refused = 0
+    for place in range(8 + struct.unpack("<Q", content[:8])[0]):
+        for bit in (1, 0x20):
+            damaged = content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :]
+            try:
+                head = head_of(folder, damaged)
+                assert all(bool(tensor.isfinite().all()) for tensor in head.values())
+            except SnapshotError as error:
+                assert HEAD in str(error)
+                refused += 1
+    assert refused > 300
+
+
+def test_a_head_of_another_backbone_is_refused(folder: Path, tmp_path: Path) -> None:
+    reseal(folder, backbone=config_of(folder)["backbone"] | {"sha256": "1" * 64})
+    with pytest.raises(SnapshotError, match="belongs to another backbone"):
+        Snapshot.open(folder).heads()
+
+
+# --- the configuration
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "config.json").read_text())
+
+
+def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    def apply(config: dict[str, Any]) -> None:
+        *parents, last = path.split(".")
+        for parent in parents:
+            config = config[parent]
+        config[last] = value
+
+    apply.__name__ = path
+    return apply
+
+
+WRONG: list[Any] = [None, True, -1, 3.5, "text", [], [1], {}, {"a": 1}, "<script>", 10**15]
+PARTS = [
+    "schema_version",
+    "classes",
+    "preprocessing",
+    "backbone",
+    "backbone.id",
+    "backbone.source",
+    "backbone.sha256",
+    "files",
+    "models",
+    "models.central",
+    "models.central.file",
+    "models.central.title",
+    "models.central.threshold",
+    "models.central.threshold.value",
+    "models.central.threshold.rule",
+    "models.central.training",
+    "models.hospital_2.training.NORMAL",
+]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_wrong_types_anywhere_are_refused(part: str, folder: Path, monkeypatch: Any) -> None:
+    from fedmed.page import about
+
+    monkeypatch.setattr(snapshot_module, "_sha256", lambda path: "")
+    config = config_of(folder)
+    config["files"] = dict.fromkeys(config["files"], "")
+    (folder / "config.json").unlink()
+    for wrong in WRONG:
+        damaged = json.loads(json.dumps(config))
+        change(part, wrong)(damaged)
+        damaged.pop("config_sha256")
+        (folder / "config.json").write_text(json.dumps(damaged))
+        try:
+            found = Snapshot.open(folder)
+        except SnapshotError as error:
+            assert (
+                "config.json" in str(error)
+                or "schema_version" in str(error)
+                or ("preprocessing" in str(error))
+            )
+        else:  # a text in place of a text, a number of a number
+            page = about.html(found.config, found.report)
+            assert "<script>" not in page
+            assert isinstance(wrong, str) or part.split(".")[-1] in ("NORMAL", "training", "value")
+
+
+@pytest.mark.parametrize(
+    "name", ['"><script>', "hospital_0", "hospital_01", "Central", "hospital_1 ", "", "hospital_x"]
+)
+def test_a_model_of_a_strange_name_is_refused(name: str, folder: Path) -> None:
+    models = config_of(folder)["models"]
+    reseal(folder, models=models | {name: models["central"]})
+    with pytest.raises(SnapshotError, match="names a model"):
+        Snapshot.open(folder)
+
+
+def test_a_report_of_other_models_is_refused(folder: Path) -> None:
+    models = config_of(folder)["models"]
+    del models["hospital_5"]
+    reseal(folder, models=models)
+    with pytest.raises(SnapshotError, match=r"evaluation\.json is of other models"):
+        _ = Snapshot.open(folder).report
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"[" * 99_999, b'{"a": NaN}', b"\xff"])
+def test_a_sealed_report_that_is_none_is_refused(content: bytes, folder: Path) -> None:
+    (folder / "evaluation.json").write_bytes(content)
+    reseal(folder)
+    with pytest.raises(SnapshotError, match=r"evaluation\.json"):
+        _ = Snapshot.open(folder).report
+
+
+def test_statistics_of_another_shape_are_refused(folder: Path) -> None:
+    from fedmed.errors import UserError
+    from fedmed.outliers import Typical
+
+    whole = BUNDLED / "outliers.safetensors"
+    for name, tensor in load_file(whole).items():
+        for wrong in (torch.full_like(tensor, torch.nan), tensor[None], tensor.flatten()[:0]):
+            changed = load_file(whole) | {name: wrong.contiguous()}
+            save_file(changed, folder / "outliers.safetensors")
+            with pytest.raises(UserError, match=r"outliers\.safetensors"):
+                Typical.load(folder / "outliers.safetensors")
+
+
+def test_what_a_snapshot_says_is_short_and_plain_in_a_message() -> None:
+    assert shown("a.png") == "a.png"
+    assert shown("\x1b[31m") == r"'\x1b[31m'"
+    assert len(shown("a" * 9999)) < 120
+    assert shown({"a": 1}) == "{'a': 1}"
