@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read while gradio is imported
 
 import gradio as gr
 
 import fedmed.page.zero_gpu  # noqa: F401  (before torch is imported)
-from fedmed.page import about, api, compare, examples, header, launching, report
+from fedmed.page import about, api, compare, examples, header, launching, report, uploads
 from fedmed.source import Opened, open_snapshot
 
 
@@ -17,9 +18,7 @@ def build(opened: Opened) -> gr.Blocks:
     """The whole page, for the snapshot that was opened."""
     snapshot = opened.snapshot
     found = examples.load(snapshot.folder / "examples", examples.REPOSITORY)
-    with gr.Blocks(
-        title=header.TITLE, delete_cache=launching.CACHE, analytics_enabled=False
-    ) as page:
+    with gr.Blocks(title=header.TITLE, analytics_enabled=False) as page:
         gr.HTML(header.html(opened), apply_default_css=False)
         with gr.Tabs():
             with gr.Tab("Compare"):
@@ -34,4 +33,6 @@ def build(opened: Opened) -> gr.Blocks:
 
 
 if __name__ == "__main__":
+    uploads.make_folder()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: tidied up
     build(open_snapshot()).launch(**launching.options())

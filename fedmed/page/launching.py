@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
+
+from fedmed.page.bodies import Bodies
+from fedmed.page.events import Events
+from fedmed.page.fairness import Fairness, trust_proxies
+from fedmed.page.surface import Surface
+from fedmed.page.uploads import Uploads
 
 FOLDER = Path(__file__).parent
 
 QUEUE_LENGTH = 32
-CACHE = (300, 900)  # seconds: how often uploads are looked at, and how old they get
-KEPT_MINUTES = sum(CACHE) // 60
 PANEL: dict[str, Any] = {"concurrency_id": "panel", "concurrency_limit": 2}  # X-rays read at once
 
 
@@ -46,4 +52,20 @@ def options() -> dict[str, Any]:
         "share": False,
         "ssr_mode": False,
         "pwa": False,
+        "app_kwargs": guarded(),
+    }
+
+
+def guarded() -> dict[str, Any]:
+    """Arguments of the FastAPI application: what stands between strangers and Gradio."""
+    trust_proxies(os.environ)
+    uploads = Uploads()
+    return {
+        "lifespan": uploads.lifespan,
+        "middleware": [
+            Middleware(Surface),
+            Middleware(Fairness),
+            Middleware(Bodies, accept=uploads.accept),
+            Middleware(Events),
+        ],
     }
