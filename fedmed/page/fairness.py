@@ -80,6 +80,8 @@ def client(scope: Mapping[str, Any]) -> str:
         address = ipaddress.ip_address(host)
     except ValueError:
         return host
+    if address.version == 6 and address.ipv4_mapped:
+        return str(address.ipv4_mapped)
     if address.version == 6:
-        return str(ipaddress.ip_network((int(address), 64), strict=False))
+        return str(ipaddress.IPv6Network((int(address), 64), strict=False))
     return host

@@ -52,14 +52,13 @@ def options() -> dict[str, Any]:
         "share": False,
         "ssr_mode": False,
         "pwa": False,
-        "app_kwargs": guarded(),
+        "app_kwargs": guarded(Uploads()),
     }
 
 
-def guarded() -> dict[str, Any]:
+def guarded(uploads: Uploads) -> dict[str, Any]:
     """Arguments of the FastAPI application: what stands between strangers and Gradio."""
     trust_proxies(os.environ)
-    uploads = Uploads()
     return {
         "lifespan": uploads.lifespan,
         "middleware": [
