@@ -33,6 +33,6 @@ def build(opened: Opened) -> gr.Blocks:
 
 
 if __name__ == "__main__":
-    uploads.make_folder()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: tidied up
-    build(open_snapshot()).launch(**launching.options())
+    with uploads.folder_of_its_own():
+        build(open_snapshot()).launch(**launching.options())

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator, Iterator, MutableMapping
 from pathlib import Path
 
 from gradio.routes import App
@@ -29,16 +29,20 @@ BOUND = 2 * 2**30  # bytes; beyond them the oldest go first
 log = logging.getLogger(__name__)
 
 
-def make_folder(environ: MutableMapping[str, str] = os.environ) -> Path:
-    """A new folder that only this user may enter, told to Gradio; inside GRADIO_TEMP_DIR if set.
+@contextlib.contextmanager
+def folder_of_its_own(environ: MutableMapping[str, str] = os.environ) -> Iterator[Path]:
+    """A folder that only this user may enter, told to Gradio; inside GRADIO_TEMP_DIR if set.
 
-    Before a component is made: each remembers where its files go.
+    To be entered before a component is made: each remembers where its files go.
     """
     parent = environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()
     Path(parent).mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent)).resolve()
     environ["GRADIO_TEMP_DIR"] = str(folder)
-    return folder
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Uploads:
@@ -51,15 +55,12 @@ class Uploads:
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: App) -> AsyncIterator[None]:
-        """Sweep while the app runs; remove the folder when it ends."""
+        """Sweep while the app runs."""
         sweeping = asyncio.create_task(self._sweep_on_schedule(app))
         try:
             yield
         finally:
             sweeping.cancel()
-            folder = _folder(app)
-            if folder.name.startswith(PREFIX):
-                shutil.rmtree(folder, ignore_errors=True)
 
     async def accept(self, scope: Scope, size: int) -> None:
         """Make room for an upload."""
@@ -70,7 +71,7 @@ class Uploads:
     def sweep(self, app: App, bound: int | None = None) -> None:
         """Delete what is old and then, oldest first, what is beyond the bound; empty folders too.
 
-        A folder that is not of `make_folder` is let be: others may keep files there.
+        A folder that is not of `folder_of_its_own` is let be: others may keep files there.
         """
         folder = _folder(app)
         if not folder.name.startswith(PREFIX):

@@ -24,6 +24,7 @@ CHROMIUM = (
     "--disable-sync --no-first-run"
 )
 START_SECONDS = 240
+END_SECONDS = 60
 SECRET = "hf_" + "NobodyMaySeeThis" * 2
 
 
@@ -62,7 +63,7 @@ def server(snapshot_folder, scratch) -> Iterator[str]:
         yield url
     finally:
         app.terminate()
-        app.wait(20)
+        app.wait(END_SECONDS)
         assert not list((scratch / "uploads").glob("fedmed-uploads-*")), "uploads outlived the app"
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from fedmed.page import about, uploads
 from fedmed.page.launching import guarded
-from fedmed.page.uploads import PREFIX, Uploads, make_folder
+from fedmed.page.uploads import PREFIX, Uploads, folder_of_its_own
 from tests.page.strangers import FILM, multipart, upload
 from tests.reports import example_config
 
@@ -44,33 +44,29 @@ def test_uploads_go_on_schedule_from_a_running_app(tmp_path, monkeypatch):
     """Those that were asked about and those that Gradio forgot."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
-    folder = make_folder()
-    with gr.Blocks(analytics_enabled=False) as page:
-        gr.File(type="binary")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    _, address, _ = page.launch(
-        server_port=port,
-        prevent_thread_lock=True,
-        quiet=True,
-        app_kwargs=guarded(Uploads(every=0.2, old=0.5)),
-    )
-    try:
-        assert upload(address, multipart(("files", "film.png", FILM))).status == 200
-        assert upload(address, multipart(("other", "film.png", FILM))).status == 200
-        assert page.upload_file_set
-        given_up = time.monotonic() + 60
-        while list(folder.iterdir()) and time.monotonic() < given_up:
-            time.sleep(0.1)
-        assert not list(folder.iterdir())
-        assert not page.upload_file_set
-    finally:
-        page.close()
-    given_up = time.monotonic() + 60
-    while folder.exists() and time.monotonic() < given_up:
-        time.sleep(0.1)
-    assert not folder.exists()
+    with folder_of_its_own() as folder:
+        with gr.Blocks(analytics_enabled=False) as page:
+            gr.File(type="binary")
+        _, address, _ = page.launch(
+            server_port=port,
+            prevent_thread_lock=True,
+            quiet=True,
+            app_kwargs=guarded(Uploads(every=0.2, old=0.5)),
+        )
+        try:
+            assert upload(address, multipart(("files", "film.png", FILM))).status == 200
+            assert upload(address, multipart(("other", "film.png", FILM))).status == 200
+            assert page.upload_file_set
+            given_up = time.monotonic() + 60
+            while list(folder.iterdir()) and time.monotonic() < given_up:
+                time.sleep(0.1)
+            assert not list(folder.iterdir())
+            assert not page.upload_file_set
+        finally:
+            page.close()
 
 
 def test_only_what_is_old_goes(app):
@@ -129,13 +125,15 @@ def test_a_sweep_that_fails_is_not_the_last(app, monkeypatch, caplog):
     assert not left and "could not be swept" in caplog.text
 
 
-def test_the_folder_is_this_users_alone(tmp_path):
+def test_the_folder_is_this_users_alone_and_goes_with_the_app(tmp_path):
     environment = {"GRADIO_TEMP_DIR": str(tmp_path / "to" / "make")}
-    folder = make_folder(environment)
-    assert folder.parent == (tmp_path / "to" / "make").resolve()
-    assert environment["GRADIO_TEMP_DIR"] == str(folder)
-    if os.name == "posix":
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    with folder_of_its_own(environment) as folder:
+        assert folder.parent == (tmp_path / "to" / "make").resolve()
+        assert environment["GRADIO_TEMP_DIR"] == str(folder)
+        (folder / "film.png").write_bytes(b"x")
+        if os.name == "posix":
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert not folder.exists()
 
 
 def test_the_page_says_when(stored):
