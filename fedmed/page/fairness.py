@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -28,49 +29,66 @@ def trust_proxies(environ: MutableMapping[str, str]) -> None:
         environ.setdefault("FORWARDED_ALLOW_IPS", PROXIES)
 
 
-class Fairness:
-    """ASGI middleware: 429 for a client's request beyond its share.
-
-    In the queue a client may hold as many places as it leaves free. So whoever holds none finds
-    one, unless very many clients at once take all they may.
-    """
+class Crowd:
+    """ASGI middleware: 429 beyond OPEN requests of one client at once."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self.open: Counter[str] = Counter()
-        self.joining: Counter[str] = Counter()  # let through, not yet in the queue
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-            return
-        who = client(scope)
-        asks = scope["method"] == "POST" and route(scope).startswith(
-            ("/gradio_api/queue/join", "/gradio_api/call/")
-        )
-        if self.open[who] >= OPEN:
+        elif self.open[who := client(scope)] >= OPEN:
             await refuse(scope, send, 429, BUSY)
-            return
-        if asks and self._share_is_taken(scope, who):
-            await refuse(scope, send, 429, WAITING)
-            return
-        counters = (self.open, self.joining) if asks else (self.open,)
-        for counter in counters:
-            counter[who] += 1
-        try:
-            await self.app(scope, receive, send)
-        finally:
-            for counter in counters:
-                counter[who] -= 1
-                if not counter[who]:
-                    del counter[who]
+        else:
+            with _counted(self.open, who):
+                await self.app(scope, receive, send)
 
-    def _share_is_taken(self, scope: Scope, who: str) -> bool:
+
+class Share:
+    """ASGI middleware: 429 for an event beyond its sender's share of the queue.
+
+    A client may hold as many places as it leaves free. So whoever holds none finds one, unless
+    very many clients at once take all they may.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.joining: Counter[str] = Counter()  # let through, not yet in the queue
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        events = ("/gradio_api/queue/join", "/gradio_api/call/")
+        if (
+            scope["type"] != "http"
+            or scope["method"] != "POST"
+            or not route(scope).startswith(events)
+        ):
+            await self.app(scope, receive, send)
+        elif self.is_taken(scope, who := client(scope)):
+            await refuse(scope, send, 429, WAITING)
+        else:
+            with _counted(self.joining, who):
+                await self.app(scope, receive, send)
+
+    def is_taken(self, scope: Scope, who: str) -> bool:
+        """Whether a client holds as many places as are free, or more."""
         queue = scope["app"].get_blocks()._queue
         events = [e for one in queue.event_queue_per_concurrency_id.values() for e in one.queue]
         holds = sum(client(event.request.scope) == who for event in events) + self.joining[who]
         taken = len(events) + self.joining.total()
         return holds > 0 and holds >= queue.max_size - taken
+
+
+@contextmanager
+def _counted(counter: Counter[str], who: str) -> Iterator[None]:
+    counter[who] += 1
+    try:
+        yield
+    finally:
+        counter[who] -= 1
+        if not counter[who]:
+            del counter[who]
 
 
 def client(scope: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 
 from fedmed.page.bodies import Bodies
 from fedmed.page.events import Events
-from fedmed.page.fairness import Fairness, trust_proxies
+from fedmed.page.fairness import Crowd, Share, trust_proxies
 from fedmed.page.surface import Surface
 from fedmed.page.uploads import Uploads
 
@@ -63,8 +63,9 @@ def guarded(uploads: Uploads) -> dict[str, Any]:
         "lifespan": uploads.lifespan,
         "middleware": [
             Middleware(Surface),
-            Middleware(Fairness),
+            Middleware(Crowd),
             Middleware(Bodies, accept=uploads.accept),
             Middleware(Events),
+            Middleware(Share),
         ],
     }

@@ -85,7 +85,7 @@ class Uploads:
                     path.unlink(missing_ok=True)
             for path in folder.iterdir():
                 # One of these moments may be there for a file that is about to come.
-                if path.is_dir() and now - path.stat().st_mtime > self.old:
+                if path.is_dir() and now - path.stat().st_mtime > self.every:
                     with contextlib.suppress(OSError):  # not empty
                         path.rmdir()
             for known in app.get_blocks().temp_file_sets:  # Gradio's own lists of them

@@ -24,7 +24,6 @@ CHROMIUM = (
     "--disable-sync --no-first-run"
 )
 START_SECONDS = 240
-END_SECONDS = 60
 SECRET = "hf_" + "NobodyMaySeeThis" * 2
 
 
@@ -63,7 +62,7 @@ def server(snapshot_folder, scratch) -> Iterator[str]:
         yield url
     finally:
         app.terminate()
-        app.wait(END_SECONDS)
+        app.wait(START_SECONDS)
         assert not list((scratch / "uploads").glob("fedmed-uploads-*")), "uploads outlived the app"
 
 

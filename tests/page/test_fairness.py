@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from fedmed.page import fairness
-from fedmed.page.fairness import PROXIES, Fairness, client, trust_proxies
+from fedmed.page.fairness import PROXIES, Crowd, Share, client, trust_proxies
 from tests.page.strangers import FILM, ask, file, multipart, upload, works
 
 FLOODING = {"X-Forwarded-For": "198.51.100.7"}
@@ -64,7 +64,7 @@ def test_a_flood_does_not_starve_a_visitor(server):
     ],
 )
 def test_as_many_places_as_one_leaves_free(waiting, who, taken):
-    assert Fairness(_nothing)._share_is_taken(_scope(who, waiting), who) is taken
+    assert Share(_nothing).is_taken(_scope(who, waiting), who) is taken
 
 
 def test_those_let_through_at_once_count():
@@ -81,9 +81,9 @@ def test_those_let_through_at_once_count():
             statuses.append(message["status"])
 
     async def flood():
-        fair = Fairness(app)
-        await asyncio.gather(*(fair(_scope("a", ""), _nothing, send) for _ in range(20)))
-        assert not fair.open and not fair.joining
+        share = Share(app)
+        await asyncio.gather(*(share(_scope("a", ""), _nothing, send) for _ in range(20)))
+        assert not share.joining
 
     asyncio.run(flood())
     assert Counter(statuses) == {200: 4, 429: 16}
@@ -102,9 +102,10 @@ def test_open_requests_are_bounded(monkeypatch):
             statuses.append(message["status"])
 
     async def call():
-        fair = Fairness(app)
-        scopes = [_scope(who, "") | {"method": "GET"} for who in "aaaaab"]
-        await asyncio.gather(*(fair(scope, _nothing, send) for scope in scopes))
+        crowd = Crowd(app)
+        scopes = [_scope(who, "") for who in "aaaaab"]
+        await asyncio.gather(*(crowd(scope, _nothing, send) for scope in scopes))
+        assert not crowd.open
 
     asyncio.run(call())
     assert Counter(statuses) == {200: 4, 429: 2}

@@ -136,7 +136,8 @@ def test_the_folder_is_this_users_alone_and_goes_with_the_app(tmp_path):
     assert not folder.exists()
 
 
-def test_the_page_says_when(stored):
+def test_the_page_promises_no_less(stored):
+    """What is told to visitors is the schedule."""
     words = about.html(example_config(), stored)
     assert f"deleted within {uploads.KEPT_MINUTES} minutes" in words
     assert uploads.EVERY + uploads.OLD <= 60 * uploads.KEPT_MINUTES
