@@ -1,4 +1,4 @@
-# make app | test | train DATA=... [BACKBONE=bundled] [ARGS="..."] | lint | figures | clean
+# make app | test | train DATA=... [BACKBONE=bundled] [ARGS="..."] | lint | figures | lock | clean
 PYTHON ?= python3
 VENV ?= .venv
 DATA ?= hf-vision/chest-xray-pneumonia
@@ -6,7 +6,7 @@ BACKBONE ?= imagenet
 ARGS ?=
 BIN := $(VENV)/bin
 
-.PHONY: app train demo test lint figures clean
+.PHONY: app train demo test lint figures lock clean
 
 app: $(VENV)/app.done
 	$(BIN)/python app.py
@@ -29,13 +29,21 @@ lint: $(VENV)/dev.done
 figures: $(VENV)/dev.done
 	$(BIN)/python -m benchmarks.readme
 
-$(VENV)/app.done: requirements.txt
+# Pins stay where requirements.txt and requirements-dev.txt still allow them. To take newer releases:
+# make lock ARGS=--upgrade, or ARGS="--upgrade-package NAME".
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+	--no-emit-index-url --no-annotate --custom-compile-command "make lock" $(ARGS)
+lock: $(VENV)/dev.done
+	$(COMPILE) requirements.txt -o requirements.lock
+	$(COMPILE) requirements-dev.txt -c requirements.lock -o requirements-dev.lock
+
+$(VENV)/app.done: requirements.lock
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -r requirements.txt
+	$(BIN)/python -m pip install -q --require-hashes -r requirements.lock
 	touch $@
 
-$(VENV)/dev.done: $(VENV)/app.done requirements-dev.txt
-	$(BIN)/python -m pip install -q -r requirements-dev.txt
+$(VENV)/dev.done: $(VENV)/app.done requirements-dev.lock
+	$(BIN)/python -m pip install -q --require-hashes -r requirements-dev.lock
 	touch $@
 
 clean:

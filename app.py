@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 
 if __name__ == "__main__":
     gc.disable()  # imports make no garbage, and looking for it takes a fifth of their time
@@ -16,7 +17,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000000")
 import gradio as gr
 
 import fedmed.page.zero_gpu  # noqa: F401  (before torch is imported)
-from fedmed.page import about, api, compare, examples, header, launching, report
+from fedmed.page import about, api, compare, examples, header, launching, report, uploads
 from fedmed.source import Opened, show
 
 
@@ -24,9 +25,7 @@ def build(opened: Opened) -> gr.Blocks:
     """The whole page, for the snapshot that was opened."""
     snapshot = opened.snapshot
     found = examples.load(snapshot.folder / "examples", examples.REPOSITORY)
-    with gr.Blocks(
-        title=header.TITLE, delete_cache=launching.CACHE, analytics_enabled=False
-    ) as page:
+    with gr.Blocks(title=header.TITLE, analytics_enabled=False) as page:
         gr.HTML(header.html(opened), apply_default_css=False)
         with gr.Tabs():
             with gr.Tab("Compare"):
@@ -41,7 +40,9 @@ def build(opened: Opened) -> gr.Blocks:
 
 
 if __name__ == "__main__":
-    page = show(build)
-    gc.freeze()  # all of this stays: not looked through while visitors wait either
-    gc.enable()
-    page.launch(**launching.options())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: tidied up
+    with uploads.folder_of_its_own():
+        page = show(build)
+        gc.freeze()  # all of this stays: not looked through while visitors wait either
+        gc.enable()
+        page.launch(**launching.options())

@@ -7,8 +7,8 @@ from html import escape
 from typing import Any
 
 from fedmed.facts import CLASSES, DATASET, DISCLAIMER, FEATURES
-from fedmed.page.launching import KEPT_MINUTES
 from fedmed.page.marks import number, size
+from fedmed.page.uploads import KEPT_MINUTES
 
 DRAWN = 6  # hospitals in the figure: the first ones and the last
 HEAD = len(CLASSES) * (FEATURES + 1)  # numbers in a head
@@ -68,8 +68,8 @@ inferred from the numbers: there is no differential privacy and no secure aggreg
 
 def _privacy() -> str:
     return f"""<section class="fm-panel fm-prose"><h3>Your uploads</h3>
-<p>A file you upload lies in a temporary folder of this server, where whoever knows its address can
-fetch it, and is deleted within {KEPT_MINUTES} minutes. It is not looked at, kept or used to train.
+<p>A file you upload lies in a temporary folder of this server, which gives it to nobody, and is
+deleted within {KEPT_MINUTES} minutes. It is not looked at, kept or used to train.
 Do not upload a patient’s X-ray that you may not share. There are no analytics and no run history
 here; where this page runs on somebody’s server, that server may keep logs of its own.</p>
 </section>"""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
+from fedmed.page.bodies import Bodies
+from fedmed.page.events import Events
+from fedmed.page.fairness import Crowd, Share, trust_proxies
+from fedmed.page.surface import Surface
+from fedmed.page.uploads import Uploads
 from fedmed.prediction import MOST
 
 FOLDER = Path(__file__).parent
-
-CACHE = (300, 900)  # seconds: how often uploads are looked at, and how old they get
-KEPT_MINUTES = sum(CACHE) // 60
 
 # Calls under way: enough that some are decoded while others share a pass of the backbone. Each may
 # hold a file of 64 MB. The others wait in a queue that is told where it stands every few seconds.
@@ -52,4 +56,20 @@ def options() -> dict[str, Any]:
         "share": False,
         "ssr_mode": False,
         "pwa": False,
+        "app_kwargs": guarded(Uploads()),
+    }
+
+
+def guarded(uploads: Uploads) -> dict[str, Any]:
+    """Arguments of the FastAPI application: what stands between strangers and Gradio."""
+    trust_proxies(os.environ)
+    return {
+        "lifespan": uploads.lifespan,
+        "middleware": [
+            Middleware(Surface),
+            Middleware(Crowd),
+            Middleware(Bodies, accept=uploads.accept),
+            Middleware(Events),
+            Middleware(Share),
+        ],
     }

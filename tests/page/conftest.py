@@ -24,6 +24,7 @@ CHROMIUM = (
     "--disable-sync --no-first-run"
 )
 START_SECONDS = 240
+SECRET = "hf_" + "NobodyMaySeeThis" * 2
 
 
 @pytest.fixture(scope="session")
@@ -33,9 +34,14 @@ def stored() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def server(snapshot_folder, tmp_path_factory) -> Iterator[str]:
-    """The address of a running `python app.py`."""
-    scratch = tmp_path_factory.mktemp("app")
+def scratch(tmp_path_factory) -> Path:
+    """Where the running app has its `uploads` and its `log`."""
+    return tmp_path_factory.mktemp("app")
+
+
+@pytest.fixture(scope="session")
+def server(snapshot_folder, scratch) -> Iterator[str]:
+    """The address of a running `python app.py`, with a token in its environment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -44,6 +50,7 @@ def server(snapshot_folder, tmp_path_factory) -> Iterator[str]:
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_TEMP_DIR": str(scratch / "uploads"),
         "HF_HUB_OFFLINE": "1",
+        "HF_TOKEN": SECRET,
     }
     environment.pop("GRADIO_SERVER_NAME", None)
     with (scratch / "log").open("wb") as log:
@@ -55,7 +62,8 @@ def server(snapshot_folder, tmp_path_factory) -> Iterator[str]:
         yield url
     finally:
         app.terminate()
-        app.wait(20)
+        app.wait(START_SECONDS)
+        assert not list((scratch / "uploads").glob("fedmed-uploads-*")), "uploads outlived the app"
 
 
 def _wait(url: str, app: subprocess.Popen, log: Path) -> None:

@@ -19,7 +19,7 @@ def test_figure_limits_privacy_and_citation(stored):
     shown = text(html)
     assert len(tags(html, "g", class_="fm-house")) == 5
     assert DISCLAIMER in shown
-    assert "deleted within 20 minutes" in shown
+    assert "deleted within 10 minutes" in shown
     assert "trained on simulated X-rays" in shown
     sent = stored["communication"]["formats"]["fp32"]["update_bytes"]
     assert f"{sent / 1000:.1f} kB" in shown

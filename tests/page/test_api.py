@@ -111,7 +111,7 @@ def test_a_file_of_the_server_cannot_be_named(server):
     event = httpx.post(f"{server}gradio_api/call/predict", json=body, timeout=30).json()["event_id"]
     reply = httpx.get(f"{server}gradio_api/call/predict/{event}", timeout=30).text
     assert "event: error" in reply and "probabilities" not in reply
-    assert httpx.get(f"{server}gradio_api/file={REPOSITORY}/LICENSE", timeout=30).status_code == 403
+    assert httpx.get(f"{server}gradio_api/file={REPOSITORY}/LICENSE", timeout=30).status_code == 404
 
 
 def test_limits_of_the_server(server):

@@ -1,0 +1,116 @@
+"""What a request may carry: taken whole, and within limits, before Gradio sees any of it.
+
+Gradio bounds the size of a file, but not of a request, and forgets what it wrote of an upload that
+breaks off. Here a request comes whole or not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+import tempfile
+from collections.abc import Awaitable, Callable
+from typing import IO
+
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fedmed.page.surface import refuse, route
+
+FILE = 64 * 2**20  # bytes of an upload; `max_file_size` of launch()
+ENVELOPE = 2**16  # and of what multipart puts around it
+MESSAGE = 2**18  # bytes of any other request
+IDLE_SECONDS = 30.0  # without a byte
+CHUNK = 2**22  # bytes; Gradio's parser copies what it has of a field for every chunk
+
+Accept = Callable[[Scope, int], Awaitable[None]]
+
+
+class Bodies:
+    """ASGI middleware: 413 for what is too large, 408 for what stalls, 400 for several files.
+
+    Args:
+        accept: Awaited with the scope and the bytes of an upload before Gradio gets it.
+    """
+
+    def __init__(self, app: ASGIApp, accept: Accept) -> None:
+        self.app = app
+        self.accept = accept
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self.app(scope, receive, send)
+            return
+        upload = route(scope).rstrip("/").endswith("/upload")
+        limit = FILE + ENVELOPE if upload else MESSAGE
+        with tempfile.TemporaryFile() if upload else tempfile.SpooledTemporaryFile(MESSAGE) as body:
+            size = await _take(receive, body, limit)
+            if size is None:
+                return  # the client is gone
+            if size > limit:
+                words = f"Larger than this server takes: {limit // 2**10:,} KiB."
+                await refuse(scope, send, 413, words)
+            elif size < 0:
+                await refuse(scope, send, 408, "The request stalled.")
+            elif upload and size and _parts(scope, body) > 1:
+                await refuse(scope, send, 400, "One file at a time.")
+            else:
+                if upload:
+                    await self.accept(scope, size)
+                await self.app(scope, _given(body, size, receive), send)
+
+
+async def _take(receive: Receive, body: IO[bytes], limit: int) -> int | None:
+    """Write the request into `body`; its bytes, -1 where it stalls, None where the client leaves.
+
+    What is beyond the limit is read, up to as much again, and dropped: a client that is answered
+    while it sends may never see the answer.
+    """
+    size = 0
+    more = True
+    while more and size <= 2 * limit:
+        try:
+            message = await asyncio.wait_for(receive(), IDLE_SECONDS)
+        except (TimeoutError, asyncio.TimeoutError):
+            return -1
+        if message["type"] == "http.disconnect":
+            return None
+        size += len(message.get("body", b""))
+        if size <= limit:
+            body.write(message.get("body", b""))
+        more = message.get("more_body", False)
+    body.seek(0)
+    return size
+
+
+def _parts(scope: Scope, body: IO[bytes]) -> int:
+    """How many parts a multipart body has; 0 where it is none."""
+    _, options = parse_options_header(Headers(scope=scope).get("content-type", ""))
+    boundary = options.get(b"boundary")
+    if not boundary:
+        return 0
+    body.flush()
+    with mmap.mmap(body.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+        found, place = 0, whole.find(b"--" + boundary)
+        while place >= 0 and found < 3:
+            found += 1
+            place = whole.find(b"--" + boundary, place + len(boundary))
+    return found - 1  # the last one closes
+
+
+def _given(body: IO[bytes], size: int, receive: Receive) -> Receive:
+    """A `receive` that gives the body, and then whatever comes after it."""
+    left = size
+    done = False
+
+    async def again() -> Message:
+        nonlocal left, done
+        if done:
+            return await receive()
+        chunk = body.read(CHUNK)
+        left -= len(chunk)
+        done = left <= 0
+        return {"type": "http.request", "body": chunk, "more_body": not done}
+
+    return again

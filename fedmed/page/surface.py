@@ -1,0 +1,102 @@
+"""What of Gradio's server strangers may reach, and the headers of every reply.
+
+Gradio serves some seventy routes; the page and `gradio_client` use those listed here. All others,
+its file routes among them, are as if they were not there: nothing that was uploaded can be fetched
+again, and nobody can make this server fetch an address for them.
+"""
+
+from __future__ import annotations
+
+import re
+
+from starlette.datastructures import MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+ENDPOINTS = "(predict|report|models)"
+READ = re.compile(
+    r"/|/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt)/?|/(assets|static|svelte)/.+"
+    r"|/gradio_api/(info|openapi\.json|app_id|startup-events|theme\.css|upload_progress)/?"
+    r"|/gradio_api/queue/(data|status)|/gradio_api/heartbeat/\w+"
+    rf"|/gradio_api/call/(v2/)?{ENDPOINTS}/\w+"
+)
+WRITE = re.compile(
+    rf"/gradio_api/(upload|queue/join|cancel|reset|call/(v2/)?{ENDPOINTS})/?", re.ASCII
+)
+HOST = re.compile(r"[\w.:\[\]-]*", re.ASCII)
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    # Gradio's page runs inline scripts and compiles `js_on_load`, so scripts cannot be held to
+    # files; but the page loads from nowhere else and sends nothing elsewhere. A Space's page is a
+    # frame of huggingface.co.
+    "Content-Security-Policy": "; ".join(
+        (
+            "default-src 'self'",
+            "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "font-src 'self' data:",
+            "object-src 'none'",
+            "base-uri 'self'",
+            "form-action 'self'",
+            "frame-ancestors 'self' https://huggingface.co",
+        )
+    ),
+}
+
+
+class Surface:
+    """ASGI middleware: 404 for what is not listed, 400 for an odd Host, HEADERS on the rest."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        if not _host_is_plain(scope):
+            await refuse(scope, with_headers, 400, "The Host header is not a host.")
+        elif not _listed(scope["method"], route(scope)):
+            await refuse(scope, with_headers, 404, "There is nothing here.")
+        else:
+            await self.app(scope, receive, with_headers)
+
+
+async def refuse(scope: Scope, send: Send, status: int, words: object) -> None:
+    """Answer with `{"detail": words}`, as Gradio's own refusals do; its page shows the words."""
+    await JSONResponse({"detail": words}, status)(scope, _nothing, send)
+
+
+def route(scope: Scope) -> str:
+    """The path asked for, without that of a proxy in front."""
+    return scope["path"].removeprefix(scope.get("root_path", ""))
+
+
+def _listed(method: str, path: str) -> bool:
+    if method in ("GET", "HEAD"):
+        return READ.fullmatch(path) is not None and ".." not in path.split("/")
+    return method == "POST" and WRITE.fullmatch(path) is not None
+
+
+def _host_is_plain(scope: Scope) -> bool:
+    """Gradio writes the host it was called by into the page."""
+    named = [
+        value.decode("latin-1")
+        for name, value in scope["headers"]
+        if name in (b"host", b"x-forwarded-host")
+    ]
+    return all(HOST.fullmatch(part.strip()) for value in named for part in value.split(","))
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}

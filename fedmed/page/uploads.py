@@ -1,0 +1,114 @@
+"""Where uploads lie, and for how long: a folder of this process's own, swept on schedule.
+
+Gradio's `delete_cache` forgets files of uploads that broke off or that no event asked for, and
+never removes a folder. Here whatever lies in the folder is swept, whoever put it there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator, MutableMapping
+from pathlib import Path
+
+from gradio.routes import App
+from starlette.types import Scope
+
+PREFIX = "fedmed-uploads-"
+EVERY = 60.0  # seconds between sweeps
+OLD = 540.0  # seconds
+KEPT_MINUTES = round((EVERY + OLD) / 60)
+BOUND = 2 * 2**30  # bytes; beyond them the oldest go first
+
+log = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def folder_of_its_own(environ: MutableMapping[str, str] = os.environ) -> Iterator[Path]:
+    """A folder that only this user may enter, told to Gradio; inside GRADIO_TEMP_DIR if set.
+
+    To be entered before a component is made: each remembers where its files go.
+    """
+    parent = environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()
+    Path(parent).mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent)).resolve()
+    environ["GRADIO_TEMP_DIR"] = str(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Uploads:
+    """The folder's keeper, for `app_kwargs` of launch(): a lifespan, and `accept` of `Bodies`."""
+
+    def __init__(self, every: float = EVERY, old: float = OLD, bound: int = BOUND) -> None:
+        self.every, self.old, self.bound = every, old, bound
+        self.since = 0  # bytes accepted since the last sweep, and those that it left
+        self.sweeping = threading.Lock()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, app: App) -> AsyncIterator[None]:
+        """Sweep while the app runs."""
+        sweeping = asyncio.create_task(self._sweep_on_schedule(app))
+        try:
+            yield
+        finally:
+            sweeping.cancel()
+
+    async def accept(self, scope: Scope, size: int) -> None:
+        """Make room for an upload."""
+        self.since += size
+        if self.since > self.bound:
+            await asyncio.to_thread(self.sweep, scope["app"], self.bound // 2)
+
+    def sweep(self, app: App, bound: int | None = None) -> None:
+        """Delete what is old and then, oldest first, what is beyond the bound; empty folders too.
+
+        A folder that is not of `folder_of_its_own` is let be: others may keep files there.
+        """
+        folder = _folder(app)
+        if not folder.name.startswith(PREFIX):
+            return
+        with self.sweeping:
+            now = time.time()
+            left = self.bound if bound is None else bound
+            for path, status in _newest_first(folder):
+                left -= status.st_size
+                if now - status.st_ctime > self.old or left < 0:
+                    path.unlink(missing_ok=True)
+            for path in folder.iterdir():
+                # One of these moments may be there for a file that is about to come.
+                if path.is_dir() and now - path.stat().st_mtime > self.every:
+                    with contextlib.suppress(OSError):  # not empty
+                        path.rmdir()
+            for known in app.get_blocks().temp_file_sets:  # Gradio's own lists of them
+                known.difference_update([name for name in list(known) if not os.path.exists(name)])
+            self.since = sum(status.st_size for _, status in _newest_first(folder))
+
+    async def _sweep_on_schedule(self, app: App) -> None:
+        while True:
+            await asyncio.sleep(self.every)
+            try:
+                await asyncio.to_thread(self.sweep, app)
+            except OSError:  # the next sweep may find it mended
+                log.exception("uploads could not be swept")
+
+
+def _folder(app: App) -> Path:
+    return Path(app.uploaded_file_dir)
+
+
+def _newest_first(folder: Path) -> list[tuple[Path, os.stat_result]]:
+    found = []
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            if not path.is_dir():
+                found.append((path, path.lstat()))
+    return sorted(found, key=lambda each: each[1].st_ctime, reverse=True)

@@ -1,0 +1,181 @@
+"""A client who floods the app, and another who wants one answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+
+from fedmed.page import fairness
+from fedmed.page.fairness import PROXIES, Crowd, Share, client, trust_proxies
+from tests.page.strangers import FILM, ask, file, multipart, upload, works
+
+FLOODING = {"X-Forwarded-For": "198.51.100.7"}
+VISITOR = {"X-Forwarded-For": "203.0.113.9"}
+
+
+def test_a_flood_does_not_starve_a_visitor(server):
+    """The flood never waits for an answer, so whatever place it may have in the queue it takes."""
+    kept = json.loads(upload(server, multipart(("files", "film.png", FILM))).body)[0]
+    got: Counter[int] = Counter()
+    refused, done = threading.Event(), threading.Event()
+
+    def flood() -> None:
+        for _ in range(50):
+            if done.is_set():
+                return
+            body = {"data": [file(kept)]}
+            reply = ask(server, "POST", "/gradio_api/call/predict", body, FLOODING)
+            got[reply.status] += 1
+            if reply.status != 200:
+                refused.set()
+            if reply.status == 429:
+                assert b"Wait for one to be answered" in reply.body
+
+    callers = [threading.Thread(target=flood) for _ in range(4)]  # 200 requests at most
+    for caller in callers:
+        caller.start()
+    try:
+        assert refused.wait(60), "200 requests were not enough to be refused one"
+        assert works(server, VISITOR)
+    finally:
+        done.set()
+        for caller in callers:
+            caller.join()
+    assert set(got) == {200, 429}
+
+
+@pytest.mark.parametrize(
+    ("waiting", "who", "taken"),
+    [
+        ("", "a", False),
+        ("aaa", "a", False),
+        ("aaaa", "a", True),  # holds 4 of 8 and leaves 4
+        ("aaaa", "b", False),
+        ("aaaabb", "b", True),
+        ("aaaabb", "c", False),
+        ("aaaabbc", "c", True),
+        ("aaaabbc", "d", False),
+        ("aaaabbcd", "e", False),  # no place left: Gradio's own answer says so
+    ],
+)
+def test_as_many_places_as_one_leaves_free(waiting, who, taken):
+    assert Share(_nothing).is_taken(_scope(who, waiting), who) is taken
+
+
+def test_those_let_through_at_once_count():
+    """Requests that the app has not queued yet hold their places."""
+    statuses: list[int] = []
+
+    async def app(scope, receive, send):
+        await asyncio.sleep(0.05)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def send(message):
+        if "status" in message:
+            statuses.append(message["status"])
+
+    async def flood():
+        share = Share(app)
+        await asyncio.gather(*(share(_scope("a", ""), _nothing, send) for _ in range(20)))
+        assert not share.joining
+
+    asyncio.run(flood())
+    assert Counter(statuses) == {200: 4, 429: 16}
+
+
+def test_open_requests_are_bounded(monkeypatch):
+    monkeypatch.setattr(fairness, "OPEN", 3)
+    statuses: list[int] = []
+
+    async def app(scope, receive, send):
+        await asyncio.sleep(0.05)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def send(message):
+        if "status" in message:
+            statuses.append(message["status"])
+
+    async def call():
+        crowd = Crowd(app)
+        scopes = [_scope(who, "") for who in "aaaaab"]
+        await asyncio.gather(*(crowd(scope, _nothing, send) for scope in scopes))
+        assert not crowd.open
+
+    asyncio.run(call())
+    assert Counter(statuses) == {200: 4, 429: 2}
+
+
+@pytest.mark.parametrize(
+    ("host", "who"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("not an address", "not an address"),
+    ],
+)
+def test_who_a_client_is(host, who):
+    assert client({"client": (host, 1)}) == who
+
+
+def test_a_client_without_an_address():
+    assert client({"client": None}) == client({}) == ""
+
+
+def test_on_a_space_the_address_is_the_proxies_word():
+    """And not the visitor's, who can put anything before what the nearest proxy adds."""
+    from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+    environment = {"SPACE_ID": "fedmed/fedmed"}
+    trust_proxies(environment)
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(client(scope))
+
+    behind = ProxyHeadersMiddleware(app, environment["FORWARDED_ALLOW_IPS"])
+    for said in ("203.0.113.9", "198.51.100.1, 203.0.113.9, 10.16.3.80", "junk,203.0.113.9"):
+        scope = {
+            "type": "http",
+            "client": ("10.16.3.80", 1),
+            "headers": [(b"x-forwarded-for", said.encode())],
+        }
+        asyncio.run(behind(scope, _nothing, _nothing))
+    assert seen == ["203.0.113.9"] * 3
+
+
+def test_elsewhere_and_where_it_is_set_nothing_changes():
+    for environment in ({}, {"SPACE_ID": "a/b", "FORWARDED_ALLOW_IPS": "192.0.2.1"}):
+        before = dict(environment)
+        trust_proxies(environment)
+        assert environment == before
+    assert "*" not in PROXIES
+
+
+def _scope(who: str, waiting: str) -> dict:
+    """A request of `who`, at an app whose queue of eight holds these clients' events."""
+    events = [
+        SimpleNamespace(request=SimpleNamespace(scope={"client": (each, 1)})) for each in waiting
+    ]
+    queue = SimpleNamespace(
+        max_size=8, event_queue_per_concurrency_id={"panel": SimpleNamespace(queue=events)}
+    )
+    return {
+        "type": "http",
+        "method": "POST",
+        "path": "/gradio_api/call/predict",
+        "client": (who, 1),
+        "app": SimpleNamespace(get_blocks=lambda: SimpleNamespace(_queue=queue)),
+    }
+
+
+async def _nothing(*_):
+    pass

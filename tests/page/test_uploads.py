@@ -1,0 +1,143 @@
+"""Uploads go on schedule, and with the app."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import stat
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import gradio as gr
+import pytest
+
+from fedmed.page import about, uploads
+from fedmed.page.launching import guarded
+from fedmed.page.uploads import PREFIX, Uploads, folder_of_its_own
+from tests.page.strangers import FILM, multipart, upload
+from tests.reports import example_config
+
+
+@pytest.fixture
+def app(tmp_path):
+    """As much of Gradio's app as the keeper sees."""
+    folder = tmp_path / f"{PREFIX}x"
+    folder.mkdir()
+    blocks = SimpleNamespace(temp_file_sets=[set(), set()])
+    return SimpleNamespace(uploaded_file_dir=str(folder), get_blocks=lambda: blocks)
+
+
+def _put(app, name: str, size: int = 10, age: float = 0.0) -> Path:
+    path = Path(app.uploaded_file_dir) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(bytes(size))
+    for known in app.get_blocks().temp_file_sets:
+        known.add(str(path))
+    if age:
+        time.sleep(age)
+    return path
+
+
+def test_uploads_go_on_schedule_from_a_running_app(tmp_path, monkeypatch):
+    """Those that were asked about and those that Gradio forgot."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with folder_of_its_own() as folder:
+        with gr.Blocks(analytics_enabled=False) as page:
+            gr.File(type="binary")
+        _, address, _ = page.launch(
+            server_port=port,
+            prevent_thread_lock=True,
+            quiet=True,
+            app_kwargs=guarded(Uploads(every=0.2, old=0.5)),
+        )
+        try:
+            assert upload(address, multipart(("files", "film.png", FILM))).status == 200
+            assert upload(address, multipart(("other", "film.png", FILM))).status == 200
+            assert page.upload_file_set
+            given_up = time.monotonic() + 60
+            while list(folder.iterdir()) and time.monotonic() < given_up:
+                time.sleep(0.1)
+            assert not list(folder.iterdir())
+            assert not page.upload_file_set
+        finally:
+            page.close()
+
+
+def test_only_what_is_old_goes(app):
+    old = _put(app, "a/old.png", age=0.3)
+    new = _put(app, "b/new.png")
+    Uploads(old=0.2).sweep(app)
+    assert not old.exists() and new.exists()
+    assert app.get_blocks().temp_file_sets == [{str(new)}, {str(new)}]
+
+
+def test_beyond_the_bound_the_oldest_go_first(app):
+    paths = [_put(app, f"{place}/x.png", size=100, age=0.02) for place in range(5)]
+    keeper = Uploads(bound=250)
+    keeper.sweep(app)
+    assert [path.exists() for path in paths] == [False, False, False, True, True]
+    assert keeper.since == 200
+
+
+def test_room_is_made_between_sweeps(app):
+    keeper = Uploads(bound=250)
+    paths = []
+    for place in range(5):
+        asyncio.run(keeper.accept({"app": app}, 100))
+        paths.append(_put(app, f"{place}/x.png", size=100, age=0.02))
+    left = sum(path.stat().st_size for path in paths if path.exists())
+    assert left <= 250 and paths[-1].exists()
+
+
+def test_a_folder_of_others_is_let_be(tmp_path):
+    app = SimpleNamespace(uploaded_file_dir=str(tmp_path))
+    (tmp_path / "theirs.png").write_bytes(b"x")
+
+    async def run():
+        async with Uploads(every=0.01, old=0).lifespan(app):
+            await asyncio.sleep(0.1)
+
+    asyncio.run(run())
+    assert (tmp_path / "theirs.png").exists()
+
+
+def test_a_sweep_that_fails_is_not_the_last(app, monkeypatch, caplog):
+    left = ["first", "second"]
+
+    def listing(folder):
+        if left:
+            raise OSError(left.pop())
+        return []
+
+    monkeypatch.setattr(uploads, "_newest_first", listing)
+
+    async def run():
+        async with Uploads(every=0.01).lifespan(app):
+            await asyncio.sleep(0.5)
+
+    asyncio.run(run())
+    assert not left and "could not be swept" in caplog.text
+
+
+def test_the_folder_is_this_users_alone_and_goes_with_the_app(tmp_path):
+    environment = {"GRADIO_TEMP_DIR": str(tmp_path / "to" / "make")}
+    with folder_of_its_own(environment) as folder:
+        assert folder.parent == (tmp_path / "to" / "make").resolve()
+        assert environment["GRADIO_TEMP_DIR"] == str(folder)
+        (folder / "film.png").write_bytes(b"x")
+        if os.name == "posix":
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert not folder.exists()
+
+
+def test_the_page_promises_no_less(stored):
+    """What is told to visitors is the schedule."""
+    words = about.html(example_config(), stored)
+    assert f"deleted within {uploads.KEPT_MINUTES} minutes" in words
+    assert uploads.EVERY + uploads.OLD <= 60 * uploads.KEPT_MINUTES
