@@ -134,7 +134,7 @@ def pretrain(
         raise UserError(f"{real + drawn} images are too few: a step takes {batch_size}.")
     # Simulated patients alternate between the classes, so the first ones stand for any draw.
     weights = (real + drawn) / (2.0 * torch.bincount(labels[: real + drawn], minlength=2).float())
-    identity = {"seed": seed, "images": len(labels), "precision": precision}
+    identity: dict[str, int | str] = {"seed": seed, "images": len(labels), "precision": precision}
     done = _restore(network, optimizer, resume, identity)
     sizes = [stage.size for stage in stages for _ in range(stage.epochs)]
     grey, size_now = to_grey(pixels), 0
