@@ -1,11 +1,15 @@
 """How much faster is train.py than the plain loop? `python -m benchmarks.pipeline --data DIR`.
 
-The plain loop reads every image again in every epoch: DataLoader, torchvision transforms, frozen
-ResNet18, Adam on the last layer. Its speed is measured on a slice and multiplied by the passes
-that the same work takes without cached features: centralized, federated and local-only epochs, the
-validation after each round, and the evaluation of every model. train.py runs in full, once with an
-empty cache and once with a filled one, in the same process conditions. Only ratios are meant to be
-quoted.
+- plain: every image is read again in every epoch; DataLoader, torchvision transforms, frozen
+  ResNet18, Adam on the last layer. Measured on slices, multiplied by the passes that the same work
+  takes without cached features: centralized, federated and local-only epochs, the validation after
+  each round, and the evaluation of every model.
+- floor: the passes through the backbone that train.py makes with an empty cache, and nothing else,
+  at the best rate of the engine it runs on. Measured on slices too.
+- ours: train.py in full, once with an empty cache and then with a filled one.
+
+Slices of plain and floor take turns before, between and after the runs. Only ratios are meant to
+be quoted.
 """
 
 from __future__ import annotations
@@ -13,62 +17,143 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
+from benchmarks import measuring
+from benchmarks.serving import REPOSITORY
 from fedmed import cli
 from fedmed.backbone import Backbone, write_state
 from fedmed.data.folder import read_folder
 from fedmed.facts import IMAGENET_MEAN, IMAGENET_STD
+from fedmed.features import BATCH
 
-REPOSITORY = Path(__file__).parent.parent
 WORKERS = 2
+
+
+class Run(NamedTuple):
+    """One train.py."""
+
+    seconds: float
+    peak_gib: float
+    report: dict[str, Any]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pipeline", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with train/ and test/")
-    parser.add_argument("--slice", type=int, default=512, help="images of the plain loop (512)")
+    parser.add_argument("--slice", type=int, default=256, help="images of a slice (%(default)s)")
     parser.add_argument("--views", type=int, default=4, help="default: %(default)s")
-    parser.add_argument("--json", type=Path, default=Path("benchmarks/results/pipeline.json"))
+    parser.add_argument(
+        "--warm", type=int, default=3, help="runs with a filled cache (%(default)s)"
+    )
     options = parser.parse_args()
 
     read_folder(options.data)
+    backbone = _random_backbone()
+    slices: list[dict[str, float]] = []
+
+    def measure_slices() -> None:
+        train, evaluate = plain_loop(options.data, options.slice)
+        floor = bare_passes(backbone, 2 * options.slice)
+        slices.append({"train": train, "evaluate": evaluate, "floor": floor})
+
     with tempfile.TemporaryDirectory() as scratch:
-        backbone = Path(scratch) / "backbone"
-        write_state(_random_backbone(), backbone)
-        environment = os.environ | {"FEDMED_CACHE": f"{scratch}/cache"}
-        command = [sys.executable, "train.py", "--data", str(options.data.absolute())]
-        command += ["--backbone", str(backbone), "--output", f"{scratch}/snapshot"]
-        command += ["--views", str(options.views)]
-        seconds = []
-        for _ in ("cold", "warm"):
-            started = time.monotonic()
-            subprocess.run(command, cwd=REPOSITORY, env=environment, check=True, stdout=sys.stderr)
-            seconds.append(time.monotonic() - started)
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-        report = json.loads((Path(scratch) / "snapshot" / "evaluation.json").read_text())
-    training_speed, evaluation_speed = plain_loop(options.data, options.slice)
-    training, evaluation = plain_passes(report)
-    plain = training / training_speed + evaluation / evaluation_speed
-    result = {
-        "plain_loop_images_per_second": {"train": training_speed, "evaluate": evaluation_speed},
-        "plain_loop_passes": {"train": training, "evaluate": evaluation},
-        "plain_loop_seconds_extrapolated": plain,
-        "train_py_seconds": {"cold": seconds[0], "warm": seconds[1]},
-        "times_faster": {"cold": plain / seconds[0], "warm": plain / seconds[1]},
-        "peak_memory_gib": peak,
+        write_state(backbone, Path(scratch) / "backbone")
+        measure_slices()
+        cold = run(options.data, options.views, Path(scratch))
+        measure_slices()
+        warm = [run(options.data, options.views, Path(scratch)) for _ in range(options.warm)]
+        measure_slices()
+    result = summary(slices, cold, sorted(warm)[len(warm) // 2])
+    print(measuring.table(rows(result)))
+    print(f"written to {measuring.write('pipeline', result)}")
+
+
+def summary(slices: list[dict[str, float]], cold: Run, warm: Run) -> dict[str, Any]:
+    """Seconds of a whole run each way, and their ratios."""
+    speed = {name: statistics.median(one[name] for one in slices) for name in slices[0]}
+    training, evaluation = plain_passes(cold.report)
+    plain = training / speed["train"] + evaluation / speed["evaluate"]
+    floor = cold.report["timing"]["backbone_passes"] / speed["floor"]
+    return {
+        "engine": cold.report["environment"]["engine"],
+        "images_per_second": speed,
+        "passes": {
+            "train": training,
+            "evaluate": evaluation,
+            "floor": cold.report["timing"]["backbone_passes"],
+        },
+        "seconds": {
+            "plain": plain,
+            "floor": floor,
+            "cold": cold.seconds,
+            "warm": warm.seconds,
+        },
+        "times_faster": {"cold": plain / cold.seconds, "warm": plain / warm.seconds},
+        "cold_over_floor": cold.seconds / floor,
+        "parts": {"cold": cold.report["timing"], "warm": warm.report["timing"]},
+        "peak_memory_gib": max(cold.peak_gib, warm.peak_gib),
     }
-    print(json.dumps(result, indent=1))
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def rows(result: dict[str, Any]) -> list[dict[str, object]]:
+    seconds = result["seconds"]
+    return [
+        {
+            "full run": name,
+            "seconds": taken,
+            "times faster than plain": seconds["plain"] / taken,
+            "over floor": taken / seconds["floor"],
+            **{part: result["parts"].get(name, {}).get(part) for part in result["parts"]["warm"]},
+        }
+        for name, taken in seconds.items()
+    ]
+
+
+def run(root: Path, views: int, scratch: Path) -> Run:
+    """train.py as a process of its own, and the most memory that it held."""
+    command = [sys.executable, "train.py", "--data", str(root.absolute())]
+    command += ["--backbone", str(scratch / "backbone"), "--output", str(scratch / "snapshot")]
+    command += ["--views", str(views)]
+    environment = os.environ | {"FEDMED_CACHE": str(scratch / "cache")}
+    started = time.monotonic()
+    process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=sys.stderr)
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = time.monotonic() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    report = json.loads((scratch / "snapshot" / "evaluation.json").read_text(encoding="utf-8"))
+    return Run(seconds, used.ru_maxrss / 2**20, report)
+
+
+def bare_passes(backbone: Backbone, count: int) -> float:
+    """Images per second of the engine alone: all cores on a batch or one on each, if faster."""
+    cores = torch.get_num_threads()
+    inputs = torch.randn(2 * BATCH, 3, 224, 224)
+    together = backbone.shared_by(cores)
+    speeds = []
+    with ThreadPoolExecutor(cores, initializer=lambda: torch.set_num_threads(1)) as pool:
+        for work, images in (
+            (lambda jobs: [backbone.features(job) for job in jobs], inputs),
+            (lambda jobs: list(pool.map(together.features, jobs)), inputs[:BATCH]),
+        ):
+            work([images] * cores)  # memory and code
+            jobs = [images] * max(cores, count // len(images))
+            started = time.monotonic()
+            work(jobs)
+            speeds.append(len(jobs) * len(images) / (time.monotonic() - started))
+    return max(speeds)
 
 
 def plain_passes(report: dict) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from fedmed.engine import pick
 from fedmed.facts import CLASSES, DATASET, DISCLAIMER, FEATURES
 from fedmed.page.marks import number, size
 from fedmed.page.uploads import KEPT_MINUTES
@@ -82,7 +83,8 @@ def _sources(config: Mapping[str, Any], report: Mapping[str, Any] | None) -> str
     return f"""<section class="fm-panel fm-prose"><h3>Data, code and citation</h3>
 <p><b>{escape(data["title"])}</b>, licence {escape(data["licence"])}.<br>
 {escape(data["citation"])}</p>
-<p><b>Backbone</b>: {escape(str(backbone.get("id", "unknown")))}; {origin}.</p>
+<p><b>Backbone</b>: {escape(str(backbone.get("id", "unknown")))}; {origin}. Here it runs on
+{escape(pick().title)}.</p>
 <p><b>Federated averaging</b>: B. McMahan, E. Moore, D. Ramage, S. Hampson, B. Agüera y Arcas:
 Communication-Efficient Learning of Deep Networks from Decentralized Data. AISTATS 2017.</p>
 <p><b>Heat maps</b>: B. Zhou, A. Khosla, A. Lapedriza, A. Oliva, A. Torralba: Learning Deep Features

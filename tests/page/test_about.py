@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 
+from fedmed.engine import pick
 from fedmed.facts import DATASET, DISCLAIMER
 from fedmed.page import about
 from tests.page.markup import tags, text
@@ -20,6 +21,7 @@ def test_figure_limits_privacy_and_citation(stored):
     assert len(tags(html, "g", class_="fm-house")) == 5
     assert DISCLAIMER in shown
     assert "deleted within 10 minutes" in shown
+    assert f"runs on {pick().title}." in shown
     assert "trained on simulated X-rays" in shown
     sent = stored["communication"]["formats"]["fp32"]["update_bytes"]
     assert f"{sent / 1000:.1f} kB" in shown

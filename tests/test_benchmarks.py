@@ -1,0 +1,52 @@
+"""`python -m benchmarks` finds what there is, and sums runs up as it says."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from benchmarks import __main__ as topics
+from benchmarks import pipeline
+from benchmarks.pipeline import Run
+
+
+def test_every_topic_is_listed_with_its_first_line() -> None:
+    found = topics.topics()
+    assert {"app", "engines", "pipeline", "snapshot"} <= found.keys()
+    assert found["engines"] == "Which engine is fast, and which faithful?"
+    assert "measuring" not in found and "readme" not in found
+
+
+def test_a_topic_is_told_where_the_x_rays_are_only_if_it_asks() -> None:
+    plain = [sys.executable, "-m"]
+    assert topics.command("pipeline", "DIR") == [*plain, "benchmarks.pipeline", "--data", "DIR"]
+    assert topics.command("snapshot", "DIR") == [*plain, "benchmarks.snapshot"]
+
+
+def test_without_data_nothing_is_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(topics.subprocess, "run", lambda *_: pytest.fail("it ran"))
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--all"])
+    assert topics.cli.run(topics.main) == 2
+    assert "--data DIR" in capsys.readouterr().err
+
+
+def test_a_whole_plain_run_is_its_passes_over_the_median_speed() -> None:
+    report = {
+        "recipe": {"rounds": 5, "local_epochs": 3, "epochs": 10, "hospitals": 5},
+        "data": {"training": {"images": {"NORMAL": 40, "PNEUMONIA": 60}}},
+        "protocols": {"validation": {"n": 10}, "test": {"n": 20}},
+        "timing": {"backbone_passes": 430, "features": 8.0},
+        "environment": {"engine": "an engine"},
+    }
+    slices = [
+        {"train": speed, "evaluate": 10.0, "floor": 43.0} for speed in (1.0, 20.0, 30.0)
+    ]  # the first slice met a busy machine
+    result = pipeline.summary(slices, Run(12.5, 1.5, report), Run(2.0, 1.0, report))
+    assert result["passes"] == {"train": 100 * 40, "evaluate": 5 * 10 + 12 * 30, "floor": 430}
+    assert result["seconds"] == {"plain": 200 + 41.0, "floor": 10.0, "cold": 12.5, "warm": 2.0}
+    assert result["cold_over_floor"] == 1.25
+    assert result["times_faster"] == {"cold": 241 / 12.5, "warm": 241 / 2}
+    assert result["peak_memory_gib"] == 1.5
