@@ -186,6 +186,7 @@ def _child(module: str, *arguments: object) -> dict[str, Any]:
             "FLWR_HOME": home,
             "FLWR_TELEMETRY_ENABLED": "0",
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_raylet_start_wait_time_s": "120",  # more than half a minute on a busy machine
             "PYTHONPATH": str(REPOSITORY),
         }
         done = subprocess.run(

@@ -47,7 +47,9 @@ def _panel(numbers: Mapping[str, Sequence[Mapping[str, Any]]], column: str, titl
     points = [point for line in lines.values() for point in line]
     low, high = math.floor(min(y for _, y in points)), math.ceil(max(y for _, y in points))
     left, right = min(x for x, _ in points), max(x for x, _ in points)
-    frame = Frame(x=(left, right), y=(low, high), width=WIDTH, height=HEIGHT, left=56, top=44)
+    frame = Frame(
+        x=(left, right), y=(low, high), width=WIDTH, height=HEIGHT, left=56, right=28, top=44
+    )
     ticks = [(math.log10(row["hospitals"]), f"{row['hospitals']:,}") for row in _longest(numbers)]
     decades = [(float(power), f"{10.0**power:,g}") for power in range(low, high + 1)]
     parts = [charts.axes(frame, ticks, decades, "Hospitals", title)]

@@ -129,7 +129,7 @@ def _check(patients: np.ndarray, hospitals: int, scheme: str) -> None:
         return
     way_out = f"lower --hospitals to {patients[scarce]} or add patients"
     if scheme not in ONE_CLASS and patients.max() >= hospitals:
-        way_out += f", or use --partition {' or '.join(ONE_CLASS)}, where a hospital may lack it"
+        way_out += f", or use --partition {' or '.join(ONE_CLASS)}, where a hospital may lack one"
     if not patients[scarce]:
         way_out = "add patients"
     raise UserError(
