@@ -38,10 +38,10 @@ class Batched(Generic[Item, Answer]):
         if not taken:
             return
         try:
-            answers = self._work([item for item, _ in taken])
+            pairs = list(zip(taken, self._work([item for item, _ in taken]), strict=True))
         except BaseException as error:  # callers wait for ever for an answer that is not set
             for _, answer in taken:
                 answer.set_exception(error)
         else:
-            for (_, answer), found in zip(taken, answers, strict=True):
+            for (_, answer), found in pairs:
                 answer.set_result(found)

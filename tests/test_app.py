@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).parents[1]
 # Each takes long to import, and no answer to an ordinary picture needs it.
 NEEDLESS = ["torchvision", "torch._dynamo", "sympy", "sklearn", "scipy", "datasets", "pydicom"]
 BUILT = f"""
-import gc, json, sys
+import gc, json, os, sys
 import app
 from fedmed.source import open_snapshot
 page = app.build(open_snapshot())
@@ -24,6 +24,7 @@ print(json.dumps({{
     "needless": [name for name in {NEEDLESS} if name in sys.modules],
     "statistics": page._queue.compute_analytics_summary(calls),
     "collecting": gc.isenabled(),
+    "openmp": os.environ["OMP_WAIT_POLICY"],
 }}))
 """
 
@@ -31,6 +32,7 @@ print(json.dumps({{
 @pytest.fixture(scope="module")
 def built(snapshot_folder):
     environment = os.environ | {"FEDMED_SNAPSHOT": str(snapshot_folder)}
+    environment.pop("OMP_WAIT_POLICY", None)
     command = [sys.executable, "-c", BUILT]
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -47,3 +49,7 @@ def test_gradio_makes_no_statistics_of_past_calls(built):
 
 def test_who_imports_it_keeps_the_garbage_collector(built):
     assert built["collecting"] is True
+
+
+def test_torchs_threads_do_not_spin_beside_gradios(built):
+    assert built["openmp"] == "PASSIVE"

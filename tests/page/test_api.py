@@ -61,7 +61,8 @@ def test_what_cannot_be_read_is_said(client, tmp_path):
     assert "secret" not in str(refused.value)
 
 
-def test_callers_at_once_each_get_their_own_answer(client, tmp_path):
+def test_callers_at_once_each_get_their_own_answer(server, tmp_path):
+    client = Client(server, verbose=False, httpx_kwargs={"timeout": 120})  # on a slow machine
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"not an image at all")
     paths = sorted((REPOSITORY / "examples").glob("*.png"))[:6]
