@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fedmed.errors import UserError
-from fedmed.report_schema import COUNTS, PROTOCOLS, REPORT, SCORES, check
+from fedmed.report_schema import COUNTS, PROTOCOLS, REPORT, SCORES, check, check_agreement
 
 SCHEMA_VERSION = 1
 SIGNIFICANT = 6
@@ -53,6 +53,7 @@ def validate(report: Any) -> None:
     Raises UserError naming the first field that is missing or of the wrong kind.
     """
     check(report, REPORT)
+    check_agreement(report)
     if report["schema_version"] != SCHEMA_VERSION:
         raise UserError(
             f"evaluation.json: schema_version is {report['schema_version']}; this version of "
