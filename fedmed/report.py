@@ -10,7 +10,7 @@ from typing import Any
 
 from fedmed.errors import UserError
 from fedmed.partition import one_class_words
-from fedmed.report_schema import COUNTS, CURVES, PROTOCOLS, REPORT, SCORES, check
+from fedmed.report_schema import COUNTS, CURVES, PROTOCOLS, REPORT, SCORES, check, check_agreement
 from fedmed.shown import note, shown, spread
 
 SCHEMA_VERSION = 1
@@ -56,6 +56,7 @@ def validate(report: Any) -> None:
     Raises UserError naming the first field that is missing or of the wrong kind.
     """
     check(report, REPORT)
+    check_agreement(report)
     if report["schema_version"] != SCHEMA_VERSION:
         raise UserError(
             f"evaluation.json: schema_version is {report['schema_version']}; this version of "

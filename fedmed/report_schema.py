@@ -12,6 +12,8 @@ PROTOCOLS = ("validation", "test")
 
 WAY_OUT = "Train again, or fetch the snapshot again."
 
+LARGEST = 10**15  # no count or measure comes near it; Python's integers would grow beyond a float
+
 # A kind is a type, a tuple of alternative types, [kind of every element], [kind of the first, kind
 # of the second, ...], {name: kind of that field} or {str: kind of every field}.
 NUMBER = (int, float)
@@ -116,6 +118,25 @@ def check(value: Any, kind: Any, where: str = "") -> None:
         _check_plain(value, kind if isinstance(kind, tuple) else (kind,), where)
 
 
+def check_agreement(report: dict[str, Any]) -> None:
+    """Raise UserError naming the first field that does not fit those it is shown with."""
+    communication = report["communication"]
+    formats = communication["formats"]
+    sent = communication["sent"]
+    _require(sent in formats, "communication.sent", f"must be among {', '.join(formats)}", sent)
+    for name, format in formats.items():
+        where = f"communication.formats.{name}.update_bytes"
+        _require(format["update_bytes"] > 0, where, "must be above 0", format["update_bytes"])
+    for protocol in PROTOCOLS:
+        for model, scores in report["protocols"][protocol]["models"].items():
+            for curve, names in CURVES.items():
+                where = f"protocols.{protocol}.models.{model}.{curve}"
+                lengths = [len(scores[curve][name]) for name in names]
+                _require(len(set(lengths)) == 1, where, "must hold lists of one length", lengths)
+            counts = scores["calibration"]["count"]
+            _require(min(counts, default=1) > 0, f"{where}.count", "must be above 0", counts)
+
+
 def _check_plain(value: Any, kinds: tuple[Any, ...], where: str) -> None:
     types = tuple(type(None) if kind is None else kind for kind in kinds)
     # bool is an int to Python, not to a reader of the report.
@@ -124,6 +145,8 @@ def _check_plain(value: Any, kinds: tuple[Any, ...], where: str) -> None:
     _require(fits, where, f"must be {names}", value)
     if isinstance(value, float):
         _require(math.isfinite(value), where, "must be finite", value)
+    if isinstance(value, (int, float)):
+        _require(abs(value) <= LARGEST, where, f"must be {LARGEST:.0e} at most", value)
 
 
 def _require(fits: bool, where: str, wanted: str, value: Any) -> None:
