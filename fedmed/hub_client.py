@@ -142,6 +142,15 @@ def may_pass(error: BaseException) -> bool:
     return status is None or status >= 500 or status in (408, 429)
 
 
+def is_away(error: BaseException) -> bool:
+    """Whether the Hub failed or was not reached; of other errors than `may_pass` is asked of."""
+    import httpx2
+
+    faults = (httpx2.RequestError, json.JSONDecodeError)
+    reached = not any(isinstance(cause, faults) for cause in _causes(error))
+    return may_pass(error) and not (reached and _status(error) is None)
+
+
 def mended_by_user(error: BaseException) -> bool:
     """Whether another token or another name is what helps."""
     return _status(error) in (401, 403, 404)
