@@ -187,14 +187,14 @@ def reason(error: BaseException, *, reading: bool = False) -> str:
             "it does not exist, or it is private and no accepted token was found: check the "
             "name, or run `hf auth login` or set HF_TOKEN"
         )
+    if status in (409, 412) and not reading:
+        return "someone else changed it meanwhile"
     answer = _plain(getattr(error, "server_message", None) or str(error))
     return {
         401: f"the Hub does not accept the token; make one with write access at {TOKENS_PAGE} "
         "and run `hf auth login`, or set HF_TOKEN",
         403: f"the token may not write there; make one with write access at {TOKENS_PAGE}",
         404: "there is no such repository, or the token may not see it",
-        409: "someone else changed it meanwhile",
-        412: "someone else changed it meanwhile",
         429: f"too many requests; {_later(error)}",
     }.get(
         status,
