@@ -68,7 +68,7 @@ class Tally:
     def case(self, kind: str, name: str, problems: list[str]) -> None:
         self.tried[kind] += 1
         self.failures += [f"{kind} {name}: {problem}" for problem in problems]
-        print(f"{kind:<32}{name:<28}{'; '.join(problems) or 'ok'}", flush=True)
+        print(f"{kind:<32}{name:<50}{'; '.join(problems) or 'ok'}", flush=True)
 
 
 @dataclass(frozen=True)
@@ -234,6 +234,7 @@ def _named(bench: Bench, warmth: str, write: int) -> str:
 
 def two_at_once(bench: Bench, tally: Tally) -> None:
     first, second = bench.case(cold=True), bench.case(cold=True)
+    (first.output.parent / "cache").mkdir()
     (second.output.parent / "cache").symlink_to(first.output.parent / "cache")
     runs = [start(settings) for settings in (first, second)]
     ended = [finish(run) for run in runs]
@@ -245,8 +246,8 @@ def two_at_once(bench: Bench, tally: Tally) -> None:
     settings = bench.case(cold=True)
     runs = [start(settings) for _ in range(2)]
     ended = [finish(run) for run in runs]
-    if sorted(status for status, _ in ended) != [0, 2]:
-        problems = [f"ended with {status}: {said[-300:]}" for status, said in ended]
+    apart = sorted(status for status, _ in ended) == [0, 2]
+    problems = [] if apart else [f"ended with {status}: {said[-300:]}" for status, said in ended]
     problems += _lost(bench, settings)
     tally.case("two runs at once", "one output", problems + bench.judge(settings))
 

@@ -247,6 +247,7 @@ def _download(api: HfApi, repo: str, commit: str, *, afresh: bool = False) -> Pa
     from huggingface_hub import get_session, snapshot_download
 
     asked: Counter[str] = Counter()
+    answers: dict[str, httpx2.Response] = {}
 
     def count(request: httpx2.Request) -> None:
         # The client resumes a broken download for as long as any byte arrives: for ever, from
@@ -254,16 +255,23 @@ def _download(api: HfApi, repo: str, commit: str, *, afresh: bool = False) -> Pa
         what = f"{request.method} {request.url}"
         asked[what] += 1
         if asked[what] > DOWNLOAD_ATTEMPTS:
+            if what in answers and answers[what].is_error:
+                answers[what].raise_for_status()
             raise httpx2.TransportError("broke off too often", request=request)
 
-    hooks = get_session().event_hooks["request"]
-    hooks.append(count)
+    def remember(response: httpx2.Response) -> None:
+        answers[f"{response.request.method} {response.request.url}"] = response
+
+    hooks = get_session().event_hooks
+    hooks["request"].append(count)
+    hooks["response"].append(remember)
     try:
         return Path(
             snapshot_download(repo, revision=commit, token=api.token, force_download=afresh)
         )
     finally:
-        hooks.remove(count)
+        hooks["request"].remove(count)
+        hooks["response"].remove(remember)
 
 
 def _remember(folder: Path, revision: str | None) -> None:

@@ -142,6 +142,15 @@ def may_pass(error: BaseException) -> bool:
     return status is None or status >= 500 or status in (408, 429)
 
 
+def is_away(error: BaseException) -> bool:
+    """Whether the Hub failed or was not reached; of other errors than `may_pass` is asked of."""
+    import httpx2
+
+    faults = (httpx2.RequestError, json.JSONDecodeError)
+    reached = not any(isinstance(cause, faults) for cause in _causes(error))
+    return may_pass(error) and not (reached and _status(error) is None)
+
+
 def mended_by_user(error: BaseException) -> bool:
     """Whether another token or another name is what helps."""
     return _status(error) in (401, 403, 404)
@@ -178,14 +187,14 @@ def reason(error: BaseException, *, reading: bool = False) -> str:
             "it does not exist, or it is private and no accepted token was found: check the "
             "name, or run `hf auth login` or set HF_TOKEN"
         )
+    if status in (409, 412) and not reading:
+        return "someone else changed it meanwhile"
     answer = _plain(getattr(error, "server_message", None) or str(error))
     return {
         401: f"the Hub does not accept the token; make one with write access at {TOKENS_PAGE} "
         "and run `hf auth login`, or set HF_TOKEN",
         403: f"the token may not write there; make one with write access at {TOKENS_PAGE}",
         404: "there is no such repository, or the token may not see it",
-        409: "someone else changed it meanwhile",
-        412: "someone else changed it meanwhile",
         429: f"too many requests; {_later(error)}",
     }.get(
         status,

@@ -86,6 +86,7 @@ def model_paths(folder: Path) -> dict[str, Path]:
         int(match[1]): path
         for path in folder.glob("client_*_model.pth")
         if (match := re.fullmatch(r"client_([1-9]\d{0,3})_model\.pth", path.name))
+        and path.is_file()
     }
     return found | {f"hospital_{number}": clients[number] for number in sorted(clients)}
 

@@ -107,9 +107,15 @@ class Snapshot:
         """The stored backbone.
 
         Raises:
-            SnapshotError: it is not the one the heads were trained on.
+            SnapshotError: it is damaged, or not the one the heads were trained on.
         """
-        backbone = Backbone(*read_state(self.folder))
+        try:
+            backbone = Backbone(*read_state(self.folder))
+        except UserError:
+            raise
+        except Exception as error:  # as in `head`
+            kind = type(error).__name__
+            raise SnapshotError(f"{self.folder}: the backbone is damaged ({kind}).") from error
         if backbone.sha256 != self.config["backbone"]["sha256"]:
             raise SnapshotError(f"{self.folder}: the backbone is not the one the heads belong to.")
         return backbone

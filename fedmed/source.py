@@ -96,7 +96,7 @@ def _from_hub(reference: str, variable: str) -> Opened:
     label = f"{repo}@{folder.name[:7]}"
     why = f"{variable} names this repository on the Hugging Face Hub."
     for words in told:
-        log.warning(words)
+        log.warning("%s", words)
         why = f"{why} It is a copy fetched earlier: whether there is a newer one is not known."
     return _open(folder, label, why, called=label)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from pathlib import Path
 
@@ -86,6 +87,29 @@ def test_hospitals_are_in_the_order_of_their_numbers(states, tmp_path):
     for number in (1, 2, 10):
         (tmp_path / f"client_{number}_model.pth").symlink_to(tmp_path / "central_model.pth")
     assert Original(tmp_path).models == ["central", "hospital_1", "hospital_2", "hospital_10"]
+
+
+def test_a_pipe_or_a_folder_of_a_model_s_name_is_none(folder, tmp_path):
+    (tmp_path / "central_model.pth").symlink_to(folder / "central_model.pth")
+    (tmp_path / "client_1_model.pth").symlink_to(folder / "client_1_model.pth")
+    (tmp_path / "client_2_model.pth").mkdir()
+    os.mkfifo(tmp_path / "client_3_model.pth")  # whoever opened it would wait for ever
+    assert Original(tmp_path).models == ["central", "hospital_1"]
+
+
+@pytest.mark.parametrize("part", range(0, 100, 9))
+def test_a_damaged_file_is_refused_by_name_or_is_a_model_all_the_same(folder, tmp_path, part):
+    """No digest comes with these files: what is promised is no crash."""
+    content = bytearray((folder / "central_model.pth").read_bytes())
+    path = tmp_path / "central_model.pth"
+    for place in (part, len(content) * part // 100, len(content) - 1 - part):
+        damaged = content[:place] + bytes([content[place] ^ 0x24]) + content[place + 1 :]
+        for data in (damaged, content[:place]):
+            path.write_bytes(data)
+            try:
+                assert read_model(path)["fc.bias"].shape == (2,)
+            except UserError as error:
+                assert "central_model.pth" in str(error)
 
 
 def test_a_folder_without_the_central_model_is_refused(tmp_path):

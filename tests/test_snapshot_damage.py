@@ -17,6 +17,8 @@ from safetensors.torch import load_file, save, save_file
 
 from fedmed import snapshot as snapshot_module
 from fedmed.backbone import BUNDLED
+from fedmed.errors import UserError
+from fedmed.outliers import Typical
 from fedmed.snapshot import DamagedError, Snapshot, SnapshotError, shown, verify
 from tests.hub_tools import small_snapshot
 from tests.snapshots import reseal
@@ -224,8 +226,29 @@ def test_an_index_that_points_elsewhere_is_refused(folder: Path) -> None:
         index.unlink()
         index.write_text(json.dumps(content | {"weight_map": {"conv1.weight": elsewhere}}))
         reseal(folder)
-        with pytest.raises(Exception, match="backbone"):
+        with pytest.raises(UserError, match="backbone"):
             _ = Snapshot.open(folder).backbone
+
+
+@pytest.mark.parametrize("origin", ["[" * 99_999, "3", "[1]", "{"])
+def test_a_backbone_that_lies_of_its_origin_is_refused(origin: str, folder: Path) -> None:
+    index = folder / "backbone.safetensors.index.json"
+    content = json.loads(index.read_text())
+    content["metadata"]["origin"] = origin
+    index.unlink()
+    index.write_text(json.dumps(content))
+    reseal(folder)
+    with pytest.raises(UserError, match=r"backbone|origin"):
+        _ = Snapshot.open(folder).backbone
+
+
+def test_a_pickle_in_a_backbone_s_place_is_refused_by_name(folder: Path) -> None:
+    path = min(folder.glob("backbone-*.safetensors"))
+    path.unlink()
+    path.write_bytes(pickle.dumps({"conv1.weight": 1}))
+    reseal(folder)
+    with pytest.raises(UserError, match=path.name):
+        _ = Snapshot.open(folder).backbone
 
 
 # --- tensors
@@ -414,9 +437,6 @@ def test_a_sealed_report_that_is_none_is_refused(content: bytes, folder: Path) -
 
 
 def test_statistics_of_another_shape_are_refused(folder: Path) -> None:
-    from fedmed.errors import UserError
-    from fedmed.outliers import Typical
-
     whole = BUNDLED / "outliers.safetensors"
     for name, tensor in load_file(whole).items():
         for wrong in (torch.full_like(tensor, torch.nan), tensor[None], tensor.flatten()[:0]):

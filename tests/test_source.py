@@ -8,13 +8,16 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from fedmed import backbone, hub, source
 from fedmed.errors import UserError
 from fedmed.original import Original
 from fedmed.snapshot import Snapshot, seal
-from fedmed.source import open_snapshot
+from fedmed.source import open_snapshot, show
 from tests.hub_server import HubServer
 from tests.hub_tools import contents
 
@@ -145,6 +148,53 @@ def test_a_report_that_lacks_a_field(bundled, copy):
     (copy / "evaluation.json").write_text(json.dumps(report))
     reseal(copy, lambda config: None)
     assert_bundled(open_snapshot({"FEDMED_SNAPSHOT": str(copy)}), bundled, saying="partition")
+
+
+def test_examples_that_are_not_vouched_for_are_refused(bundled, copy):
+    (copy / "examples").mkdir()
+    entry = {"file": "a.png", "label": "NORMAL", "source": "s", "licence": "l"}
+    (copy / "examples" / "examples.json").write_text(json.dumps({"examples": [entry]}))
+    reseal(copy, lambda config: None)
+    Image.new("L", (30, 30)).save(copy / "examples" / "a.png")
+    opened = open_snapshot({"FEDMED_SNAPSHOT": str(copy)})
+    assert_bundled(opened, bundled, saying="names what is not there")
+
+
+def test_weights_whose_answers_are_no_numbers_are_refused(bundled, copy):
+    with safe_open(copy / "central_model.safetensors", framework="pt") as file:
+        metadata = file.metadata()
+    huge = {"fc.weight": torch.full((2, 512), 3e38), "fc.bias": torch.full((2,), -3e38)}
+    huge["fc.weight"][0] = -3e38
+    backbone_state = {
+        name: tensor * 1e30 if name.startswith("bn1.bias") else tensor
+        for name, tensor in Snapshot.open(copy).backbone_state().items()
+    }
+    whole = backbone.Backbone(backbone_state, {"id": "huge", "source": "a test"})
+    for path in copy.glob("backbone*"):
+        path.unlink()
+    backbone.write_state(whole, copy)
+    metadata["backbone"] = json.dumps({"id": "huge", "sha256": whole.sha256})
+    for path in copy.glob("*_model.safetensors"):
+        save_file(huge, path, metadata)
+
+    def belong(config) -> None:
+        config["backbone"]["sha256"] = whole.sha256
+
+    reseal(copy, belong)
+    opened = open_snapshot({"FEDMED_SNAPSHOT": str(copy)})
+    assert_bundled(opened, bundled, saying="answers are not finite")
+
+
+def test_a_page_that_cannot_be_drawn_is_drawn_of_the_bundled_snapshot(bundled, copy):
+    def draw(opened):
+        if opened.label != "bundled":
+            raise ZeroDivisionError
+        return opened
+
+    opened = show(draw, {"FEDMED_SNAPSHOT": str(copy)})
+    assert_bundled(opened, bundled, saying="can't show it (ZeroDivisionError)")
+    with pytest.raises(ZeroDivisionError):
+        show(lambda opened: 1 / 0, {})
 
 
 @pytest.mark.parametrize("variable", source.VARIABLES)

@@ -14,7 +14,7 @@ from fedmed.data.cohort import Cohort, Xray
 from fedmed.data.patients import key_patients, patient_of
 from fedmed.errors import UserError
 from fedmed.facts import CLASSES, DATASET, DATASET_ID
-from fedmed.hub_client import HubError, may_pass, open_api, reason
+from fedmed.hub_client import HubError, is_away, may_pass, open_api, reason
 
 SPLITS = ("train", "test")
 PROBE_SECONDS = 10.0
@@ -46,31 +46,42 @@ def read_hub(repo: str) -> Cohort:
 
 
 def _load(repo: str) -> Any:
-    """The data set's splits. Without the Hub, a copy fetched earlier serves."""
+    """The data set's splits. Where the Hub fails, a copy fetched earlier serves."""
     import datasets
 
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
+    way_out = "Or give a folder, or 'simulated' which needs no network."
     away = _probe(repo)
-    offline = datasets.config.HF_HUB_OFFLINE
+    if away is None:
+        try:
+            return _read(repo, offline=datasets.config.HF_HUB_OFFLINE)
+        except Exception as error:  # the library lets through errors of many libraries
+            # It may say "no such file" of one that may not be read: the Hub's answer counts.
+            if not is_away(error):
+                words = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+                raise UserError(
+                    f"--data {repo} could not be loaded from the Hugging Face Hub: "
+                    f"{reason(error, reading=True)}. {way_out}\n({words})"
+                ) from error
+            away = error
     try:
-        # `datasets` would try for minutes to reach a Hub that is away.
-        datasets.config.HF_HUB_OFFLINE = offline or away is not None
+        return _read(repo, offline=True)
+    except Exception as error:
+        problem = f"--data {repo}: {reason(away)}, and no copy is here. {way_out}"
+        raise HubError(problem) from error
+
+
+def _read(repo: str, *, offline: bool) -> Any:
+    # Unless told, `datasets` would try for minutes to reach a Hub that is away.
+    import datasets
+
+    before = datasets.config.HF_HUB_OFFLINE
+    datasets.config.HF_HUB_OFFLINE = offline
+    try:
         return datasets.load_dataset(repo)
-    except Exception as error:  # the library lets through errors of many libraries
-        way_out = "Or give a folder, or 'simulated' which needs no network."
-        if away is not None:
-            problem = f"--data {repo}: {reason(away)}, and no copy is here. {way_out}"
-            raise HubError(problem) from error
-        # The library may say "no such file" of one that may not be read: the Hub's answer counts.
-        why = reason(error, reading=True)
-        words = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        raise UserError(
-            f"--data {repo} could not be loaded from the Hugging Face Hub: {why}. {way_out}\n"
-            f"({words})"
-        ) from error
     finally:
-        datasets.config.HF_HUB_OFFLINE = offline
+        datasets.config.HF_HUB_OFFLINE = before
 
 
 def _probe(repo: str) -> Exception | None:

@@ -205,3 +205,46 @@ def test_what_was_fetched_before_serves_while_the_hub_is_away(hub: HubServer) ->
     before = [xray.digest for xray in read_hub(REPO).images]
     hub.stop()
     assert [xray.digest for xray in read_hub(REPO).images] == before
+
+
+FAULTS = {
+    "reset": ({"how": "drop"}, "failed; check the network"),
+    "500": ({"status": 500}, "HTTP 500"),
+    "429": ({"status": 429}, "too many requests"),
+    "an hour": ({"status": 429, "headers": {"Retry-After": "3600"}}, "try again in 60 min"),
+    "cut short": ({"how": "truncate"}, "failed; check the network"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("step", ["/resolve/", "/tree/", "/revision/"])
+def test_a_hub_that_dies_on_the_way_is_one_message_and_status_1(
+    name: str, step: str, hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", slept.append)
+    monkeypatch.setenv("HF_TOKEN", "hf_write")
+    serve_parquet_dataset(hub, REPO, rows(), CLASSES)
+    fault, words = FAULTS[name]
+    for method in ("GET", "HEAD", "POST"):
+        hub.fail(method, step, **fault)  # type: ignore[arg-type]
+    with pytest.raises(HubError, match=words) as caught:
+        read_hub(REPO)
+    message = str(caught.value)
+    assert f"--data {REPO}" in message and "'simulated'" in message and "\n" not in message
+    assert "hf_write" not in message
+    assert caught.value.exit_status == 1
+    assert max(slept, default=0) <= 31
+    hub.heal()
+    assert len(read_hub(REPO).train) == 2
+
+
+@pytest.mark.parametrize("step", ["/resolve/", "/tree/", "/revision/"])
+def test_what_was_fetched_before_serves_where_the_hub_dies_on_the_way(
+    step: str, hub: HubServer
+) -> None:
+    serve_parquet_dataset(hub, REPO, rows(), CLASSES)
+    before = [xray.digest for xray in read_hub(REPO).images]
+    for method in ("GET", "HEAD", "POST"):
+        hub.fail(method, step, status=500)
+    assert [xray.digest for xray in read_hub(REPO).images] == before

@@ -48,6 +48,17 @@ def test_what_cannot_be_shown_is_left_out(tmp_path):
     assert [example.image.getpixel((0, 0)) for example in load(own)] == [77]
 
 
+def test_links_are_shown_as_in_the_hub_s_cache(tmp_path):
+    blobs = tmp_path / "blobs"
+    blobs.mkdir()
+    Image.new("L", (60, 40), 55).save(blobs / "1.png")
+    own = folder_of(tmp_path / "own", ("a.png", "NORMAL"))
+    (own / "a.png").symlink_to(blobs / "1.png")
+    (own / "examples.json").rename(blobs / "2")
+    (own / "examples.json").symlink_to(blobs / "2")
+    assert [example.image.getpixel((0, 0)) for example in load(own)] == [55]
+
+
 def test_tiles(tmp_path):
     own = folder_of(tmp_path / "own", ("a.png", "NORMAL"), ("b.png", "PNEUMONIA"))
     for name in ("a.png", "b.png"):
