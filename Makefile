@@ -1,4 +1,5 @@
-# make app | test | train DATA=... [BACKBONE=bundled] [ARGS="..."] | lint | figures | lock | clean
+# make app | test | train DATA=... [BACKBONE=bundled] [ARGS="..."] | lint | figures | lock | licences | audit
+# make clean
 PYTHON ?= python3
 VENV ?= .venv
 DATA ?= hf-vision/chest-xray-pneumonia
@@ -6,7 +7,7 @@ BACKBONE ?= imagenet
 ARGS ?=
 BIN := $(VENV)/bin
 
-.PHONY: app train demo test lint figures lock clean
+.PHONY: app train demo test lint figures lock licences audit clean
 
 app: $(VENV)/app.done
 	$(BIN)/python app.py
@@ -36,6 +37,13 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --gene
 lock: $(VENV)/dev.done
 	$(COMPILE) requirements.txt -o requirements.lock
 	$(COMPILE) requirements-dev.txt -c requirements.lock -o requirements-dev.lock
+
+licences: $(VENV)/app.done
+	$(BIN)/python docs/licences.py
+
+# Asks a service on the network for known vulnerabilities of what the locks pin.
+audit: $(VENV)/dev.done
+	$(BIN)/uvx pip-audit --require-hashes --disable-pip -r requirements.lock -r requirements-dev.lock
 
 $(VENV)/app.done: requirements.lock
 	$(PYTHON) -m venv $(VENV)

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -29,7 +30,19 @@ MEGABYTE = bytes(2**20)
 FORM = {"Content-Type": "multipart/form-data; boundary=edge"}
 HEAD = b'--edge\r\nContent-Disposition: form-data; name="files"; filename="film.png"\r\n\r\n'
 TAIL = b"\r\n--edge--\r\n"
+JUNK: list[tuple[str, object]] = [
+    ("file=/etc/passwd", {}),
+    ("component_server", {"data": [], "component_id": 1, "session_hash": "x", "fn_name": "x"}),
+    ("queue/join", {"data": [], "fn_index": 99, "session_hash": "x"}),
+    ("queue/join", []),
+    ("call/predict", {"data": "x"}),
+    ("call/predict", None),
+    ("call/nosuch", {"data": []}),
+]
 SECONDS = 120  # until a caller gives up, which nothing explains
+
+
+_ready: Barrier
 
 
 class Caller:
@@ -194,11 +207,7 @@ def facts(caller: Caller) -> str:
 
 
 def junk(caller: Caller) -> str:
-    route = caller.random.choice(
-        ["file=/etc/passwd", "component_server", "queue/join", "call/predict", "call/nosuch"]
-    )
-    bodies: list[object] = [{}, [], None, {"data": "x"}, {"data": [], "fn_index": 99}]
-    body = caller.random.choice(bodies)
+    route, body = caller.random.choice(JUNK)
     reply = caller.post(route, body)
     return "refused" if reply.status_code in (400, 404, 405, 422, 429) else f"{reply}"
 
@@ -233,11 +242,18 @@ ACTIONS = {
 }
 
 
+def get_ready(ready: Barrier) -> None:
+    """In a new process: what all wait for before any of them calls."""
+    global _ready
+    _ready = ready
+
+
 def call_for(
     url: str, numbers: list[int], seed: int, seconds: float
 ) -> tuple[Counter[tuple[str, str]], list[str]]:
     """Callers in threads, for so long: their outcomes counted, and the unexplained ones."""
     callers = [Caller(url, number, seed) for number in numbers]
+    _ready.wait()
     ends = time.monotonic() + seconds
     counts: Counter[tuple[str, str]] = Counter()
     unexplained: list[str] = []

@@ -19,6 +19,7 @@ from fedmed.page.surface import refuse, route
 OPEN = 200  # requests of one client at once; every open page holds one or two
 # The networks a Space is reached from. Visitors come from none of them.
 PROXIES = "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10"
+EVENTS = ("/gradio_api/queue/join", "/gradio_api/call/")
 BUSY = "Too many requests of yours are open. Wait for one to be answered."
 WAITING = "Too many X-rays of yours are waiting. Wait for one to be answered, then ask again."
 
@@ -58,12 +59,8 @@ class Share:
         self.joining: Counter[str] = Counter()  # let through, not yet in the queue
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        events = ("/gradio_api/queue/join", "/gradio_api/call/")
-        if (
-            scope["type"] != "http"
-            or scope["method"] != "POST"
-            or not route(scope).startswith(events)
-        ):
+        asks = scope["type"] == "http" and scope["method"] == "POST"
+        if not asks or not route(scope).startswith(EVENTS):
             await self.app(scope, receive, send)
         elif self.is_taken(scope, who := client(scope)):
             await refuse(scope, send, 429, WAITING)
