@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import train
-from fedmed import federation, report
+from fedmed import federation, report, shown
 from fedmed.settings import Settings
 from fedmed.snapshot import Snapshot
 from tests.films import TEST
@@ -233,3 +233,20 @@ def test_every_partition_trains(partition: str, settings: Settings) -> None:
 def test_one_hospital_is_a_federation_too(settings: Settings) -> None:
     assert train.run(replace(settings, hospitals=1, examples=0)) == 0
     assert Snapshot.open(settings.output).models == ["central", "federated", "hospital_1"]
+
+
+def test_of_many_hospitals_all_are_kept_and_some_are_shown(
+    settings: Settings, monkeypatch: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shown, "MANY", 3)
+    monkeypatch.setattr(shown, "EXAMPLES", 2)
+    assert train.run(replace(settings, hospitals=8, partition="iid", examples=0)) == 0
+    told = capsys.readouterr().out
+    assert "Of 8 hospitals, 2 are shown" in told and "hospital_2 " not in told
+    opened = Snapshot.open(settings.output)
+    assert len(opened.models) == len(opened.heads().weight) == 10
+    models = opened.report["protocols"]["test"]["models"]
+    assert [name for name in models if "roc" in models[name]] == (
+        ["central", "federated", "hospital_1", "hospital_8"]
+    )
+    assert len(opened.report["rounds"][0]["bytes_up"]) == 8
