@@ -31,7 +31,7 @@ from fedmed.prediction import MOST, Panel
 from fedmed.snapshot import Snapshot
 
 EXAMPLES = sorted((REPOSITORY / "examples").glob("*.png"))
-BATCHES = (1, 2, 4, 8, 16, 32)
+BATCHES = (1, 2, 4, 8, 16)
 STEPS = 5  # of the memory's readings
 
 
