@@ -109,6 +109,8 @@ class Snapshot:
         shapes = {name: list(tensor.shape) for name, tensor in head.items()}
         if shapes != {"fc.weight": [len(CLASSES), FEATURES], "fc.bias": [len(CLASSES)]}:
             raise SnapshotError(f"{self.folder}: the head of {model} has the shapes {shapes}.")
+        if not all(bool(tensor.isfinite().all()) for tensor in head.values()):
+            raise SnapshotError(f"{self.folder}: the head of {model} holds NaN or infinity.")
         return head
 
     def heads(self) -> Heads:
