@@ -30,7 +30,7 @@ SCORES = {
     "threshold": {"value": NUMBER, "rule": str},
     "n": int,
 }
-CURVES = {
+CURVES: dict[str, dict[str, Any]] = {
     "roc": {"fpr": [NUMBER], "tpr": [NUMBER]},
     "calibration": {"predicted": [NUMBER], "observed": [NUMBER], "count": [int]},
 }
