@@ -31,7 +31,7 @@ SCORES = {
     "n": int,
 }
 # Of the models that are shown one by one.
-CURVES = {
+CURVES: dict[str, dict[str, Any]] = {
     "roc": {"fpr": [NUMBER], "tpr": [NUMBER]},
     "calibration": {"predicted": [NUMBER], "observed": [NUMBER], "count": [int]},
 }

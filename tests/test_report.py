@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,29 @@ def test_further_fields_and_null_where_allowed_are_welcome():
     report.validate(changed("protocols", "test", "remark", to="added later"))
     report.validate(changed("partition", "alpha", to=0.5))
     report.validate(changed("data", "public_cohort", to=EXAMPLE["data"]["training"]))
+
+
+MODEL = ("protocols", "test", "models", "central")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("communication", "sent"), "fp16fp32", "communication.sent must be among"),
+        (("communication", "formats", "fp32", "update_bytes"), 0, "update_bytes must be above 0"),
+        ((*MODEL, "roc", "fpr"), [0.0], "central.roc must hold lists of one length"),
+        (
+            (*MODEL, "calibration", "count"),
+            [1],
+            "central.calibration must hold lists of one length",
+        ),
+        (("communication", "rounds"), 10**400, "communication.rounds must be 1e"),
+    ],
+)
+def test_what_could_not_be_shown_is_refused(path, value, said):
+    """Each of these once kept the page from coming up."""
+    with pytest.raises(UserError, match=re.escape(said)):
+        report.validate(changed(*path, to=value))
 
 
 def test_what_is_written_reads_back_valid_with_six_digits(tmp_path):

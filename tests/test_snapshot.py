@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from fedmed import report
 from fedmed.backbone import write_state
@@ -267,3 +268,15 @@ class TestExamples:
     def test_a_damaged_list_is_refused(self, listing: Any, folder: Path) -> None:
         with pytest.raises(SnapshotError, match="is damaged"):
             _ = self.sealed(folder, listing).examples
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf")])
+def test_a_sealed_head_that_is_not_finite_is_refused(odd: float, folder: Path) -> None:
+    snapshot = Snapshot.open(folder)
+    path = folder / snapshot.config["models"]["central"]["file"]
+    head = snapshot.head("central")
+    head["fc.bias"][0] = odd
+    save_file(head, path)
+    reseal(folder)
+    with pytest.raises(SnapshotError, match="head of central holds NaN or infinity"):
+        Snapshot.open(folder).heads()

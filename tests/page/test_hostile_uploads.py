@@ -25,8 +25,7 @@ GOOD = saved(PICTURE, "PNG")
 # Each of the costly ones takes seconds, until it is stopped: two of them, one for either limit.
 STOPPED = ("progressive JPEG of 20,000 scans", "TIFF with entries over one another")
 TABLE = [case for case in cases() if case.name in STOPPED or case not in COSTLY]
-# Beyond that, what an upload of tens of megabytes or seconds of decoding would add is no new way.
-TABLE = [case for case in TABLE if "million" not in case.name or case.says != TOO_COSTLY]
+TABLE = [case for case in TABLE if case.says != TOO_COSTLY or case.name in STOPPED]
 NAMES = (
     "../../../../tmp/escaped.png",
     "..\\..\\escaped.png",
@@ -126,6 +125,4 @@ def test_a_file_s_name_is_neither_shown_nor_followed(
     folder = next(parent for parent in kept.parents if parent.name == "uploads")
     assert kept.is_file() and len(kept.relative_to(folder).parts) == 2
     assert not re.search(r"[<>\"\\/]", kept.name)
-    expected = shown("film.png", GOOD)
-    assert shown(name, GOOD) == expected
-    assert "escaped" not in shown(name, b"no image") and "<" + name[1:] not in shown(name, b"x")
+    assert shown(name, b"no image") == shown("film.png", b"no image")
