@@ -165,16 +165,26 @@ def _origin(metadata: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 def write_state(backbone: Backbone, folder: Path) -> list[Path]:
     """Write `backbone*.safetensors` (and an index where sharded) into a folder."""
-    from huggingface_hub import save_torch_state_dict
+    # huggingface_hub's own save_torch_state_dict imports all of torch.distributed first.
+    from huggingface_hub import split_state_dict_into_shards_factory
+    from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    save_torch_state_dict(
-        {name: _stored(tensor).contiguous() for name, tensor in backbone.state.items()},
-        folder,
+    tensors = {name: _stored(tensor).contiguous() for name, tensor in backbone.state.items()}
+    split = split_state_dict_into_shards_factory(
+        tensors,
+        get_storage_size=lambda tensor: tensor.nbytes,
         filename_pattern="backbone{suffix}.safetensors",
         max_shard_size=SHARD_LIMIT,
-        metadata={"origin": json.dumps(backbone.origin, sort_keys=True)},
     )
+    origin = {"origin": json.dumps(backbone.origin, sort_keys=True)}
+    for file, names in split.filename_to_tensors.items():
+        about = {"format": "pt"} if split.is_sharded else origin
+        save_file({name: tensors[name] for name in names}, folder / file, about)
+    if split.is_sharded:
+        index = {"metadata": origin | split.metadata, "weight_map": split.tensor_to_filename}
+        text = json.dumps(index, indent=2, sort_keys=True)
+        (folder / f"{SINGLE}.index.json").write_text(text, encoding="utf-8")
     return sorted(folder.glob("backbone*"))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.client import RemoteDisconnected
@@ -114,6 +116,16 @@ def test_no_file_is_above_9_mb(written: Path) -> None:
     sizes = [path.stat().st_size for path in written.iterdir()]
     assert max(sizes) <= 9_000_000
     assert sum(sizes) < 23_000_000, "stored in FP16"
+
+
+def test_writing_it_imports_no_symbolic_algebra(written: Path, tmp_path: Path) -> None:
+    """huggingface_hub's own way to write shards does, by way of torch.distributed: seconds."""
+    code = (
+        "import sys; from pathlib import Path; from fedmed.backbone import load, write_state;"
+        "write_state(load(sys.argv[1]), Path(sys.argv[2])); assert 'sympy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, str(written), str(tmp_path)], check=True)
+    assert load(str(tmp_path)).sha256 == load(str(written)).sha256
 
 
 def test_one_file_will_do(backbone: Backbone, tmp_path: Path) -> None:
