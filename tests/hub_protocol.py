@@ -141,6 +141,8 @@ class Handler(BaseHTTPRequestHandler):
     def _drip(self, body: bytes) -> None:
         with suppress(OSError):  # the other side may give up
             for byte in body:
+                if self.hub.is_well():
+                    return self._hang_up()
                 self.wfile.write(bytes([byte]))
                 time.sleep(0.02)
 

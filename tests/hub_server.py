@@ -115,6 +115,9 @@ class HubServer:
     def heal(self) -> None:
         self._failures.clear()
 
+    def is_well(self) -> bool:
+        return not self._failures
+
     def failure(self, method: str, path: str) -> Failure | None:
         for failure in self._failures:
             if failure.method == method and failure.fragment in path and failure.times > 0:

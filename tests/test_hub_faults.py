@@ -79,7 +79,7 @@ FAULTS = [
     Fault("body cut short", AWAY, 1, AWAY, AWAY, how="truncate"),
     Fault("a page to sign in", "wants you to sign in", 1, "wants you to sign in", None, how="page"),
     Fault("slow", None, 0, "did not deliver it within", "did not deliver it within", how="drip"),
-    Fault("a byte changed", "does not answer as", 1, "does not answer as", "differs", how="flip"),
+    Fault("a byte changed", "does not answer as", 1, "does not answer as", "damaged", how="flip"),
 ]
 BY_NAME = {fault.name: fault for fault in FAULTS}
 
