@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from fedmed import backbone, hub_client, push, source
+from fedmed.errors import UserError
+from fedmed.snapshot import verify
 from fedmed.source import open_snapshot
 from tests.hub_server import HubServer
 from tests.hub_tools import contents, small_snapshot
@@ -131,20 +134,38 @@ def test_a_push(
     assert held == before
 
 
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A snapshot without models, and what opens it; a start with models is in test_source.py."""
+
+    def opens(
+        folder: Path, label: str, why: str, problem: str | None = None, called: str = "bundled"
+    ) -> Any:
+        try:
+            verify(folder)
+        except UserError as error:
+            raise UserError(str(error).replace(str(folder), called)) from error
+        return SimpleNamespace(label=label, why=why, problem=problem)
+
+    monkeypatch.setattr(source, "_open", opens)
+    folder = small_snapshot(tmp_path / "small")
+    monkeypatch.setattr(backbone, "BUNDLED", folder)
+    return folder
+
+
 @pytest.mark.parametrize("name", BY_NAME)
 @pytest.mark.parametrize("step", ["asked", "fetched"])
 def test_a_start(
     name: str,
     step: str,
     hub: HubServer,
-    snapshot_folder: Path,
+    small: Path,
     pauses: list[float],
     caplog: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fault = BY_NAME[name]
-    files = contents(snapshot_folder)
-    commit = hub.add(REPO, files)
+    commit = hub.add(REPO, contents(small))
     for method in ("GET", "HEAD"):
         fragment = f"/api/models/{REPO}" if step == "asked" else "/resolve/"
         fault.befall(hub, method, fragment)
