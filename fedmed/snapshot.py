@@ -134,7 +134,6 @@ class Snapshot:
         where = f"{self.folder}: the head of {model} ({shown(file)})"
         try:
             head, metadata = _tensors(self.folder / file)
-            belongs = json.loads(metadata["backbone"])["sha256"]
         # Whatever the file holds: safetensors, JSON and torch each have errors of their own.
         except Exception as error:
             raise SnapshotError(f"{where} is damaged ({type(error).__name__}).") from error
@@ -143,6 +142,10 @@ class Snapshot:
             raise SnapshotError(f"{where} has the shapes {shown(shapes)}.")
         if not all(t.is_floating_point() and torch.isfinite(t).all() for t in head.values()):
             raise SnapshotError(f"{where} holds numbers that are not finite fractions.")
+        try:
+            belongs = json.loads(metadata["backbone"])["sha256"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            belongs = None
         if belongs != self.config["backbone"]["sha256"]:
             raise SnapshotError(f"{where} belongs to another backbone than {CONFIG} tells.")
         return {name: tensor.float() for name, tensor in head.items()}
@@ -295,7 +298,7 @@ def _tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
 
 
 def _is_inside(name: str) -> bool:

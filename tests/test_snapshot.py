@@ -233,11 +233,11 @@ def test_a_head_of_another_shape_or_of_garbage_is_refused(folder: Path) -> None:
     path = folder / "central_model.safetensors"
     save_file({"fc.weight": torch.zeros(3, 512), "fc.bias": torch.zeros(3)}, path)
     reseal(folder)
-    with pytest.raises(SnapshotError, match="the head of central has the shapes"):
+    with pytest.raises(SnapshotError, match=r"the head of central .* has the shapes"):
         Snapshot.open(folder).heads()
     path.write_bytes(b"garbage")
     reseal(folder)
-    with pytest.raises(SnapshotError, match="the head of central is damaged"):
+    with pytest.raises(SnapshotError, match=r"the head of central .* is damaged"):
         Snapshot.open(folder).heads()
 
 
