@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from fedmed import uploads
+from fedmed import sandbox
 from fedmed.preprocessing import to_pixels
 
-_WHOLE = threading.BoundedSemaphore(uploads.MAX_WORKERS)
+_WHOLE = threading.BoundedSemaphore(sandbox.MAX_WORKERS)
 
 
 class Film(NamedTuple):
@@ -32,7 +32,7 @@ def develop(data: bytes) -> Film:
         ImageError: it can't be read as a radiograph.
     """
     with _WHOLE:
-        return _film(uploads.read(data))
+        return _film(sandbox.read(data))
 
 
 def develop_to_show(data: bytes, longest: int) -> tuple[Film, Image.Image]:
@@ -42,11 +42,11 @@ def develop_to_show(data: bytes, longest: int) -> tuple[Film, Image.Image]:
         ImageError: it can't be read as a radiograph.
     """
     with _WHOLE:
-        upload = uploads.read(data)
+        upload = sandbox.read(data)
         film = _film(upload)
         upload.image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
         return film, upload.image
 
 
-def _film(upload: uploads.Upload) -> Film:
+def _film(upload: sandbox.Upload) -> Film:
     return Film(to_pixels(upload.image), upload.colour)

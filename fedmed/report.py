@@ -10,7 +10,16 @@ from typing import Any
 
 from fedmed.errors import UserError
 from fedmed.partition import one_class_words
-from fedmed.report_schema import COUNTS, CURVES, PROTOCOLS, REPORT, SCORES, check, check_agreement
+from fedmed.report_schema import (
+    COUNTS,
+    CURVES,
+    PROTOCOLS,
+    REPORT,
+    SCORES,
+    check,
+    check_curves,
+    check_formats,
+)
 from fedmed.shown import note, shown, spread
 
 SCHEMA_VERSION = 1
@@ -56,7 +65,6 @@ def validate(report: Any) -> None:
     Raises UserError naming the first field that is missing or of the wrong kind.
     """
     check(report, REPORT)
-    check_agreement(report)
     if report["schema_version"] != SCHEMA_VERSION:
         raise UserError(
             f"evaluation.json: schema_version is {report['schema_version']}; this version of "
@@ -70,12 +78,14 @@ def validate(report: Any) -> None:
         check(report["local_only"][protocol], alone, f"local_only.{protocol}")
         drawn = dict.fromkeys(shown(scored), CURVES)
         check(report["protocols"][protocol]["models"], drawn, f"protocols.{protocol}.models")
+        check_curves(report["protocols"][protocol]["models"], drawn, protocol)
     if report["data"]["public_cohort"] is not None:
         check(report["data"]["public_cohort"], COUNTS, "data.public_cohort")
     for name, sent in report["communication"]["formats"].items():
         if sent["measured"]:
             where = f"communication.formats.{name}.metrics"
             check(sent.get("metrics"), dict.fromkeys(PROTOCOLS, SCORES), where)
+    check_formats(report["communication"])
 
 
 def write(report: Fields, path: Path) -> None:

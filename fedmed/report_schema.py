@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from fedmed.errors import UserError
@@ -118,23 +119,25 @@ def check(value: Any, kind: Any, where: str = "") -> None:
         _check_plain(value, kind if isinstance(kind, tuple) else (kind,), where)
 
 
-def check_agreement(report: dict[str, Any]) -> None:
-    """Raise UserError naming the first field that does not fit those it is shown with."""
-    communication = report["communication"]
-    formats = communication["formats"]
-    sent = communication["sent"]
+def check_formats(communication: dict[str, Any]) -> None:
+    """Raise UserError unless the format that was sent is one of those told of, and bytes were."""
+    formats, sent = communication["formats"], communication["sent"]
     _require(sent in formats, "communication.sent", f"must be among {', '.join(formats)}", sent)
     for name, format in formats.items():
         where = f"communication.formats.{name}.update_bytes"
         _require(format["update_bytes"] > 0, where, "must be above 0", format["update_bytes"])
-    for protocol in PROTOCOLS:
-        for model, scores in report["protocols"][protocol]["models"].items():
-            for curve, names in CURVES.items():
-                where = f"protocols.{protocol}.models.{model}.{curve}"
-                lengths = [len(scores[curve][name]) for name in names]
-                _require(len(set(lengths)) == 1, where, "must hold lists of one length", lengths)
-            counts = scores["calibration"]["count"]
-            _require(min(counts, default=1) > 0, f"{where}.count", "must be above 0", counts)
+
+
+def check_curves(models: dict[str, Any], drawn: Iterable[str], protocol: str) -> None:
+    """Raise UserError naming the first curve of a `drawn` model that cannot be drawn."""
+    for model in drawn:
+        scores = models[model]
+        for curve, names in CURVES.items():
+            where = f"protocols.{protocol}.models.{model}.{curve}"
+            lengths = [len(scores[curve][name]) for name in names]
+            _require(len(set(lengths)) == 1, where, "must hold lists of one length", lengths)
+        counts = scores["calibration"]["count"]
+        _require(min(counts, default=1) > 0, f"{where}.count", "must be above 0", counts)
 
 
 def _check_plain(value: Any, kinds: tuple[Any, ...], where: str) -> None:

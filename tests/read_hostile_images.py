@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fedmed import uploads
+from fedmed import sandbox
 from tests.hostile_images import cases
 from tests.image_bytes import PICTURE, saved
 
@@ -17,12 +17,12 @@ from tests.image_bytes import PICTURE, saved
 def read_all(seconds: float) -> dict[str, Any]:
     """What came of each: how far off its pixels are, or what is said; and whether the next
     visitor's image still came out right. Workers may take `seconds` for each."""
-    uploads.MAX_SECONDS = seconds
+    sandbox.MAX_SECONDS = seconds
     good = saved(PICTURE, "PNG")
     found = {}
     for case in cases():
         try:
-            image = np.asarray(uploads.read(case.build()).image)
+            image = np.asarray(sandbox.read(case.build()).image)
             same = image.shape == case.shows.shape
             outcome: dict[str, Any] = {"off": 255}
             if same:
@@ -30,9 +30,9 @@ def read_all(seconds: float) -> dict[str, Any]:
                     int(np.abs(a.astype(int) - b).max())
                     for a, b in zip(image, case.shows, strict=True)
                 )
-        except uploads.ImageError as error:
+        except sandbox.ImageError as error:
             outcome = {"says": str(error)}
-        after = np.asarray(uploads.read(good).image)
+        after = np.asarray(sandbox.read(good).image)
         found[case.name] = outcome | {"next": bool(np.array_equal(after, PICTURE))}
     return found
 
@@ -41,7 +41,7 @@ if __name__ == "__main__":
     signal.alarm(900)
     resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30,) * 2)
     found = read_all(seconds=2.0)
-    uploads.stop()
+    sandbox.stop()
     peaks = {
         name: resource.getrusage(who).ru_maxrss * 1024
         for name, who in (

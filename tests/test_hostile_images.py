@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("pydicom")
 pytest.importorskip("resource", reason="this system has no limits on memory and time")
 
-from fedmed import uploads
+from fedmed import sandbox
 from tests.hostile_images import TOO_COSTLY, Case, cases
 
 TABLE = {case.name: case for case in cases()}
@@ -46,5 +46,5 @@ def test_right_pixels_or_one_clear_sentence(case: Case, found: dict[str, Any]) -
 
 
 def test_memory_was_bounded(found: dict[str, Any]) -> None:
-    assert found["workers_peak"] < uploads.MAX_MEMORY
+    assert found["workers_peak"] < sandbox.MAX_MEMORY
     assert found["reader_peak"] < 2**30

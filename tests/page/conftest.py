@@ -77,7 +77,8 @@ def _wait(url: str, app: subprocess.Popen, log: Path) -> None:
     pytest.fail(f"app.py did not come up:\n{log.read_text()[-2000:]}")
 
 
-@pytest.fixture(scope="session")
+# Playwright keeps an event loop running, and tests of other modules run some of their own.
+@pytest.fixture(scope="module")
 def chromium():
     """A real browser; tests that want one are skipped where there is none."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from fedmed.errors import UserError
-from fedmed.evaluation import METRICS, choose_threshold, compare, evaluate, mcnemar
+from fedmed.evaluation import METRICS, choose_threshold, compare, curves, evaluate, mcnemar
 
 RESAMPLES = 20
 FEWER = settings(max_examples=50)  # each is scored by two programs
@@ -28,7 +28,8 @@ def scored(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 def evaluated(scores: np.ndarray, labels: np.ndarray, **options: Any) -> dict[str, Any]:
     patients = [f"p{number // 2}" for number in range(len(labels))]
-    return evaluate(scores, labels, patients, resamples=RESAMPLES, **options)
+    (found,) = evaluate(scores[None], labels, patients, resamples=RESAMPLES, **options)
+    return found | curves(scores, labels)
 
 
 def values(found: dict[str, Any]) -> list[float]:

@@ -26,7 +26,11 @@ REPORTED = example_report()
 VALUES = st.sampled_from(
     [None, True, 0, -1, 10**30, 10**400, 0.5, 1e308, "", "../x", "<b>", "\0", [], [0], {}, {"": 0}]
 )
-HEAD = save({"fc.weight": torch.ones(2, 512), "fc.bias": torch.ones(2)})
+BACKBONE = {"sha256": "0" * 64}
+HEAD = save(
+    {"fc.weight": torch.ones(2, 512), "fc.bias": torch.ones(2)},
+    {"backbone": json.dumps(BACKBONE)},
+)
 
 
 def places(value: Any, at: tuple = ()) -> Iterator[tuple]:
@@ -132,8 +136,9 @@ def test_any_change_to_the_list_of_examples(tmp_path_factory, data: st.DataObjec
 def test_any_damage_to_a_head(tmp_path_factory, content: bytes) -> None:
     folder = tmp_path_factory.getbasetemp()
     (folder / "head.bin").write_bytes(content)
+    config = {"models": {"central": {"file": "head.bin"}}, "backbone": BACKBONE}
     try:
-        heads = Snapshot(folder, {"models": {"central": {"file": "head.bin"}}}).heads()
+        heads = Snapshot(folder, config).heads()
     except SnapshotError:
         return
     assert heads.weight.shape == (1, 2, 512) and heads.bias.shape == (1, 2)

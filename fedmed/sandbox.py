@@ -97,7 +97,7 @@ def _take() -> subprocess.Popen[bytes]:
         "OPENBLAS_NUM_THREADS": "1",  # each of its threads would reserve address space
     }
     worker = subprocess.Popen(
-        [sys.executable, "-m", "fedmed.uploads", str(MAX_MEMORY), str(MAX_SECONDS)],
+        [sys.executable, "-m", "fedmed.sandbox", str(MAX_MEMORY), str(MAX_SECONDS)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fedmed import uploads
+from fedmed import sandbox
 from fedmed.imaging import ImageError, colourfulness, decode
 from tests.image_bytes import PICTURE, overlapping, saved, with_segments
 
@@ -25,19 +25,19 @@ pytest.importorskip("resource", reason="this system has no limits on memory and 
 @pytest.fixture(autouse=True)
 def workers_of_its_own() -> Iterator[None]:
     """Workers keep the limits that they were started with."""
-    uploads.stop()
+    sandbox.stop()
     yield
-    uploads.stop()
+    sandbox.stop()
 
 
-def same(upload: uploads.Upload) -> bool:
+def same(upload: sandbox.Upload) -> bool:
     return np.array_equal(np.asarray(upload.image), PICTURE)
 
 
 def test_an_upload_is_what_decode_and_colourfulness_say() -> None:
     colours = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
     data = saved(colours, "PNG")
-    upload = uploads.read(data)
+    upload = sandbox.read(data)
     assert upload.image.mode == "L"
     assert np.array_equal(np.asarray(upload.image), np.asarray(decode(data)))
     assert upload.colour == colourfulness(data) > 0
@@ -48,64 +48,64 @@ def test_a_refusal_says_what_decode_says() -> None:
         with pytest.raises(ImageError) as alone:
             decode(data)
         with pytest.raises(ImageError) as caught:
-            uploads.read(data)
+            sandbox.read(data)
         assert str(caught.value) == str(alone.value)
 
 
 def test_one_worker_serves_one_upload_after_the_other() -> None:
-    assert all(same(uploads.read(GOOD)) for _ in range(3))
-    assert uploads._idle.qsize() == 1
+    assert all(same(sandbox.read(GOOD)) for _ in range(3))
+    assert sandbox._idle.qsize() == 1
 
 
 def test_a_worker_is_stopped_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "MAX_SECONDS", 0.3)
+    monkeypatch.setattr(sandbox, "MAX_SECONDS", 0.3)
     with pytest.raises(ImageError, match="too long to decode"):
-        uploads.read(with_segments(b"\xff" * 2**22))
-    assert same(uploads.read(GOOD))
+        sandbox.read(with_segments(b"\xff" * 2**22))
+    assert same(sandbox.read(GOOD))
 
 
 def test_a_worker_is_refused_more_memory() -> None:
     bomb = overlapping(60_000, 2**19)  # 30 GB, it says
     with pytest.raises(ImageError, match="too much memory"):
-        uploads.read(bomb)
-    assert same(uploads.read(GOOD))
+        sandbox.read(bomb)
+    assert same(sandbox.read(GOOD))
 
 
 def test_a_worker_that_crashes_takes_nobody_along() -> None:
-    uploads.read(GOOD)
-    worker = uploads._idle.get()
+    sandbox.read(GOOD)
+    worker = sandbox._idle.get()
     os.kill(worker.pid, signal.SIGSTOP)
-    uploads._idle.put(worker)
+    sandbox._idle.put(worker)
     with ThreadPoolExecutor(1) as threads:
-        reading = threads.submit(uploads.read, GOOD)
+        reading = threads.submit(sandbox.read, GOOD)
         os.kill(worker.pid, signal.SIGKILL)  # while it has the upload, or before
         try:
             assert same(reading.result(30))
         except ImageError as error:
             assert "damaged or needs too much memory" in str(error)
-    assert same(uploads.read(GOOD))
+    assert same(sandbox.read(GOOD))
 
 
 def test_a_worker_that_died_idle_is_replaced() -> None:
-    uploads.read(GOOD)
-    worker = uploads._idle.queue[0]
+    sandbox.read(GOOD)
+    worker = sandbox._idle.queue[0]
     worker.kill()
     worker.wait()
-    assert same(uploads.read(GOOD))
+    assert same(sandbox.read(GOOD))
 
 
 def test_no_more_than_so_many_workers_for_any_number_of_threads() -> None:
     with ThreadPoolExecutor(8) as threads:
-        assert all(map(same, threads.map(uploads.read, [GOOD] * 32)))
-    assert 1 <= uploads._idle.qsize() <= uploads.MAX_WORKERS
+        assert all(map(same, threads.map(sandbox.read, [GOOD] * 32)))
+    assert 1 <= sandbox._idle.qsize() <= sandbox.MAX_WORKERS
 
 
 def test_workers_end_with_whoever_started_them() -> None:
     code = """
 import os, sys
-from fedmed import uploads
-uploads.read(open(sys.argv[1], "rb").read())
-print(uploads._idle.queue[0].pid, flush=True)
+from fedmed import sandbox
+sandbox.read(open(sys.argv[1], "rb").read())
+print(sandbox._idle.queue[0].pid, flush=True)
 os._exit(0)
 """
     film = os.path.join(os.path.dirname(__file__), "..", "examples", "01_normal.png")
@@ -136,5 +136,5 @@ def _zombie(process: int) -> bool:
 def test_decoders_print_into_no_log(capfd: pytest.CaptureFixture[str]) -> None:
     damaged = saved(Image.fromarray(PICTURE), "TIFF", compression="tiff_lzw")
     with pytest.raises(ImageError):
-        uploads.read(damaged[:40] + b"\xff" * 40 + damaged[80:])
+        sandbox.read(damaged[:40] + b"\xff" * 40 + damaged[80:])
     assert capfd.readouterr() == ("", "")
