@@ -1,8 +1,9 @@
 """python examples/make.py: the simulated radiographs that visitors click.
 
-A pool of simulated patients whom no model has seen; of each class, half are taken where the
-hospitals of the bundled snapshot disagree most (`fedmed.examples.choose`), the rest evenly, out of
-those that draw no warning. How the central or the federated model does plays no part.
+A pool of simulated patients whom no model has seen, without pneumonias that a reader would easily
+overlook; of each class, half are taken where hospitals of the bundled snapshot disagree, half where
+they do not (`fedmed.examples.choose`), out of those that draw no warning. How the central or the
+federated model does plays no part.
 """
 
 from __future__ import annotations
@@ -23,15 +24,21 @@ from fedmed.prediction import Panel, Reading
 from fedmed.snapshot import Snapshot
 
 FOLDER = Path(__file__).parent
-POOL, COUNT, SIZE = 60, 12, 512
+PATIENTS, COUNT, SIZE = 100, 12, 512
+PLAIN = 1 / 20  # of the film that is opaque: with less, half of the pneumonias are missed
 
 
 def films() -> list[simulation.Radiograph]:
-    """The pool, one film a patient, every other one with pneumonia."""
+    """One film a patient, every other one with pneumonia."""
     return [
         simulation.simulate(FIRST_EXAMPLE + place, place % len(CLASSES), size=SIZE)
-        for place in range(POOL)
+        for place in range(PATIENTS)
     ]
+
+
+def is_plain(film: simulation.Radiograph) -> bool:
+    """Whether the truth about a film is easy to see, by the simulator's own account."""
+    return not film.label or float(film.opacity.mean()) >= PLAIN
 
 
 def readings(pool: list[simulation.Radiograph]) -> list[Reading]:
@@ -64,19 +71,26 @@ def write(chosen: list[simulation.Radiograph]) -> None:
     (FOLDER / "examples.json").write_text(text + "\n", encoding="utf-8")
 
 
-def main() -> None:
-    pool = films()
-    found = readings(pool)
-    right = sum(
+def agreeing(found: list[Reading], pool: list[simulation.Radiograph]) -> str:
+    """How many films' labels the central model agrees with."""
+    right = [
         one.labels["central"] == CLASSES[film.label] for one, film in zip(found, pool, strict=True)
-    )
-    print(f"the central model agrees with the label of {right} of {len(pool)} films in the pool")
+    ]
+    return f"the central model agrees with {sum(right)} of {len(right)}"
+
+
+def main() -> None:
+    everybody = films()
+    print(f"all simulated patients: {agreeing(readings(everybody), everybody)}")
+    pool = [film for film in everybody if is_plain(film)]
+    found = readings(pool)
+    print(f"those with plain films: {agreeing(found, pool)}")
     usual = [place for place, reading in enumerate(found) if not reading.warnings]
     divided = verdicts([found[place] for place in usual])
     chosen = [usual[i] for i in choose(divided, [pool[p].label for p in usual], COUNT)]
     write([pool[place] for place in chosen])
-    right = sum(found[place].labels["central"] == CLASSES[pool[place].label] for place in chosen)
-    print(f"{len(chosen)} examples written to {FOLDER}; it agrees with {right} of them")
+    shown = agreeing([found[place] for place in chosen], [pool[place] for place in chosen])
+    print(f"the examples, written to {FOLDER}: {shown}")
 
 
 if __name__ == "__main__":

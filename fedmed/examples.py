@@ -16,23 +16,28 @@ LONGEST_SIDE = 1024
 
 
 def choose(hospital_verdicts: np.ndarray, labels: Sequence[int], count: int) -> list[int]:
-    """Pick `count` images, both classes in turn, those that divide the hospitals first.
+    """Pick `count` images, both classes in turn: half divide the hospitals, half do not.
 
-    `hospital_verdicts` [H, n] are 0 or 1. Half of each class is where most hospitals differ; the
-    other half is spread evenly over the rest, so that clear cases are seen as well. How the
-    central or the federated model does plays no part.
+    `hospital_verdicts` [H, n] are 0 or 1. Of each class both halves are spread evenly over the
+    images they may come from. How the central or the federated model does plays no part.
     """
-    votes = hospital_verdicts.sum(axis=0)
-    division = np.minimum(votes, len(hospital_verdicts) - votes)
+    alike = (hospital_verdicts == hospital_verdicts[:1]).all(axis=0)
     picked: list[list[int]] = []
     for label in range(len(CLASSES)):
         quota = (count + 1 - label) // 2
-        members = np.flatnonzero(np.asarray(labels) == label)
-        ranked = members[np.argsort(-division[members], kind="stable")]
-        divided, rest = ranked[: quota // 2], np.sort(ranked[quota // 2 :])
-        spread = np.linspace(0, len(rest) - 1, min(quota - len(divided), len(rest))).astype(int)
-        picked.append([*divided.tolist(), *rest[np.unique(spread)].tolist()])
+        members = np.asarray(labels) == label
+        divided, agreed = np.flatnonzero(members & ~alike), np.flatnonzero(members & alike)
+        chosen = [*_spread(divided, quota // 2)]
+        chosen += _spread(agreed, quota - len(chosen))
+        chosen += _spread(np.setdiff1d(divided, chosen), quota - len(chosen))
+        picked.append(chosen)
     return [index for pair in _alternate(*picked) for index in pair]
+
+
+def _spread(members: np.ndarray, count: int) -> list[int]:
+    """`count` of them, evenly spaced, or all there are."""
+    places = np.linspace(0, len(members) - 1, min(count, len(members)))
+    return members[places.astype(int)].tolist()
 
 
 def write(folder: Path, cohort: Cohort, indices: Sequence[int]) -> None:

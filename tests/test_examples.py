@@ -30,10 +30,13 @@ def test_both_classes_in_turn_each_image_once(count: int) -> None:
     assert [LABELS[i] for i in chosen] == [n % 2 for n in range(count)]
 
 
-def test_what_divides_the_hospitals_comes_first() -> None:
-    chosen = choose(verdicts({6: 2, 10: 3, 14: 1, 7: 2}), LABELS, 8)
-    assert set(chosen) >= {6, 10, 7}
-    assert 14 not in chosen[:2]
+def test_half_of_each_class_divides_the_hospitals_however_much() -> None:
+    dividing = {6: 2, 10: 3, 14: 1, 18: 1, 7: 2}
+    chosen = choose(verdicts(dividing), LABELS, 8)
+    normal, ill = chosen[::2], chosen[1::2]
+    assert [image in dividing for image in normal] == [True, True, False, False]
+    assert normal[:2] == [6, 18]  # evenly spread, not the most divided
+    assert [image in dividing for image in ill] == [True, False, False, False]
 
 
 def test_the_others_are_spread_over_the_rest() -> None:

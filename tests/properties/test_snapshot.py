@@ -112,7 +112,7 @@ def test_a_report_is_refused_or_shown(tmp_path_factory, data: st.DataObject) -> 
     folder = tmp_path_factory.getbasetemp()
     (folder / REPORT).write_text(json.dumps(data.draw(mutated(REPORTED))))
     try:
-        found = Snapshot(folder, {}).report
+        found = Snapshot(folder, example_config()).report
     except SnapshotError:
         return
     assert page.html(found)
