@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fedmed import film
+from fedmed import sandbox
 from fedmed.film import develop, develop_to_show
 from fedmed.imaging import ImageError
 from fedmed.preprocessing import to_pixels
@@ -43,7 +43,7 @@ def test_colour_is_judged_before_it_is_gone():
 def test_two_are_decoded_at_once_and_a_bad_one_makes_room(monkeypatch):
     lock, now, most = threading.Lock(), [], []
 
-    def decode(data: bytes) -> Image.Image:
+    def read(data: bytes) -> sandbox.Upload:
         with lock:
             now.append(data)
             most.append(len(now))
@@ -52,10 +52,9 @@ def test_two_are_decoded_at_once_and_a_bad_one_makes_room(monkeypatch):
             now.remove(data)
         if data == b"bad":
             raise ImageError("It is bad.")
-        return GREY
+        return sandbox.Upload(GREY, 0.0)
 
-    monkeypatch.setattr(film, "decode", decode)
-    monkeypatch.setattr(film, "colourfulness", lambda data: 0.0)
+    monkeypatch.setattr(sandbox, "read", read)
     with ThreadPoolExecutor(8) as callers:
         found = [callers.submit(develop, b"bad" if i % 2 else b"good") for i in range(12)]
     for place, one in enumerate(found):

@@ -91,7 +91,7 @@ def test_progress_of_another_run_is_refused(
 
 
 def test_fewer_images_than_a_step_takes_are_refused() -> None:
-    with pytest.raises(UserError, match="7 images are too few"):
+    with pytest.raises(UserError, match="6 images are too few"):
         run(None, images=11)
 
 
