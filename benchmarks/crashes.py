@@ -1,10 +1,9 @@
-"""Kill training at every write and at random moments, fill its disk, run it twice at once.
+"""What a stopped run leaves, killed at every write among others: `python -m benchmarks.crashes`.
 
-    python -m benchmarks.crashes
-
-Each case is a small whole run in a process of its own, over a snapshot that is there already. It
-is stopped, looked at, and gone on with by `--resume`: checkpoints and report must then be those of
-a run that nobody disturbed, but for times and dates, and nothing else may be left.
+Training is killed at every write and at random moments, its disk filled, and it is run twice at
+once. Each case is a small whole run in a process of its own, over a snapshot that is there
+already. It is stopped, looked at, and gone on with by `--resume`: checkpoints and report must then
+be those of a run that nobody disturbed, but for times and dates, and nothing else may be left.
 
 Killed at a write, the file that was to be written is left with a few bytes of rubbish in it, as
 by a write that was torn.
@@ -55,7 +54,7 @@ RESULTS = Path(__file__).parent / "results" / "crashes.json"
 OPTIONS = {"rounds": 2, "local_epochs": 1, "epochs": 2, "views": 2, "examples": 2, "hospitals": 3}
 LIMITS = (100, 2000, 5000, 20_000, 1_000_000, 5_000_000)  # bytes: each stops another file
 # Ends of the paths written that stand for all, for `--few`.
-TELLING = ("run.tmp", "fp16-round-00001.safetensors", "federated_model.safetensors", "snapshot")
+TELLING = ("run.tmp", "fp16.safetensors", "federated_model.safetensors", "snapshot")
 
 
 @dataclass
