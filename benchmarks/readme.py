@@ -72,15 +72,113 @@ def results(report: dict[str, Any]) -> str:
 
 
 def speed() -> str:
-    """What benchmarks.pipeline measured last."""
-    measured = json.loads((RESULTS / "pipeline.json").read_text(encoding="utf-8"))
-    times = measured["times_faster"]
-    return (
-        f"A full run with 4 augmented views is **{times['cold']:.0f} times** faster than the plain "
-        "loop (DataLoader, transforms, frozen ResNet18 in every epoch; extrapolated from a slice) "
-        f"with an empty cache and **{times['warm']:.0f} times** with a filled one, on 2 CPU cores, "
-        f"in {measured['peak_memory_gib']:.1f} GiB: `python -m benchmarks.pipeline --data DIR`."
+    """What the benchmarks of speed measured last, a line each, and on which machine."""
+    measured = {
+        name: _stored(name) for name in ("pipeline", "hospitals", "load", "app", "snapshot")
+    }
+    lines = ["| what | ours | held against | command |", "| --- | --- | --- | --- |"]
+    for name, rows in (
+        ("pipeline", _pipeline(measured["pipeline"])),
+        ("hospitals", _hospitals(measured["hospitals"])),
+        ("load", _load(measured["load"])),
+        ("app", _app(measured["app"])),
+        ("snapshot", _snapshot(measured["snapshot"])),
+    ):
+        lines += [f"| {' | '.join(row)} | `benchmarks.{name}` |" for row in rows]
+    on = measured["pipeline"]["machine"]
+    days = sorted({found["machine"]["date"] for found in measured.values()})
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Measured on {' and '.join(days)}, {on['cores']} shared cores ({on['processor']}), no "
+            f"GPU; passes on {measured['pipeline']['engine']}. Ratios are of runs in turns on one "
+            "machine; the plain loop is extrapolated from slices.",
+        ]
     )
+
+
+def _stored(name: str) -> dict[str, Any]:
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _pipeline(found: dict[str, Any]) -> list[tuple[str, str, str]]:
+    seconds, faster = found["seconds"], found["times_faster"]
+    return [
+        (
+            "full run, 5,216 + 624 images, 4 views, empty cache",
+            f"{seconds['cold']:.0f} s, {found['peak_memory_gib']:.1f} GiB",
+            f"**{faster['cold']:.0f} times** faster than the plain loop (DataLoader, transforms, "
+            f"frozen ResNet18); {found['cold_over_floor']:.2f} times its bare backbone passes",
+        ),
+        (
+            "the same, filled cache",
+            f"{seconds['warm']:.0f} s, of which the federations "
+            f"{found['parts']['warm']['federated']:.1f} s",
+            f"**{faster['warm']:,.0f} times** faster than the plain loop",
+        ),
+    ]
+
+
+def _hospitals(found: dict[str, Any]) -> list[tuple[str, str, str]]:
+    (thousand,) = [
+        row for rows in found["round"].values() for row in rows if row["hospitals"] == 1000
+    ][:1]
+    peers = ", ".join(
+        f"**{row['times faster']:.0f} times** at {row['hospitals']} hospitals "
+        f"(heads differ by {row['largest difference']:.0e})"
+        for row in found["flower"] or []
+    )
+    return [
+        (
+            f"one FedAvg round of 1,000 hospitals with {thousand['X-rays each']} X-rays each, "
+            "3 local epochs, updates serialised",
+            f"{thousand['seconds']:.2f} s",
+            f"Flower's simulation engine: {peers}" if peers else "",
+        )
+    ]
+
+
+def _load(found: dict[str, Any]) -> list[tuple[str, str, str]]:
+    app = found["app"]
+    return [
+        (
+            f"{app['requests']:,} calls by {app['callers']} `gradio_client`s at once, on the same "
+            "cores",
+            f"{app['per_second']:.1f} a second, median {app['median_ms']:.0f} ms, p95 "
+            f"{app['p95_ms']:.0f} ms, {app['errors']} errors",
+            f"{found['ratio_to_engine']:.2f} of the bare engine's rate; Gradio and its client "
+            f"leave {found['reachable_ratio_to_engine']:.2f}",
+        )
+    ]
+
+
+def _app(found: dict[str, Any]) -> list[tuple[str, str, str]]:
+    reading, start = found["reading"], found["start"]
+    return [
+        (
+            "seven answers and heat maps for one X-ray",
+            f"{1000 * reading['ours_seconds']:.0f} ms",
+            f"{reading['ratio']:.2f} times one bare backbone pass",
+        ),
+        (
+            "from start to first answer",
+            f"{start['ours_seconds']:.1f} s",
+            f"{start['ratio']:.2f} times `import torch, gradio`",
+        ),
+    ]
+
+
+def _snapshot(found: dict[str, Any]) -> list[tuple[str, str, str]]:
+    starts = found["seconds"]
+    return [
+        (
+            "a snapshot, backbone and seven heads",
+            f"{found['megabytes']['all']:.1f} MB",
+            f"fetched from a Hub on the same machine in {starts['download alone']['median']:.1f} "
+            f"s; first answer from there after {starts['start, from the Hub']['median']:.1f} s",
+        )
+    ]
 
 
 def _percent(interval: dict[str, float]) -> str:
