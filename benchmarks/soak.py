@@ -34,7 +34,7 @@ from benchmarks import measuring
 from benchmarks.soak_callers import ACTIONS, Caller, call_for, film, get_ready
 from fedmed import cli
 from fedmed.errors import UserError
-from fedmed.page.uploads import EVERY, KEPT_MINUTES
+from fedmed.page.uploads import EVERY, KEPT_MINUTES, files_in
 
 REPOSITORY = Path(__file__).parent.parent
 PROCESSES = 4
@@ -75,12 +75,7 @@ class App(NamedTuple):
         process = Path(f"/proc/{self.pid}")
         fields = (process / "status").read_text().splitlines()
         resident = next(int(line.split()[1]) for line in fields if line.startswith("VmRSS"))
-        found = []
-        for path in self.uploads.rglob("*"):
-            try:
-                found.append(path.lstat())
-            except FileNotFoundError:
-                continue
+        found = [status for _, status in files_in(self.uploads)]
         return Sample(
             at=round(at, 1),
             memory_mib=resident / 1024,

@@ -85,8 +85,8 @@ class Uploads:
                     path.unlink(missing_ok=True)
             for path in folder.iterdir():
                 # One of these moments may be there for a file that is about to come.
-                if path.is_dir() and now - path.stat().st_mtime > self.every:
-                    with contextlib.suppress(OSError):  # not empty
+                with contextlib.suppress(OSError):  # not empty, or gone meanwhile
+                    if path.is_dir() and now - path.stat().st_mtime > self.every:
                         path.rmdir()
             for known in app.get_blocks().temp_file_sets:  # Gradio's own lists of them
                 known.difference_update([name for name in list(known) if not os.path.exists(name)])
@@ -106,9 +106,12 @@ def _folder(app: App) -> Path:
 
 
 def _newest_first(folder: Path) -> list[tuple[Path, os.stat_result]]:
-    found = []
-    for path in folder.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            if not path.is_dir():
-                found.append((path, path.lstat()))
-    return sorted(found, key=lambda each: each[1].st_ctime, reverse=True)
+    return sorted(files_in(folder), key=lambda each: each[1].st_ctime, reverse=True)
+
+
+def files_in(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """All files below a folder that others write to: what goes away meanwhile is left out."""
+    for parent, _, names in os.walk(folder):  # unlike rglob, it shrugs at a folder that went
+        for path in (Path(parent, name) for name in names):
+            with contextlib.suppress(FileNotFoundError):
+                yield path, path.lstat()

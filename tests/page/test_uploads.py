@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket
 import stat
 import time
@@ -15,7 +16,7 @@ import pytest
 
 from fedmed.page import about, uploads
 from fedmed.page.launching import guarded
-from fedmed.page.uploads import PREFIX, Uploads, folder_of_its_own
+from fedmed.page.uploads import PREFIX, Uploads, files_in, folder_of_its_own
 from tests.page.strangers import FILM, multipart, upload
 from tests.reports import example_config
 
@@ -93,6 +94,19 @@ def test_room_is_made_between_sweeps(app):
         paths.append(_put(app, f"{place}/x.png", size=100, age=0.02))
     left = sum(path.stat().st_size for path in paths if path.exists())
     assert left <= 250 and paths[-1].exists()
+
+
+def test_what_goes_away_while_it_is_looked_for_is_left_out(tmp_path):
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+        for film in ("1.png", "2.png"):
+            (tmp_path / name / film).write_bytes(b"x")
+    looking = files_in(tmp_path)
+    first, _ = next(looking)
+    for path in tmp_path.iterdir():
+        shutil.rmtree(path)
+    assert first.name in ("1.png", "2.png")
+    assert list(looking) == []
 
 
 def test_a_folder_of_others_is_let_be(tmp_path):
