@@ -43,6 +43,8 @@ def visit(chromium, server):
         )
         page.goto(server)
         page.wait_for_selector("canvas[data-model]")
+        # Gradio fetches the code of each kind of component by itself: the button's may come last.
+        page.wait_for_selector(".fm-strip input[type=file]", state="attached")
         return page
 
     yield open_page
