@@ -27,7 +27,9 @@ from fedmed.facts import CLASSES, FEATURES
 from fedmed.federation import State
 from fedmed.training import Heads, _order
 
-SAME = 1e-5  # a head's numbers may differ by so much, from rounding in another order
+# Rounding in another order may move a head's numbers by a tenth of one of Adam's steps: these are
+# as long where a gradient is nearly nothing but rounding as anywhere.
+SAME = 0.1 * OPTIMISATION.learning_rate
 
 
 def client_app(images: int) -> ClientApp:
