@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from fedmed.errors import UserError
@@ -54,7 +55,7 @@ class RunState:
         """Go on with what is there, or start with an empty folder."""
         if self._goes_on:
             return
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.finish()
         self.folder.mkdir(parents=True)
         aside = self._marker.with_suffix(".tmp")
         aside.write_text(self._run, encoding="utf-8")
@@ -78,6 +79,13 @@ class RunState:
 
     def finish(self) -> None:
         """The run is over: nothing of it is needed any more."""
+        # The marker goes last: what a kill leaves is still known to be a run's.
+        for path in self.folder.glob("*"):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path != self._marker:
+                with suppress(OSError):
+                    path.unlink()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, wire: str) -> Path:

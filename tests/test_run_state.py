@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,3 +129,48 @@ def test_aside_is_empty_each_time_and_the_end_leaves_nothing(settings: Settings)
     assert list(state.aside().iterdir()) == []
     state.finish()
     assert not settings.partial.exists()
+
+
+class Killed(BaseException):
+    """Not caught by whoever shrugs at errors."""
+
+
+@contextmanager
+def killed_at(step: int) -> Iterator[None]:
+    """Removals up to this one; of a folder, the run's marker is listed first."""
+    listing, made = os.scandir, 0
+
+    @contextmanager
+    def marker_first(folder: Any = ".") -> Iterator[Iterator[os.DirEntry[str]]]:
+        with listing(folder) as found:
+            yield iter(sorted(found, key=lambda entry: entry.name != "run.json"))
+
+    def stopping(remove: Callable[..., None]) -> Callable[..., None]:
+        def removed(*arguments: Any, **named: Any) -> None:
+            nonlocal made
+            made += 1
+            if made == step:
+                raise Killed
+            remove(*arguments, **named)
+
+        return removed
+
+    with pytest.MonkeyPatch.context() as patch, suppress(Killed):
+        patch.setattr(os, "scandir", marker_first)
+        patch.setattr(os, "unlink", stopping(os.unlink))
+        patch.setattr(os, "rmdir", stopping(os.rmdir))
+        yield
+
+
+@pytest.mark.parametrize("step", range(1, 8))
+@pytest.mark.parametrize("anew", [False, True])
+def test_killed_as_it_removes_a_run_is_still_known_to_be_one(
+    anew: bool, step: int, settings: Settings
+) -> None:
+    state = begun(settings)
+    for wire in ("fp32", "fp16", "int8"):
+        keep(state, 1, wire)
+    (state.aside() / "head.safetensors").write_bytes(b"")
+    with killed_at(step):
+        begun(settings) if anew else state.finish()
+    assert rounds(begun(resumed(settings)), "int8") in (0, 1)
