@@ -34,7 +34,8 @@ from benchmarks import measuring
 from benchmarks.soak_callers import ACTIONS, Caller, call_for, film, get_ready
 from fedmed import cli
 from fedmed.errors import UserError
-from fedmed.page.uploads import EVERY, KEPT_MINUTES, files_in
+from fedmed.page.sweeping import EVERY, KEPT_MINUTES
+from fedmed.page.uploads import files_in
 
 REPOSITORY = Path(__file__).parent.parent
 PROCESSES = 4

@@ -13,7 +13,9 @@ from fedmed.page.bodies import Bodies
 from fedmed.page.events import Events
 from fedmed.page.fairness import Crowd, Share, trust_proxies
 from fedmed.page.surface import Surface
+from fedmed.page.sweeping import EVERY, Sweeping
 from fedmed.page.uploads import Uploads
+from fedmed.page.visits import SESSIONS, Visits
 from fedmed.prediction import MOST
 
 FOLDER = Path(__file__).parent
@@ -49,6 +51,7 @@ def options() -> dict[str, Any]:
         "head": f"<script>{script}</script>",
         "footer_links": ["api"],
         "max_file_size": "64mb",
+        "state_session_capacity": SESSIONS,
         "allowed_paths": [],
         "strict_cors": True,
         "run_history": False,
@@ -56,15 +59,15 @@ def options() -> dict[str, Any]:
         "share": False,
         "ssr_mode": False,
         "pwa": False,
-        "app_kwargs": guarded(Uploads()),
+        "app_kwargs": guarded(Uploads(), Visits()),
     }
 
 
-def guarded(uploads: Uploads) -> dict[str, Any]:
+def guarded(uploads: Uploads, visits: Visits, every: float = EVERY) -> dict[str, Any]:
     """Arguments of the FastAPI application: what stands between strangers and Gradio."""
     trust_proxies(os.environ)
     return {
-        "lifespan": uploads.lifespan,
+        "lifespan": Sweeping(uploads.swept, visits.forget, every=every).lifespan,
         "middleware": [
             Middleware(Surface),
             Middleware(Crowd),

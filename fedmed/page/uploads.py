@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import shutil
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
 from gradio.routes import App
 from starlette.types import Scope
 
-PREFIX = "fedmed-uploads-"
-EVERY = 60.0  # seconds between sweeps
-OLD = 540.0  # seconds
-KEPT_MINUTES = round((EVERY + OLD) / 60)
-BOUND = 2 * 2**30  # bytes; beyond them the oldest go first
+from fedmed.page.sweeping import OLD
 
-log = logging.getLogger(__name__)
+PREFIX = "fedmed-uploads-"
+EMPTY_SECONDS = 60.0  # an empty folder may be there for a file that is about to come
+BOUND = 2 * 2**30  # bytes; beyond them the oldest go first
 
 
 @contextlib.contextmanager
@@ -46,21 +43,16 @@ def folder_of_its_own(environ: MutableMapping[str, str] = os.environ) -> Iterato
 
 
 class Uploads:
-    """The folder's keeper, for `app_kwargs` of launch(): a lifespan, and `accept` of `Bodies`."""
+    """The folder's keeper: `swept` is for `Sweeping`, `accept` for `Bodies`."""
 
-    def __init__(self, every: float = EVERY, old: float = OLD, bound: int = BOUND) -> None:
-        self.every, self.old, self.bound = every, old, bound
+    def __init__(self, old: float = OLD, bound: int = BOUND, empty: float = EMPTY_SECONDS) -> None:
+        self.old, self.bound, self.empty = old, bound, empty
         self.since = 0  # bytes accepted since the last sweep, and those that it left
         self.sweeping = threading.Lock()
 
-    @contextlib.asynccontextmanager
-    async def lifespan(self, app: App) -> AsyncIterator[None]:
-        """Sweep while the app runs."""
-        sweeping = asyncio.create_task(self._sweep_on_schedule(app))
-        try:
-            yield
-        finally:
-            sweeping.cancel()
+    async def swept(self, app: App) -> None:
+        """`sweep`, in a thread of its own."""
+        await asyncio.to_thread(self.sweep, app)
 
     async def accept(self, scope: Scope, size: int) -> None:
         """Make room for an upload."""
@@ -84,21 +76,12 @@ class Uploads:
                 if now - status.st_ctime > self.old or left < 0:
                     path.unlink(missing_ok=True)
             for path in folder.iterdir():
-                # One of these moments may be there for a file that is about to come.
                 with contextlib.suppress(OSError):  # not empty, or gone meanwhile
-                    if path.is_dir() and now - path.stat().st_mtime > self.every:
+                    if path.is_dir() and now - path.stat().st_mtime > self.empty:
                         path.rmdir()
             for known in app.get_blocks().temp_file_sets:  # Gradio's own lists of them
                 known.difference_update([name for name in list(known) if not os.path.exists(name)])
             self.since = sum(status.st_size for _, status in _newest_first(folder))
-
-    async def _sweep_on_schedule(self, app: App) -> None:
-        while True:
-            await asyncio.sleep(self.every)
-            try:
-                await asyncio.to_thread(self.sweep, app)
-            except OSError:  # the next sweep may find it mended
-                log.exception("uploads could not be swept")
 
 
 def _folder(app: App) -> Path:

@@ -14,11 +14,10 @@ from types import SimpleNamespace
 import gradio as gr
 import pytest
 
-from fedmed.page import about, uploads
 from fedmed.page.launching import guarded
 from fedmed.page.uploads import PREFIX, Uploads, files_in, folder_of_its_own
+from fedmed.page.visits import Visits
 from tests.page.strangers import FILM, multipart, upload
-from tests.reports import example_config
 
 
 @pytest.fixture
@@ -55,7 +54,7 @@ def test_uploads_go_on_schedule_from_a_running_app(tmp_path, monkeypatch):
             server_port=port,
             prevent_thread_lock=True,
             quiet=True,
-            app_kwargs=guarded(Uploads(every=0.2, old=0.5)),
+            app_kwargs=guarded(Uploads(old=0.5, empty=0.2), Visits(), every=0.2),
         )
         try:
             assert upload(address, multipart(("files", "film.png", FILM))).status == 200
@@ -113,30 +112,8 @@ def test_a_folder_of_others_is_let_be(tmp_path):
     app = SimpleNamespace(uploaded_file_dir=str(tmp_path))
     (tmp_path / "theirs.png").write_bytes(b"x")
 
-    async def run():
-        async with Uploads(every=0.01, old=0).lifespan(app):
-            await asyncio.sleep(0.1)
-
-    asyncio.run(run())
+    asyncio.run(Uploads(old=0).swept(app))
     assert (tmp_path / "theirs.png").exists()
-
-
-def test_a_sweep_that_fails_is_not_the_last(app, monkeypatch, caplog):
-    left = ["first", "second"]
-
-    def listing(folder):
-        if left:
-            raise OSError(left.pop())
-        return []
-
-    monkeypatch.setattr(uploads, "_newest_first", listing)
-
-    async def run():
-        async with Uploads(every=0.01).lifespan(app):
-            await asyncio.sleep(0.5)
-
-    asyncio.run(run())
-    assert not left and "could not be swept" in caplog.text
 
 
 def test_the_folder_is_this_users_alone_and_goes_with_the_app(tmp_path):
@@ -148,10 +125,3 @@ def test_the_folder_is_this_users_alone_and_goes_with_the_app(tmp_path):
         if os.name == "posix":
             assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert not folder.exists()
-
-
-def test_the_page_promises_no_less(stored):
-    """What is told to visitors is the schedule."""
-    words = about.html(example_config(), stored)
-    assert f"deleted within {uploads.KEPT_MINUTES} minutes" in words
-    assert uploads.EVERY + uploads.OLD <= 60 * uploads.KEPT_MINUTES
