@@ -52,7 +52,9 @@ class Caller:
         self.url = url
         self.headers = {"X-Forwarded-For": f"203.0.113.{number}"}
         self.random = random.Random(seed * 1000 + number)
-        self.http = httpx.Client(base_url=url, headers=self.headers, timeout=SECONDS)
+        # The server closes connections idle for 5 s: one must not be taken up just then.
+        kept = httpx.Limits(keepalive_expiry=2)
+        self.http = httpx.Client(base_url=url, headers=self.headers, timeout=SECONDS, limits=kept)
         self.client = self.new_client()
         self.folder = tempfile.TemporaryDirectory()
         config = self.http.get("config").json()
