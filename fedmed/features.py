@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import math
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -38,9 +41,11 @@ def decode_all(xrays: Sequence[Xray]) -> np.ndarray:
 
     Raises:
         UnreadableImages: lists every image that cannot be decoded.
+        OSError: there is no room for the file.
     """
     shape = (max(len(xrays), 1), IMAGE_SIZE, IMAGE_SIZE)
     with tempfile.TemporaryFile() as file:
+        _reserve(file.fileno(), math.prod(shape))
         pixels = np.memmap(file, np.uint8, "w+", shape=shape)
     problems: list[str] = []
 
@@ -60,6 +65,17 @@ def decode_all(xrays: Sequence[Xray]) -> np.ndarray:
             + "\nRepair or remove these files and run again; nothing was written."
         )
     return pixels[: len(xrays)]
+
+
+def _reserve(file: int, size: int) -> None:
+    """Take the room now: a disk found full as mapped memory is written kills the process."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        os.posix_fallocate(file, 0, size)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise OSError(error.errno, error.strerror, tempfile.gettempdir()) from error
 
 
 def extract(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -200,6 +203,23 @@ def test_a_file_that_went_away_is_unreadable(counting: Counting, tmp_path: Path)
     gone = Xray("train/NORMAL/gone.png", 0, "IM-1", "0" * 64, load)
     with pytest.raises(UnreadableImages, match=r"gone\.png: .*No such file"):
         decode_all([gone])
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system cannot be asked")
+def test_a_full_disk_is_found_before_it_is_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Found afterwards, it ends the process without a word."""
+
+    def full(file: int, offset: int, size: int) -> None:
+        assert os.fstat(file).st_size == offset == 0 and size == 300 * 224 * 224
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(OSError) as caught:
+        decode_all(xrays(300))
+    assert caught.value.filename == str(tmp_path)
 
 
 def _cache(root: Path) -> FeatureCache:

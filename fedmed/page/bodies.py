@@ -7,6 +7,8 @@ breaks off. Here a request comes whole or not at all.
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
 import mmap
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -24,11 +26,16 @@ MESSAGE = 2**18  # bytes of any other request
 IDLE_SECONDS = 30.0  # without a byte
 CHUNK = 2**22  # bytes; Gradio's parser copies what it has of a field for every chunk
 
+FULL = "This server has no room for uploads at the moment. Try again in ten minutes."
+
+log = logging.getLogger(__name__)
+
 Accept = Callable[[Scope, int], Awaitable[None]]
 
 
 class Bodies:
-    """ASGI middleware: 413 for what is too large, 408 for what stalls, 400 for several files.
+    """ASGI middleware: 413 for what is too large, 408 for what stalls, 400 for several files, 507
+    where the disk is full.
 
     Args:
         accept: Awaited with the scope and the bytes of an upload before Gradio gets it.
@@ -42,6 +49,22 @@ class Bodies:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._whole(scope, receive, watched)
+        except OSError as error:
+            if started or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            log.error("there is no room for uploads: %s", error.strerror)
+            await refuse(scope, send, 507, FULL)
+
+    async def _whole(self, scope: Scope, receive: Receive, send: Send) -> None:
         upload = route(scope).rstrip("/").endswith("/upload")
         limit = FILE + ENVELOPE if upload else MESSAGE
         with tempfile.TemporaryFile() if upload else tempfile.SpooledTemporaryFile(MESSAGE) as body:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import io
 import json
+import os
 import socket
 import threading
 from pathlib import Path
@@ -190,6 +193,36 @@ def test_a_request_that_stalls_is_given_up(monkeypatch):
         scope = {"type": "http", "method": "POST", "path": path, "headers": []}
         asyncio.run(Bodies(app, accept)(scope, receive, send))
     assert [message["status"] for message in sent if "status" in message] == [408, 408]
+
+
+class FullDisk(io.BytesIO):
+    def write(self, data) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("whose", ["its own", "Gradio's"])
+def test_a_full_disk_is_said_in_a_sentence(whose, monkeypatch, caplog):
+    if whose == "its own":
+        monkeypatch.setattr(bodies.tempfile, "TemporaryFile", FullDisk)
+
+    async def app(scope, receive, send):
+        FullDisk().write((await receive())["body"])
+
+    sent: list[dict] = []
+
+    async def receive():
+        return {"type": "http.request", "body": b"film", "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    async def accept(scope, size):
+        pass
+
+    scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "headers": []}
+    asyncio.run(Bodies(app, accept)(scope, receive, send))
+    assert sent[0]["status"] == 507 and b"no room" in sent[1]["body"]
+    assert "no room for uploads" in caplog.text and "Traceback" not in caplog.text
 
 
 @pytest.mark.parametrize("size", [0, 1, MESSAGE - 1, MESSAGE])
