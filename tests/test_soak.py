@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
+from benchmarks import soak
 from benchmarks.soak import Sample, swollen, tracebacks
 
 STEADY = Sample(0, memory_mib=1000, open_files=30, threads=20, uploads=9, uploads_mib=1, oldest=500)
@@ -50,3 +53,13 @@ def test_errors_in_the_log_are_told_apart():
     assert tracebacks(log) == ({"gradio.exceptions.InvalidPathError": 2, "InvalidPathError": 1}, [])
     odd = EXPLAINED.replace("gradio.exceptions.InvalidPathError", "ZeroDivisionError")
     assert tracebacks(odd)[1] == ["In the log: ZeroDivisionError: Cannot move /etc/passwd"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_short_one_holds(monkeypatch):
+    """Half an hour is for `python -m benchmarks.soak`."""
+    monkeypatch.setattr(soak, "SETTLE_SECONDS", 1)
+    result = soak.soak(minutes=0.2, callers=4, seed=0)
+    assert result["unexplained"] == []
+    assert result["outcomes"]["film"]["answered"] > 0
+    assert len(result["samples"]) > 3

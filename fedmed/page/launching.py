@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
+from fedmed.page import memory
 from fedmed.page.bodies import Bodies
 from fedmed.page.events import Events
 from fedmed.page.fairness import Crowd, Share, trust_proxies
@@ -67,7 +68,7 @@ def guarded(uploads: Uploads, visits: Visits, every: float = EVERY) -> dict[str,
     """Arguments of the FastAPI application: what stands between strangers and Gradio."""
     trust_proxies(os.environ)
     return {
-        "lifespan": Sweeping(uploads.swept, visits.forget, every=every).lifespan,
+        "lifespan": Sweeping(uploads.swept, visits.forget, memory.trim, every=every).lifespan,
         "middleware": [
             Middleware(Surface),
             Middleware(Crowd),
