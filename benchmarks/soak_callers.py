@@ -71,6 +71,7 @@ class Caller:
         )
 
     def close(self) -> None:
+        self.client.close()
         self.http.close()
         self.folder.cleanup()
 
