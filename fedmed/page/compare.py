@@ -32,7 +32,10 @@ def build(opened: Opened, examples: Sequence[Example]) -> None:
         return Answer(example.image, reading, opened.snapshot.config, example, number).html()
 
     def clicked(event: gr.EventData) -> str:
-        number = getattr(event, "example", None)
+        try:
+            number = event.example
+        except (AttributeError, TypeError):  # a click without its data, by hand
+            number = None
         if not isinstance(number, int) or not 0 <= number < len(examples):
             raise gr.Error("There is no such example.", print_exception=False)
         return answer_example(number)
