@@ -80,7 +80,8 @@ def _pneumonia_share(counts: Mapping[str, int]) -> float:
 
 def _span(shares: Sequence[float]) -> str:
     low, high = round(100 * min(shares)), round(100 * max(shares))
-    return f"{low} %" if low == high else f"{low} to {high} %"
+    span = f"{low}" if low == high else f"{low} to {high}"
+    return f"{span}\N{NO-BREAK SPACE}%"
 
 
 def _mean(shares: Sequence[float]) -> float:

@@ -12,14 +12,14 @@ def both(found, about) -> tuple[str, str]:
 def test_all_agree():
     headline, reason = both(reading(MODELS), config())
     assert headline == "All seven models say PNEUMONIA."
-    assert "20 to 95 %" in reason and "agree all the same" in reason
+    assert "20 to 95\N{NO-BREAK SPACE}%" in reason and "agree all the same" in reason
 
 
 def test_hospitals_that_lean_as_their_patients_did():
     found = reading(("central", "federated", "hospital_1", "hospital_2", "hospital_3"))
     headline, reason = both(found, config())
     assert headline == "Central and federated say PNEUMONIA; Hospitals 4 and 5 say NORMAL."
-    assert "60 to 95 %" in reason and "20 to 40 %" in reason
+    assert "60 to 95\N{NO-BREAK SPACE}%" in reason and "20 to 40\N{NO-BREAK SPACE}%" in reason
     assert reason.endswith("each side leans the way its own patients did.")
 
 
