@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -76,6 +76,7 @@ def claim(folder: Path) -> Iterator[None]:
 def move_into_place(aside: Path, folder: Path) -> None:
     """Make `aside` the snapshot at `folder`; what was there stays until the new one is whole."""
     verify(aside)
+    _to_disk(aside)
     retired = _retired(folder)
     shutil.rmtree(retired, ignore_errors=True)
     try:
@@ -86,6 +87,20 @@ def move_into_place(aside: Path, folder: Path) -> None:
         _put_back(folder)
         raise
     shutil.rmtree(retired, ignore_errors=True)
+
+
+def _to_disk(folder: Path) -> None:
+    """Wait until it is: after a power cut, a name may be there without what was written under it.
+
+    A file that the disk does not take raises OSError; not every system syncs folders.
+    """
+    for path in [*folder.rglob("*"), folder]:
+        with suppress(OSError) if path.is_dir() else nullcontext():
+            file = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+            try:
+                os.fsync(file)
+            finally:
+                os.close(file)
 
 
 def _put_back(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -217,3 +218,37 @@ move_into_place(Path({str(aside)!r}), Path({str(folder)!r}))
         (tmp_path / "snapshot.old" / "mine").write_bytes(b"")
         move_into_place(aside, folder)
         assert (tmp_path / "snapshot.old" / "mine").exists()
+
+    def test_all_is_on_the_disk_before_a_name_changes(
+        self, aside: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Or a power cut could leave the new names and nothing under them."""
+        written = {path.stat().st_ino for path in [aside, *aside.rglob("*")]}
+        synced: set[int] = set()
+        rename, fsync = Path.rename, os.fsync
+
+        def renamed(path: Path, target: Path) -> Path:
+            assert synced == written
+            return rename(path, target)
+
+        def synchronised(file: int) -> None:
+            synced.add(os.fstat(file).st_ino)
+            fsync(file)
+
+        monkeypatch.setattr(Path, "rename", renamed)
+        monkeypatch.setattr(os, "fsync", synchronised)
+        move_into_place(aside, folder)
+        assert not aside.exists()
+
+    def test_a_file_that_the_disk_does_not_take_leaves_the_old_snapshot(
+        self, aside: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (folder / "evaluation.json").write_text("the old one")
+
+        def full(file: int) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+            move_into_place(aside, folder)
+        assert (folder / "evaluation.json").read_text() == "the old one"

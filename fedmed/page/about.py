@@ -70,7 +70,8 @@ inferred from the numbers: there is no differential privacy and no secure aggreg
 def _privacy() -> str:
     return f"""<section class="fm-panel fm-prose"><h3>Your uploads</h3>
 <p>A file you upload lies in a temporary folder of this server, which gives it to nobody, and is
-deleted within {KEPT_MINUTES} minutes. It is not looked at, kept or used to train.
+deleted within {KEPT_MINUTES} minutes; the answer leaves the server's memory as soon. It is not
+looked at, kept or used to train.
 Do not upload a patient’s X-ray that you may not share. There are no analytics and no run history
 here; where this page runs on somebody’s server, that server may keep logs of its own.</p>
 </section>"""
