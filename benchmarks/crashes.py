@@ -52,7 +52,8 @@ from tests.snapshots import random_backbone, tiny_snapshot
 
 RESULTS = Path(__file__).parent / "results" / "crashes.json"
 OPTIONS = {"rounds": 2, "local_epochs": 1, "epochs": 2, "views": 2, "examples": 2, "hospitals": 3}
-LIMITS = (200, 2000, 5000, 20_000, 1_000_000, 5_000_000)  # bytes: each stops another file, none what the run says
+# Bytes: each stops another file, and none what the run says, which goes to one as well.
+LIMITS = (200, 2000, 5000, 20_000, 1_000_000, 5_000_000)
 # Ends of the paths written that stand for all, for `--few`.
 TELLING = ("run.tmp", "fp16.safetensors", "federated_model.safetensors", "snapshot")
 
