@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterator
 from io import BytesIO
 
 import numpy as np
@@ -15,6 +17,7 @@ __all__ = ["ImageError", "colourfulness", "decode"]
 MAX_MEBIBYTES = 64
 # Pillow would otherwise try every decoder it has, PostScript among them.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+PNG = b"\x89PNG\r\n\x1a\n"
 DEEP_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -73,6 +76,9 @@ def colourfulness(data: bytes) -> float:
 
 def _open(data: bytes) -> Image.Image:
     """Read the header only."""
+    # Pillow fills the canvas of an animated PNG as it opens it: too late to ask for its size.
+    for size in _png_sizes(data):
+        check_dimensions(*size)
     try:
         return Image.open(BytesIO(data), formats=FORMATS)
     except Image.UnidentifiedImageError as error:
@@ -83,6 +89,18 @@ def _open(data: bytes) -> Image.Image:
         raise ImageError(TOO_LARGE) from error
     except Exception as error:
         raise ImageError("The image's header is damaged.") from error
+
+
+def _png_sizes(data: bytes) -> Iterator[tuple[int, int]]:
+    """Width and height in every header that a PNG has before its pixels; Pillow takes the last."""
+    place = len(PNG) if data.startswith(PNG) else len(data)
+    while place + 16 <= len(data):
+        length, name = struct.unpack_from(">I4s", data, place)
+        if name == b"IDAT":
+            return
+        if name == b"IHDR":
+            yield struct.unpack_from(">II", data, place + 8)
+        place += 12 + length
 
 
 def _grey(image: Image.Image) -> Image.Image:

@@ -183,6 +183,12 @@ def dicom(
     )
 
 
+def animation(side: int = 32) -> bytes:
+    """Chunks that make a PNG the first of two frames, to be wiped after it was shown."""
+    frame = struct.pack(">IIIIIHHBB", 0, side, side, 0, 0, 0, 0, 1, 0)
+    return chunk(b"acTL", struct.pack(">II", 2, 0)) + chunk(b"fcTL", frame)
+
+
 def bomb(kind: bytes, head: bytes) -> bytes:
     """A PNG with a chunk that unpacks to a gigabyte."""
     return png(extra=chunk(kind, head + zeros(2**30)))
