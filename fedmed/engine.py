@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -89,6 +90,9 @@ def _torch(dtype: torch.dtype, device: str = "cpu") -> Engine:
 
 
 def _openvino(dtype: torch.dtype) -> Engine:
+    # Importing OpenVINO would tell Google Analytics of it, from a process of its own, unless the
+    # package that does so cannot be imported.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
     core = openvino.Core()

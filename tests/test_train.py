@@ -104,6 +104,7 @@ KILLED = """
 import os, signal, sys, train
 from fedmed import cli, {module}
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where pytest runs unattended
 calls, whole = 0, {module}.{function}
 
 def until(*arguments, **named):
