@@ -18,7 +18,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fedmed.page.surface import refuse, route
+from fedmed.page.surface import Begun, refuse, route
 
 FILE = 64 * 2**20  # bytes of an upload; `max_file_size` of launch()
 ENVELOPE = 2**16  # and of what multipart puts around it
@@ -49,17 +49,11 @@ class Bodies:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
-        started = False
-
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
+        begun = Begun(send)
         try:
-            await self._whole(scope, receive, watched)
+            await self._whole(scope, receive, begun)
         except OSError as error:
-            if started or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if begun.yes or error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             log.error("there is no room for uploads: %s", error.strerror)
             await refuse(scope, send, 507, FULL)

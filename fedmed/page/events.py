@@ -11,7 +11,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fedmed.page.surface import refuse, route
+from fedmed.page.surface import Begun, refuse, route
 
 ADDRESS = "Send the file itself: this server fetches no addresses."
 # Gradio's form of a refused parameter, which its Python client puts into words.
@@ -56,17 +56,11 @@ class Events:
                 await refuse(scope, send, 422, NO_ADDRESSES)
                 return
             receive = _given(body, receive)
-        started = False
-
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
+        begun = Begun(send)
         try:
-            await self.app(scope, receive, watched)
+            await self.app(scope, receive, begun)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            if started:
+            if begun.yes:
                 raise
             log.warning("a request to %s was refused: %r", path, error)
             await refuse(scope, send, 400, SENSELESS)

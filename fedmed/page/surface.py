@@ -77,6 +77,18 @@ async def refuse(scope: Scope, send: Send, status: int, words: object) -> None:
     await JSONResponse({"detail": words}, status)(scope, _nothing, send)
 
 
+class Begun:
+    """A `send` that knows whether it has begun to answer: from then on nothing can be refused."""
+
+    def __init__(self, send: Send) -> None:
+        self.send = send
+        self.yes = False
+
+    async def __call__(self, message: Message) -> None:
+        self.yes = True
+        await self.send(message)
+
+
 def route(scope: Scope) -> str:
     """The path asked for, without that of a proxy in front."""
     return scope["path"].removeprefix(scope.get("root_path", ""))
