@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.page.conftest import wait_until_up
+from benchmarks.serving import running
 from tests.page.strangers import works
 from tests.runs import ROOT, arguments
 
@@ -72,29 +72,10 @@ def test_training_calls_nobody(place: Path, tmp_path: Path) -> None:
     assert called(tmp_path / "log") == set()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="starts and ends the app by signals")
+@pytest.mark.skipif(sys.platform != "linux", reason="the app is watched there alone")
 def test_the_app_calls_nobody(snapshot_folder: Path, tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = os.environ | {
-        "FEDMED_SNAPSHOT": str(snapshot_folder),
-        "GRADIO_SERVER_PORT": str(port),
-        "GRADIO_TEMP_DIR": str(tmp_path / "uploads"),
-    }
-    environment.pop("GRADIO_SERVER_NAME", None)
-    url = f"http://127.0.0.1:{port}/"
-    with (tmp_path / "said").open("wb") as said:
-        app = subprocess.Popen(
-            watched(tmp_path / "log", str(ROOT / "app.py")),
-            env=environment,
-            stdout=said,
-            stderr=said,
-        )
-    try:
-        wait_until_up(url, app, tmp_path / "said")
-        assert works(url)
-    finally:
-        app.terminate()
-        app.wait()
+    command = watched(tmp_path / "log", str(ROOT / "app.py"))[1:]
+    environment = {"FEDMED_SNAPSHOT": str(snapshot_folder)}
+    with running(command, b"FedMed", environment) as app:
+        assert works(app.url)
     assert called(tmp_path / "log") == set()

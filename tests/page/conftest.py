@@ -58,7 +58,7 @@ def server(snapshot_folder, scratch) -> Iterator[str]:
         app = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=log, stderr=log)
     try:
         url = f"http://127.0.0.1:{port}/"
-        wait_until_up(url, app, scratch / "log")
+        _wait(url, app, scratch / "log")
         yield url
     finally:
         app.terminate()
@@ -66,7 +66,7 @@ def server(snapshot_folder, scratch) -> Iterator[str]:
         assert not list((scratch / "uploads").glob("fedmed-uploads-*")), "uploads outlived the app"
 
 
-def wait_until_up(url: str, app: subprocess.Popen, log: Path) -> None:
+def _wait(url: str, app: subprocess.Popen, log: Path) -> None:
     given_up = time.monotonic() + START_SECONDS
     while time.monotonic() < given_up and app.poll() is None:
         try:
