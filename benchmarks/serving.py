@@ -40,9 +40,14 @@ class Server(NamedTuple):
 
 @contextmanager
 def running(
-    arguments: Sequence[str], answer: bytes, environment: Mapping[str, str] | None = None
+    arguments: Sequence[str],
+    answer: bytes,
+    environment: Mapping[str, str] | None = None,
+    log: Path | None = None,
 ) -> Iterator[Server]:
     """`python ARGUMENTS` on a free port, from the moment its page holds `answer`.
+
+    What it writes goes to `log`; without one, errors are shown and the rest is dropped.
 
     Raises:
         UserError: it does not come up.
@@ -55,15 +60,20 @@ def running(
         variables |= environment or {}
         variables.pop("GRADIO_SERVER_NAME", None)
         command = [sys.executable, *arguments]
-        process = subprocess.Popen(
-            command, cwd=REPOSITORY, env=variables, stdout=subprocess.DEVNULL
-        )
+        with (log or Path(os.devnull)).open("wb") as written:
+            process = subprocess.Popen(
+                command,
+                cwd=REPOSITORY,
+                env=variables,
+                stdout=written,
+                stderr=written if log else None,
+            )
         try:
             url = f"http://127.0.0.1:{port}/"
             _wait(url, answer, process)
             yield Server(url, process.pid)
         finally:
-            process.kill()
+            process.terminate()
             process.wait()
 
 

@@ -15,10 +15,7 @@ import argparse
 import multiprocessing
 import os
 import re
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -27,19 +24,16 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.error import URLError
-from urllib.request import urlopen
 
-from benchmarks import measuring
+from benchmarks import measuring, serving
+from benchmarks.serving import Server
 from benchmarks.soak_callers import ACTIONS, Caller, call_for, film, get_ready
 from fedmed import cli
 from fedmed.errors import UserError
 from fedmed.page.sweeping import EVERY, KEPT_MINUTES
 from fedmed.page.uploads import files_in
 
-REPOSITORY = Path(__file__).parent.parent
 PROCESSES = 4
-START_SECONDS = 300
 SETTLE_SECONDS = 45  # until connections that nobody reads are noticed
 # What may be added from the second third to the last: a share, and a rest for what comes and goes.
 FLAT = {"memory_mib": (0.02, 16), "open_files": (0.0, 16), "threads": (0.0, 8)}
@@ -67,19 +61,16 @@ class Sample(NamedTuple):
 
 
 class App(NamedTuple):
-    url: str
-    pid: int
+    server: Server
     uploads: Path
     log: Path
 
     def sample(self, at: float) -> Sample:
-        process = Path(f"/proc/{self.pid}")
-        fields = (process / "status").read_text().splitlines()
-        resident = next(int(line.split()[1]) for line in fields if line.startswith("VmRSS"))
+        process = Path(f"/proc/{self.server.pid}")
         found = [status for _, status in files_in(self.uploads)]
         return Sample(
             at=round(at, 1),
-            memory_mib=resident / 1024,
+            memory_mib=self.server.resident_mib(),
             open_files=len(os.listdir(process / "fd")),
             threads=len(os.listdir(process / "task")),
             uploads=len(found),
@@ -114,13 +105,13 @@ def soak(minutes: float, callers: int, seed: int) -> dict[str, Any]:
         running() as app,
         ProcessPoolExecutor(len(groups), spawn, get_ready, (ready,)) as pool,
     ):
-        warm = Caller(app.url, 255, seed)
+        warm = Caller(app.server.url, 255, seed)
         for _ in range(8):
             film(warm)
         warm.close()
         before = app.sample(0)
-        calls = [pool.submit(call_for, app.url, one, seed, 60 * minutes) for one in groups]
-        ready.wait(START_SECONDS)
+        calls = [pool.submit(call_for, app.server.url, one, seed, 60 * minutes) for one in groups]
+        ready.wait(serving.GIVE_UP_SECONDS)
         started = time.monotonic()
         samples = []
         while not all(call.done() for call in calls):
@@ -203,44 +194,12 @@ def _median(samples: list[Sample]) -> dict[str, float]:
 
 @contextmanager
 def running() -> Iterator[App]:
-    """`python app.py` on a free port, from the moment it answers."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    """`python app.py`, whose uploads and log can be seen."""
     with tempfile.TemporaryDirectory() as scratch:
         uploads, log = Path(scratch) / "uploads", Path(scratch) / "log"
-        environment = os.environ | {
-            "GRADIO_SERVER_PORT": str(port),
-            "GRADIO_TEMP_DIR": str(uploads),
-        }
-        environment.pop("GRADIO_SERVER_NAME", None)
-        with log.open("wb") as written:
-            process = subprocess.Popen(
-                [sys.executable, "app.py"],
-                cwd=REPOSITORY,
-                env=environment,
-                stdout=written,
-                stderr=written,
-            )
-        try:
-            url = f"http://127.0.0.1:{port}/"
-            _wait(url, process)
-            own = next(uploads.glob("fedmed-uploads-*"))
-            yield App(url, process.pid, own, log)
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _wait(url: str, process: subprocess.Popen) -> None:
-    given_up = time.monotonic() + START_SECONDS
-    while process.poll() is None and time.monotonic() < given_up:
-        try:
-            urlopen(url, timeout=10).close()
-            return
-        except (URLError, OSError):
-            time.sleep(0.1)
-    raise UserError("app.py did not come up; start it by hand to see why.")
+        place = {"GRADIO_TEMP_DIR": str(uploads)}
+        with serving.running(["app.py"], b"fm-model", place, log) as server:
+            yield App(server, next(uploads.glob("fedmed-uploads-*")), log)
 
 
 if __name__ == "__main__":

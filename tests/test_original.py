@@ -134,6 +134,7 @@ def infinite(state: dict[str, Tensor], name: str) -> dict[str, Tensor]:
         (lambda state: {1: torch.zeros(1)}, "is not a state dict"),
         (lambda state: {}, "the last layer has the shapes"),
         (lambda state: state | {"fc.weight": torch.zeros(1000, 512)}, "the last layer has the sha"),
+        (lambda state: state | {"fc.1.bias": torch.zeros(2)}, r"the shapes .*fc\.1\.bias"),
         (lambda state: without(state, "layer3.0.conv1.weight"), r"layer3\.0\.conv1\.weight is mis"),
         (lambda state: infinite(state, "bn1.weight"), r"not finite, in bn1\.weight"),
         (lambda state: infinite(state, "fc.bias"), "not finite, in its last layer"),
