@@ -81,13 +81,13 @@ class Panel:
         """Read a film."""
         return self._batched(film)
 
-    def read_file(self, data: bytes) -> Reading:
-        """Read an encoded image: JPEG, PNG or DICOM.
+    def read_file(self, data: bytes, sender: str = "") -> Reading:
+        """Read an encoded image: JPEG, PNG or DICOM. `sender` as in `film.develop`.
 
         Raises:
             ImageError: it can't be read as a radiograph.
         """
-        return self.read_film(develop(data))
+        return self.read_film(develop(data, sender))
 
     def read(self, image: Image.Image, *, colour: float = 0.0) -> Reading:
         """Read a grey image (mode "L", any size); `colour` is its `imaging.colourfulness`."""

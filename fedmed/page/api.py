@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from fedmed.imaging import ImageError
+from fedmed.page.fairness import sender
 from fedmed.page.launching import PANEL
 from fedmed.prediction import as_api
 from fedmed.source import Opened
@@ -15,10 +16,10 @@ from fedmed.source import Opened
 def add(opened: Opened) -> None:
     """Add the three endpoints, inside a `gr.Blocks`. Their names and shapes are stable."""
 
-    def predict(image: bytes) -> dict[str, Any]:
+    def predict(image: bytes, request: gr.Request) -> dict[str, Any]:
         """Read one chest X-ray (JPEG, PNG or DICOM) with every model."""
         try:
-            return as_api(opened.panel.read_file(image or b""), opened.label)
+            return as_api(opened.panel.read_file(image or b"", sender(request)), opened.label)
         except ImageError as error:
             raise gr.Error(str(error), print_exception=False) from error
 

@@ -11,6 +11,7 @@ from fedmed.film import develop_to_show
 from fedmed.imaging import ImageError
 from fedmed.page.answer import SHOWN, Answer, problem
 from fedmed.page.examples import Example, strip
+from fedmed.page.fairness import sender
 from fedmed.page.launching import PANEL
 from fedmed.source import Opened
 
@@ -40,9 +41,9 @@ def build(opened: Opened, examples: Sequence[Example]) -> None:
             raise gr.Error("There is no such example.", print_exception=False)
         return answer_example(number)
 
-    def uploaded(data: bytes) -> str:
+    def uploaded(data: bytes, request: gr.Request) -> str:
         try:
-            film, picture = develop_to_show(data, SHOWN)
+            film, picture = develop_to_show(data, SHOWN, sender(request))
         except ImageError as error:
             return problem(str(error))
         reading = opened.panel.read_film(film)

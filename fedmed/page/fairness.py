@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -48,14 +49,19 @@ class Crowd:
 
 
 class Share:
-    """ASGI middleware: 429 for an event beyond its sender's share of the queue.
+    """ASGI middleware: 429 for an event beyond its sender's share of the queue, which takes turns.
 
     A client may hold as many places as it leaves free. So whoever holds none finds one, unless
-    very many clients at once take all they may.
+    very many clients at once take all they may. And whoever has fewest events at work or ahead in
+    the queue comes next in it. An event costs what its file costs to decode: see `fedmed.film`.
+
+    Args:
+        make_room: Called with the app before an event joins.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, make_room: Callable[[Any], object]) -> None:
         self.app = app
+        self.make_room = make_room
         self.joining: Counter[str] = Counter()  # let through, not yet in the queue
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,8 +71,10 @@ class Share:
         elif self.is_taken(scope, who := client(scope)):
             await refuse(scope, send, 429, WAITING)
         else:
+            self.make_room(scope["app"])
             with _counted(self.joining, who):
                 await self.app(scope, receive, send)
+            take_turns(scope["app"].get_blocks()._queue)
 
     def is_taken(self, scope: Scope, who: str) -> bool:
         """Whether a client holds as many places as are free, or more."""
@@ -75,6 +83,19 @@ class Share:
         holds = sum(client(event.request.scope) == who for event in events) + self.joining[who]
         taken = len(events) + self.joining.total()
         return holds > 0 and holds >= queue.max_size - taken
+
+
+def take_turns(queue: Any) -> None:
+    """Sort Gradio's queue: first the events of clients who have fewest before them."""
+    at_work = [event for job in queue.active_jobs if job for event in job]
+    for waiting in queue.event_queue_per_concurrency_id.values():
+        ahead = Counter(client(event.request.scope) for event in at_work)
+        ranked = []
+        for place, event in enumerate(waiting.queue):
+            who = client(event.request.scope)
+            ranked.append((ahead[who], place, event))
+            ahead[who] += 1
+        waiting.queue[:] = [event for *_, event in sorted(ranked, key=itemgetter(0, 1))]
 
 
 @contextmanager
@@ -86,6 +107,11 @@ def _counted(counter: Counter[str], who: str) -> Iterator[None]:
         counter[who] -= 1
         if not counter[who]:
             del counter[who]
+
+
+def sender(request: Any) -> str:
+    """The client of a `gr.Request`; none where a function is called by hand."""
+    return client(request.request.scope) if request else ""
 
 
 def client(scope: Mapping[str, Any]) -> str:

@@ -9,8 +9,9 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from fedmed.page import memory
+from fedmed.page import connections, memory
 from fedmed.page.bodies import Bodies
+from fedmed.page.connections import Connections
 from fedmed.page.events import Events
 from fedmed.page.fairness import Crowd, Share, trust_proxies
 from fedmed.page.surface import Surface
@@ -67,13 +68,15 @@ def options() -> dict[str, Any]:
 def guarded(uploads: Uploads, visits: Visits, every: float = EVERY) -> dict[str, Any]:
     """Arguments of the FastAPI application: what stands between strangers and Gradio."""
     trust_proxies(os.environ)
+    connections.allow_many()
+    sweeps = (uploads.swept, visits.forget, Connections().close_idle, memory.trim)
     return {
-        "lifespan": Sweeping(uploads.swept, visits.forget, memory.trim, every=every).lifespan,
+        "lifespan": Sweeping(*sweeps, every=every).lifespan,
         "middleware": [
             Middleware(Surface),
             Middleware(Crowd),
             Middleware(Bodies, accept=uploads.accept),
             Middleware(Events),
-            Middleware(Share),
+            Middleware(Share, make_room=visits.make_room),
         ],
     }

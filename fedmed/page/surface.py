@@ -7,9 +7,10 @@ again, and nobody can make this server fetch an address for them.
 
 from __future__ import annotations
 
+import logging
 import re
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import MutableHeaders, QueryParams
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,9 +21,10 @@ READ = re.compile(
     r"|/gradio_api/queue/(data|status)|/gradio_api/heartbeat/\w+"
     rf"|/gradio_api/call/(v2/)?{ENDPOINTS}/\w+"
 )
-WRITE = re.compile(
-    rf"/gradio_api/(upload|queue/join|cancel|reset|call/(v2/)?{ENDPOINTS})/?", re.ASCII
-)
+# No cancelling: Gradio would give a place away whose thread works on.
+WRITE = re.compile(rf"/gradio_api/(upload|queue/join|reset|call/(v2/)?{ENDPOINTS})/?", re.ASCII)
+INFO = re.compile("/gradio_api/info/?")
+LONGEST_QUERY = 1024  # bytes, of what Gradio keeps names from
 HOST = re.compile(r"[\w.:\[\]-]*", re.ASCII)
 
 HEADERS = {
@@ -47,9 +49,12 @@ HEADERS = {
     ),
 }
 
+log = logging.getLogger(__name__)
+
 
 class Surface:
-    """ASGI middleware: 404 for what is not listed, 400 for an odd Host, HEADERS on the rest."""
+    """ASGI middleware: 404 for what is not listed, 400 for an odd Host, 500 where something else
+    failed; HEADERS on every reply."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -66,10 +71,25 @@ class Surface:
 
         if not _host_is_plain(scope):
             await refuse(scope, with_headers, 400, "The Host header is not a host.")
-        elif not _listed(scope["method"], route(scope)):
+        elif not _listed(scope["method"], route(scope)) or _page(scope):
             await refuse(scope, with_headers, 404, "There is nothing here.")
+        elif route(scope) != "/" and len(scope["query_string"]) > LONGEST_QUERY:
+            await refuse(scope, with_headers, 414, "The address is too long.")
         else:
-            await self.app(scope, receive, with_headers)
+            if INFO.fullmatch(route(scope)):
+                # Asked for a page's, Gradio writes it for each caller. Asked for all, it keeps what
+                # it wrote for the first, with the host by which that one called.
+                scope["query_string"] = b"page=&" + scope["query_string"]
+            await self._pass_on(scope, receive, Begun(with_headers))
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Begun) -> None:
+        try:
+            await self.app(scope, receive, send)
+        except Exception:
+            if send.yes:
+                raise
+            log.exception("a request to %s failed", route(scope))
+            await refuse(scope, send, 500, "Something went wrong here. Try again.")
 
 
 async def refuse(scope: Scope, send: Send, status: int, words: object) -> None:
@@ -98,6 +118,11 @@ def _listed(method: str, path: str) -> bool:
     if method in ("GET", "HEAD"):
         return READ.fullmatch(path) is not None and ".." not in path.split("/")
     return method == "POST" and WRITE.fullmatch(path) is not None
+
+
+def _page(scope: Scope) -> str | None:
+    """The page of the app that is asked for by name. There is one, without a name."""
+    return QueryParams(scope["query_string"]).get("page")
 
 
 def _host_is_plain(scope: Scope) -> bool:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -75,6 +76,16 @@ def _wait(url: str, app: subprocess.Popen, log: Path) -> None:
         except (URLError, OSError):
             time.sleep(0.2)
     pytest.fail(f"app.py did not come up:\n{log.read_text()[-2000:]}")
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+    """A running small app, see `small_app`."""
+    from tests.page import small_app
+
+    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+    with small_app.running() as page:
+        yield page
 
 
 # Playwright keeps an event loop running, and tests of other modules run some of their own.

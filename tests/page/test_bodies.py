@@ -60,7 +60,7 @@ def test_a_length_that_lies_is_no_way_round(server):
 
 
 @pytest.mark.parametrize("body", [b'{"data": ["' + b"x" * MESSAGE + b'"]}', Chunks(MEGABYTE, 20)])
-@pytest.mark.parametrize("path", [JOIN, "/gradio_api/call/predict", "/gradio_api/cancel"])
+@pytest.mark.parametrize("path", [JOIN, "/gradio_api/call/predict", "/gradio_api/reset"])
 def test_larger_messages_are_refused(server, path, body):
     assert ask(server, "POST", path, body, {"Content-Type": "application/json"}).status == 413
 
@@ -193,6 +193,63 @@ def test_a_request_that_stalls_is_given_up(monkeypatch):
         scope = {"type": "http", "method": "POST", "path": path, "headers": []}
         asyncio.run(Bodies(app, accept)(scope, receive, send))
     assert [message["status"] for message in sent if "status" in message] == [408, 408]
+
+
+async def take(chunks: list[bytes], seconds: float, app=None, who: str = "a") -> list[dict]:
+    """What `Bodies` answers to an upload whose chunks come so many seconds apart."""
+    left, sent = list(chunks), []
+
+    async def receive():
+        await asyncio.sleep(seconds)
+        return {"type": "http.request", "body": left.pop(0), "more_body": bool(left)}
+
+    async def send(message):
+        sent.append(message)
+
+    async def accept(scope, size):
+        pass
+
+    async def taken(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200})
+
+    scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "headers": []}
+    await (app or Bodies(taken, accept))(scope | {"client": (who, 1)}, receive, send)
+    return sent
+
+
+def test_a_request_that_trickles_is_given_up(monkeypatch):
+    monkeypatch.setattr(bodies, "IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(bodies, "PACE", 100)
+    assert asyncio.run(take([b"x"] * 200, 0.01))[0]["status"] == 408
+    assert asyncio.run(take([bytes(100)] * 60, 0.01))[0]["status"] == 200, "slow, but it comes"
+
+
+def test_one_client_cannot_hold_more_than_its_share(monkeypatch):
+    """While its other uploads are on their way; another's are taken all the same."""
+    monkeypatch.setattr(bodies, "SHARE", 2500)
+    monkeypatch.setattr(bodies, "_parts", lambda *_: 1)
+    passed, statuses = asyncio.Event(), []
+
+    async def slow(scope, receive, send):
+        await passed.wait()
+        await send({"type": "http.response.start", "status": 200})
+
+    async def accept(scope, size):
+        pass
+
+    async def flood():
+        guard = Bodies(slow, accept)
+        taken = [asyncio.create_task(take([bytes(1000)], 0, guard)) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        statuses.append((await take([bytes(1000)], 0, guard))[0]["status"])
+        taken.append(asyncio.create_task(take([bytes(1000)], 0, guard, "b")))
+        await asyncio.sleep(0.05)
+        passed.set()
+        statuses.extend([sent[0]["status"] for sent in await asyncio.gather(*taken)])
+        assert not guard.held
+
+    asyncio.run(flood())
+    assert statuses == [429, 200, 200, 200]
 
 
 class FullDisk(io.BytesIO):

@@ -11,10 +11,12 @@ from types import SimpleNamespace
 import pytest
 
 from fedmed.page import fairness
-from fedmed.page.fairness import PROXIES, Crowd, Share, client, trust_proxies
+from fedmed.page.fairness import PROXIES, Crowd, Share, client, take_turns, trust_proxies
+from tests.image_bytes import with_segments
 from tests.page.strangers import FILM, ask, file, multipart, upload, works
 
 FLOODING = {"X-Forwarded-For": "198.51.100.7"}
+PATIENT = {"X-Forwarded-For": "192.0.2.16"}
 VISITOR = {"X-Forwarded-For": "203.0.113.9"}
 
 
@@ -64,7 +66,37 @@ def test_a_flood_does_not_starve_a_visitor(server):
     ],
 )
 def test_as_many_places_as_one_leaves_free(waiting, who, taken):
-    assert Share(_nothing).is_taken(_scope(who, waiting), who) is taken
+    assert Share(_nothing, _whatever).is_taken(_scope(who, waiting), who) is taken
+
+
+@pytest.mark.parametrize(
+    ("at_work", "waiting", "turns"),
+    [
+        ("", "aaab", "abaa"),
+        ("aa", "aaab", "baaa"),
+        ("ab", "abab", "abab"),
+        ("aab", "abcb", "cbab"),
+        ("aaa", "", ""),
+    ],
+)
+def test_whoever_has_fewest_comes_next(at_work, waiting, turns):
+    queue = _scope("", waiting)["app"].get_blocks()._queue
+    queue.active_jobs = [None, *([event] for event in _events(at_work))]
+    take_turns(queue)
+    order = queue.event_queue_per_concurrency_id["panel"].queue
+    assert "".join(client(event.request.scope) for event in order) == turns
+
+
+def test_costly_files_of_one_client_do_not_keep_another_waiting(server):
+    """More of them than are at work at once, each about a second's work for the decoder."""
+    costly = with_segments(b"\xff" * 2**21)
+    kept = json.loads(upload(server, multipart(("files", "film.jpg", costly))).body)[0]
+    for _ in range(30):
+        body = {"data": [file(kept)]}
+        assert ask(server, "POST", "/gradio_api/call/predict", body, PATIENT).status == 200
+    assert works(server, VISITOR)
+    left = json.loads(ask(server, "GET", "/gradio_api/queue/status").body)["queue_size"]
+    assert left > 4, "all the others' events came first"
 
 
 def test_those_let_through_at_once_count():
@@ -81,7 +113,7 @@ def test_those_let_through_at_once_count():
             statuses.append(message["status"])
 
     async def flood():
-        share = Share(app)
+        share = Share(app, _whatever)
         await asyncio.gather(*(share(_scope("a", ""), _nothing, send) for _ in range(20)))
         assert not share.joining
 
@@ -162,11 +194,10 @@ def test_elsewhere_and_where_it_is_set_nothing_changes():
 
 def _scope(who: str, waiting: str) -> dict:
     """A request of `who`, at an app whose queue of eight holds these clients' events."""
-    events = [
-        SimpleNamespace(request=SimpleNamespace(scope={"client": (each, 1)})) for each in waiting
-    ]
     queue = SimpleNamespace(
-        max_size=8, event_queue_per_concurrency_id={"panel": SimpleNamespace(queue=events)}
+        max_size=8,
+        active_jobs=[None],
+        event_queue_per_concurrency_id={"panel": SimpleNamespace(queue=_events(waiting))},
     )
     return {
         "type": "http",
@@ -177,5 +208,13 @@ def _scope(who: str, waiting: str) -> dict:
     }
 
 
+def _events(whose: str) -> list:
+    return [SimpleNamespace(request=SimpleNamespace(scope={"client": (w, 1)})) for w in whose]
+
+
 async def _nothing(*_):
+    pass
+
+
+def _whatever(_) -> None:
     pass

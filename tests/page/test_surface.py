@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 
 import pytest
+from starlette.datastructures import Headers
 
-from fedmed.page.surface import HEADERS
+from fedmed.page.surface import HEADERS, Surface
 from tests.page.conftest import REPOSITORY, SECRET
 from tests.page.strangers import FILM, ask, multipart, upload, works
 
@@ -91,6 +93,10 @@ ELSEWHERE = (  # what Gradio has for others: logins, debugging, editing, run his
     "/pwa_icon/12",
     "/gradio_api/call/nosuch/x",
     "/gradio_api/call/predict/../report/x",
+    "/?page=nosuch",
+    "/?page=%00",
+    "/config?page=nosuch",
+    "/gradio_api/info?page=nosuch",
 )
 WRITES = (
     "/gradio_api/component_server",
@@ -101,6 +107,7 @@ WRITES = (
     "/gradio_api/call/uploaded",
     "/gradio_api/call/v2/nosuch",
     "/gradio_api/process_recording",
+    "/gradio_api/cancel",
     "/gradio_api/vibe-edit",
     "/gradio_api/vibe-code",
     "/gradio_api/undo-vibe-edit",
@@ -171,6 +178,34 @@ def test_pages_of_others_may_not_read_replies_of_a_local_app(server, origin, met
 )
 def test_a_host_is_a_host(server, name, host):
     assert ask(server, "GET", "/", headers={name: host}).status == 400
+
+
+@pytest.mark.parametrize("query", ["", "?serialize=False", "?all_endpoints=1", "?page="])
+def test_the_code_to_copy_names_the_host_it_was_asked_by(server, query):
+    """And not one that somebody else asked by before."""
+    for name in ("X-Forwarded-Host", "Host"):
+        for path in ("/gradio_api/info", "/gradio_api/info/"):
+            ask(server, "GET", path + query, headers={name: "evil.example"})
+    ask(server, "POST", "/gradio_api/call/v2/report", {}, {"Host": "evil.example"})
+    told = ask(server, "GET", "/gradio_api/info" + query).body
+    assert b"evil.example" not in told and b"/predict" in told
+
+
+def test_what_fails_has_the_headers_too(caplog):
+    sent: list[dict] = []
+
+    async def fails(scope, receive, send):
+        raise RuntimeError("at /some/place")
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+    asyncio.run(Surface(fails)(scope, fails, send))
+    assert sent[0]["status"] == 500 and b"place" not in sent[1]["body"]
+    told = Headers(raw=sent[0]["headers"])
+    assert {name: told.get(name) for name in HEADERS} == HEADERS
+    assert "at /some/place" in caplog.text
 
 
 @pytest.mark.parametrize("path", ["/", "/config", "/gradio_api/info", "/gradio_api/openapi.json"])

@@ -2,65 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import socket
-import time
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from types import SimpleNamespace
 
-import gradio as gr
-import pytest
+from gradio.routes import file_upload_statuses
 
-from fedmed.page import launching
-from fedmed.page.launching import guarded
-from fedmed.page.uploads import Uploads
-from fedmed.page.visits import SESSIONS, Visits
-from tests.page.strangers import ask
+from fedmed.page import visits
+from fedmed.page.visits import SESSIONS
+from tests.page.small_app import EVERY, OLD, comes, fetch, join
+from tests.page.strangers import FILM, ask, multipart, upload
 
-OLD, EVERY = 0.6, 0.2
 LONG = OLD + 5 * EVERY
-
-
-@pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
-    """A running app that answers after as many seconds as it is told."""
-    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-
-    def predict(seconds: float) -> str:
-        time.sleep(seconds)
-        return f"after {seconds}"
-
-    visits = Visits(old=OLD)
-    with gr.Blocks(analytics_enabled=False) as blocks:
-        asked, answer = gr.Number(), gr.HTML()
-        asked.submit(predict, asked, answer, api_name="predict", concurrency_limit=4)
-    _, address, _ = blocks.launch(
-        server_port=port,
-        prevent_thread_lock=True,
-        quiet=True,
-        state_session_capacity=launching.options()["state_session_capacity"],
-        app_kwargs=guarded(Uploads(), visits, every=EVERY),
-    )
-    yield SimpleNamespace(
-        address=address, state=blocks.app.state_holder, queue=blocks._queue, visits=visits
-    )
-    blocks.close()
-
-
-def join(page: SimpleNamespace, seconds: float, session: str | None = None) -> str:
-    body = {"data": [seconds]} | ({"session_hash": session} if session else {})
-    reply = ask(page.address, "POST", "/gradio_api/call/predict", body)
-    assert reply.status == 200
-    return json.loads(reply.body)["event_id"]
-
-
-def fetch(page: SimpleNamespace, event: str) -> str:
-    reply = ask(page.address, "GET", f"/gradio_api/call/predict/{event}")
-    return reply.body.decode() if reply.status == 200 else str(reply.status)
 
 
 def remembered(page: SimpleNamespace) -> list[dict]:
@@ -71,13 +23,6 @@ def remembered(page: SimpleNamespace) -> list[dict]:
         queue.pending_messages_per_session,
         queue.pending_event_ids_session,
     ]
-
-
-def comes(wanted: Callable[[], bool]) -> bool:
-    given_up = time.monotonic() + 60
-    while not wanted() and time.monotonic() < given_up:
-        time.sleep(0.05)
-    return wanted()
 
 
 def test_a_visit_is_forgotten_whether_its_answer_was_read_or_not(page):
@@ -107,3 +52,22 @@ def test_no_more_sessions_are_remembered_than_said(page):
     for number in range(SESSIONS + 5):
         fetch(page, join(page, 0, f"visitor{number}"))
     assert len(page.state.session_data) == SESSIONS
+
+
+def test_names_of_uploads_are_forgotten(page):
+    form = multipart(("files", "film.png", FILM))
+    assert upload(page.address, form, "?upload_id=mine").status == 200
+    assert "mine" in file_upload_statuses._signals, "Gradio has another place for it now"
+    assert ask(page.address, "GET", "/gradio_api/upload_progress?upload_id=foreign").status == 404
+    assert comes(lambda: not file_upload_statuses._signals and not file_upload_statuses._statuses)
+
+
+def test_unread_answers_of_others_do_not_push_out_who_waits(page, monkeypatch):
+    page.visits.old = timedelta(hours=1)
+    monkeypatch.setattr(visits, "UNREAD", 10)
+    page.queue.pending_messages_per_session.max_size = 20
+    event = join(page, LONG, "waits")
+    for number in range(30):
+        join(page, 0, f"flood{number}")
+        assert len(page.queue.pending_messages_per_session) <= 12
+    assert f"after {LONG}" in fetch(page, event)
