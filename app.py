@@ -43,7 +43,9 @@ def build(opened: Opened) -> gr.Blocks:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: tidied up
+    for ending in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(ending) is not signal.SIG_IGN:  # as nohup sets it
+            signal.signal(ending, signal.default_int_handler)  # ends as Ctrl-C does: tidied up
     with uploads.folder_of_its_own():
         page = show(build)
         gc.freeze()  # all of this stays: not looked through while visitors wait either

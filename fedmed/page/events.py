@@ -19,6 +19,8 @@ NO_ADDRESSES = [
     {"__type__": "validate", "is_valid": False, "parameter_name": "image", "message": ADDRESS}
 ]
 SENSELESS = "This is not a request that the app understands."
+UNREAD = 64  # answers of a session that wait to be fetched
+TOO_MANY = "Too many answers of yours wait to be fetched. Fetch them, then ask again."
 UNKNOWN = "There is no such event, or it was answered before."
 
 log = logging.getLogger(__name__)
@@ -26,10 +28,10 @@ log = logging.getLogger(__name__)
 
 class Events:
     """ASGI middleware: 422 for an address in place of a file, 400 for what makes no sense, 404 for
-    an event nobody asked for.
+    an event nobody asked for, 429 for a session that fetches no answers.
 
-    Gradio would download the address, whatever its size, and answers the others with 500 or half a
-    reply, and a traceback in the log.
+    Gradio would download the address, whatever its size, keep the answers, however many, and
+    answers the others with 500 or half a reply, and a traceback in the log.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -54,6 +56,9 @@ class Events:
                 return
             if any("://" in named for named in _paths(asked)):
                 await refuse(scope, send, 422, NO_ADDRESSES)
+                return
+            if _unread(scope, asked) >= UNREAD:
+                await refuse(scope, send, 429, TOO_MANY)
                 return
             receive = _given(body, receive)
         begun = Begun(send)
@@ -85,6 +90,12 @@ def _paths(asked: Any) -> Iterator[str]:
                 yield part["path"]
         elif isinstance(part, list):
             left.extend(part)
+
+
+def _unread(scope: Scope, asked: dict[str, Any]) -> int:
+    unread = scope["app"].get_blocks()._queue.pending_event_ids_session
+    session = asked.get("session_hash")
+    return len(unread.get(session, ())) if isinstance(session, str) else 0
 
 
 def _known(scope: Scope, path: str) -> bool:

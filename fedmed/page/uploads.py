@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import shutil
 import tempfile
 import threading
@@ -16,6 +17,7 @@ import time
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from gradio.routes import App
 from starlette.types import Scope
 
@@ -30,16 +32,42 @@ BOUND = 2 * 2**30  # bytes; beyond them the oldest go first
 def folder_of_its_own(environ: MutableMapping[str, str] = os.environ) -> Iterator[Path]:
     """A folder that only this user may enter, told to Gradio; inside GRADIO_TEMP_DIR if set.
 
-    To be entered before a component is made: each remembers where its files go.
+    To be entered before a component is made: each remembers where its files go. What an app that
+    was killed left there goes.
     """
-    parent = environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()
-    Path(parent).mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent)).resolve()
-    environ["GRADIO_TEMP_DIR"] = str(folder)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    parent = Path(environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()).resolve()
+    parent.mkdir(parents=True, exist_ok=True)
+    _clear(parent)
+    folder = parent / f"{PREFIX}{secrets.token_hex(8)}"
+    with _claimed(folder):  # before there is a folder to be taken for an abandoned one
+        folder.mkdir(mode=0o700)
+        environ["GRADIO_TEMP_DIR"] = str(folder)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _clear(parent: Path) -> None:
+    """Remove this user's folders of apps that are no more: the system lets go of their locks."""
+    for folder in parent.glob(f"{PREFIX}*/"):
+        # Another user's, in use, or gone meanwhile.
+        with contextlib.suppress(OSError, Timeout):
+            if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
+                continue
+            with _claimed(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock. Raises Timeout where another process does."""
+    file = folder.with_name(f".{folder.name}.lock")
+    with FileLock(file).acquire(blocking=False):
+        try:
+            yield
+        finally:
+            file.unlink(missing_ok=True)
 
 
 class Uploads:

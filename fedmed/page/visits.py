@@ -14,7 +14,7 @@ from gradio.routes import App, file_upload_statuses
 
 from fedmed.page.sweeping import OLD
 
-UNREAD = 1000  # sessions whose answers wait to be fetched
+UNREAD = 1000  # sessions with answers that wait to be fetched
 SESSIONS = 64  # remembered at most, for `state_session_capacity` of launch(): 44 KiB and an answer
 
 

@@ -64,7 +64,7 @@ def server(snapshot_folder, scratch) -> Iterator[str]:
     finally:
         app.terminate()
         app.wait(START_SECONDS)
-        assert not list((scratch / "uploads").glob("fedmed-uploads-*")), "uploads outlived the app"
+        assert not list((scratch / "uploads").glob("*fedmed-uploads-*")), "uploads outlived the app"
 
 
 def _wait(url: str, app: subprocess.Popen, log: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import ValidationError
 
-from fedmed.page.events import ADDRESS
+from fedmed.page.events import ADDRESS, UNREAD
 from tests.page.conftest import REPOSITORY
 from tests.page.strangers import FILM, answer, ask, file, multipart, upload, works
 
@@ -221,3 +221,13 @@ def test_events_of_nobody(server, path):
 )
 def test_others_events_cannot_be_ended(server, body):
     assert ask(server, "POST", "/gradio_api/reset", body).status in (200, 422)
+
+
+def test_a_session_that_fetches_no_answers_is_refused_more(server):
+    body = {"data": [], "session_hash": "hoarder"}
+    statuses = [
+        ask(server, "POST", "/gradio_api/call/models", body).status for _ in range(UNREAD + 3)
+    ]
+    assert statuses == [200] * UNREAD + [429] * 3
+    body["session_hash"] = "another"
+    assert ask(server, "POST", "/gradio_api/call/models", body).status == 200

@@ -7,6 +7,8 @@ import os
 import shutil
 import socket
 import stat
+import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -125,3 +127,33 @@ def test_the_folder_is_this_users_alone_and_goes_with_the_app(tmp_path):
         if os.name == "posix":
             assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert not folder.exists()
+
+
+def test_what_a_killed_app_left_goes_when_the_next_one_starts(tmp_path):
+    """And nothing of one that runs, or of anybody else."""
+    start = "import sys, time; from fedmed.page.uploads import folder_of_its_own as own"
+    start += (
+        "; entered = own({'GRADIO_TEMP_DIR': sys.argv[1]}); print(entered.__enter__(), flush=1)"
+    )
+    start += "; time.sleep(600)"
+    apps, folders = [], []
+    for _ in range(2):
+        command = [sys.executable, "-c", start, str(tmp_path)]
+        app = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert app.stdout
+        apps.append(app)
+        folders.append(Path(app.stdout.readline().strip()))
+        (folders[-1] / "film.png").write_bytes(b"x")
+    (tmp_path / "theirs").mkdir()
+    apps[0].kill()
+    apps[0].wait()
+    try:
+        with folder_of_its_own({"GRADIO_TEMP_DIR": str(tmp_path)}) as folder:
+            assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {
+                "theirs",
+                folder.name,
+                folders[1].name,
+            }
+    finally:
+        apps[1].kill()
+        apps[1].wait()
