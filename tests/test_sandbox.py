@@ -97,6 +97,29 @@ def test_a_worker_that_died_idle_is_replaced() -> None:
     assert same(sandbox.read(GOOD))
 
 
+def test_ctrl_c_is_for_the_app_and_not_for_its_workers() -> None:
+    sandbox.read(GOOD)
+    worker = sandbox._idle.queue[0]
+    os.kill(worker.pid, signal.SIGINT)
+    assert same(sandbox.read(GOOD))
+    assert sandbox._idle.queue[0] is worker
+
+
+def test_a_worker_whose_answer_nobody_takes_is_not_used_again(monkeypatch) -> None:
+    """Its answer would be the next visitor's."""
+    sandbox.read(GOOD)
+    worker = sandbox._idle.queue[0]
+
+    def interrupted(stream: object) -> bytes:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(sandbox, "_receive", interrupted)
+        sandbox.read(saved(PICTURE[::-1], "PNG"))
+    assert worker.poll() is not None
+    assert same(sandbox.read(GOOD))
+
+
 def test_no_more_than_so_many_workers_for_any_number_of_threads() -> None:
     with ThreadPoolExecutor(8) as threads:
         assert all(map(same, threads.map(sandbox.read, [GOOD] * 32)))

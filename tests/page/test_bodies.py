@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import errno
-import io
 import json
-import os
 import socket
 import threading
 from pathlib import Path
@@ -14,8 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from fedmed.page import bodies
-from fedmed.page.bodies import ENVELOPE, FILE, MESSAGE, Bodies
+from fedmed.page.bodies import ENVELOPE, FILE, MESSAGE
 from fedmed.page.launching import options
 from tests.page.strangers import FILM, Chunks, ask, multipart, upload, works
 
@@ -171,140 +166,3 @@ def test_junk_on_every_route_at_once(server):
         caller.join()
     assert len(statuses) == len(paths) * len(junk) * 3
     assert set(statuses) <= {200, 400, 404, 413, 422, 429}
-
-
-def test_a_request_that_stalls_is_given_up(monkeypatch):
-    monkeypatch.setattr(bodies, "IDLE_SECONDS", 0.01)
-    sent: list[dict] = []
-
-    async def app(scope, receive, send):
-        pytest.fail("half a request reached the app")
-
-    async def receive():
-        await asyncio.sleep(60)
-
-    async def send(message):
-        sent.append(message)
-
-    async def accept(scope, size):
-        pytest.fail("half an upload was accepted")
-
-    for path in ("/gradio_api/upload", JOIN):
-        scope = {"type": "http", "method": "POST", "path": path, "headers": []}
-        asyncio.run(Bodies(app, accept)(scope, receive, send))
-    assert [message["status"] for message in sent if "status" in message] == [408, 408]
-
-
-async def take(chunks: list[bytes], seconds: float, app=None, who: str = "a") -> list[dict]:
-    """What `Bodies` answers to an upload whose chunks come so many seconds apart."""
-    left, sent = list(chunks), []
-
-    async def receive():
-        await asyncio.sleep(seconds)
-        return {"type": "http.request", "body": left.pop(0), "more_body": bool(left)}
-
-    async def send(message):
-        sent.append(message)
-
-    async def accept(scope, size):
-        pass
-
-    async def taken(scope, receive, send):
-        await send({"type": "http.response.start", "status": 200})
-
-    scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "headers": []}
-    await (app or Bodies(taken, accept))(scope | {"client": (who, 1)}, receive, send)
-    return sent
-
-
-def test_a_request_that_trickles_is_given_up(monkeypatch):
-    monkeypatch.setattr(bodies, "IDLE_SECONDS", 0.3)
-    monkeypatch.setattr(bodies, "PACE", 100)
-    assert asyncio.run(take([b"x"] * 200, 0.01))[0]["status"] == 408
-    assert asyncio.run(take([bytes(100)] * 60, 0.01))[0]["status"] == 200, "slow, but it comes"
-
-
-def test_one_client_cannot_hold_more_than_its_share(monkeypatch):
-    """While its other uploads are on their way; another's are taken all the same."""
-    monkeypatch.setattr(bodies, "SHARE", 2500)
-    monkeypatch.setattr(bodies, "_parts", lambda *_: 1)
-    passed, statuses = asyncio.Event(), []
-
-    async def slow(scope, receive, send):
-        await passed.wait()
-        await send({"type": "http.response.start", "status": 200})
-
-    async def accept(scope, size):
-        pass
-
-    async def flood():
-        guard = Bodies(slow, accept)
-        taken = [asyncio.create_task(take([bytes(1000)], 0, guard)) for _ in range(2)]
-        await asyncio.sleep(0.05)
-        statuses.append((await take([bytes(1000)], 0, guard))[0]["status"])
-        taken.append(asyncio.create_task(take([bytes(1000)], 0, guard, "b")))
-        await asyncio.sleep(0.05)
-        passed.set()
-        statuses.extend([sent[0]["status"] for sent in await asyncio.gather(*taken)])
-        assert not guard.held
-
-    asyncio.run(flood())
-    assert statuses == [429, 200, 200, 200]
-
-
-class FullDisk(io.BytesIO):
-    def write(self, data) -> int:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-@pytest.mark.parametrize("whose", ["its own", "Gradio's"])
-def test_a_full_disk_is_said_in_a_sentence(whose, monkeypatch, caplog):
-    if whose == "its own":
-        monkeypatch.setattr(bodies.tempfile, "TemporaryFile", FullDisk)
-
-    async def app(scope, receive, send):
-        FullDisk().write((await receive())["body"])
-
-    sent: list[dict] = []
-
-    async def receive():
-        return {"type": "http.request", "body": b"film", "more_body": False}
-
-    async def send(message):
-        sent.append(message)
-
-    async def accept(scope, size):
-        pass
-
-    scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "headers": []}
-    asyncio.run(Bodies(app, accept)(scope, receive, send))
-    assert sent[0]["status"] == 507 and b"no room" in sent[1]["body"]
-    assert "no room for uploads" in caplog.text and "Traceback" not in caplog.text
-
-
-@pytest.mark.parametrize("size", [0, 1, MESSAGE - 1, MESSAGE])
-def test_the_app_gets_every_byte(size):
-    whole = bytes(range(256)) * (size // 256 + 1)
-    parts = [whole[:size][place : place + 5000] for place in range(0, size, 5000)] or [b""]
-    got = b""
-
-    async def app(scope, receive, send):
-        nonlocal got
-        more = True
-        while more:
-            message = await receive()
-            got += message["body"]
-            more = message["more_body"]
-        assert (await receive())["type"] == "http.disconnect"
-
-    async def receive():
-        if not parts:
-            return {"type": "http.disconnect"}
-        return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
-
-    async def nothing(*_):
-        pass
-
-    scope = {"type": "http", "method": "POST", "path": JOIN, "headers": []}
-    asyncio.run(Bodies(app, nothing)(scope, receive, nothing))
-    assert got == whole[:size]

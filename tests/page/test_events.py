@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -10,7 +11,7 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import ValidationError
 
-from fedmed.page.events import ADDRESS, UNREAD
+from fedmed.page.events import ADDRESS, UNREAD, Events
 from tests.page.conftest import REPOSITORY
 from tests.page.strangers import FILM, answer, ask, file, multipart, upload, works
 
@@ -216,11 +217,33 @@ def test_events_of_nobody(server, path):
     assert ask(server, "GET", path).status in (404, 422)
 
 
-@pytest.mark.parametrize(
-    "body", [{}, {"session_hash": "a", "fn_index": 0, "event_id": "foreign"}, {"event_id": "x"}]
-)
-def test_others_events_cannot_be_ended(server, body):
-    assert ask(server, "POST", "/gradio_api/reset", body).status in (200, 422)
+def test_others_events_cannot_be_ended(server):
+    kept = json.loads(upload(server, multipart(("files", "film.png", FILM))).body)[0]
+    body = {"data": [file(kept)], "session_hash": "mine"}
+    for _ in range(3):
+        event = json.loads(ask(server, "POST", "/gradio_api/call/predict", body).body)["event_id"]
+        for dependency in json.loads(ask(server, "GET", "/config").body)["dependencies"]:
+            ended = {"session_hash": "mine", "event_id": event, "fn_index": dependency["id"]}
+            assert ask(server, "POST", "/gradio_api/cancel", ended).status == 404
+            assert ask(server, "POST", "/gradio_api/reset", ended).status == 200
+        told = ask(server, "GET", f"/gradio_api/call/predict/{event}").body
+        assert told.count(b'"probabilities"') == 7
+
+
+def test_an_answer_that_has_begun_is_not_begun_again():
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200})
+        raise ValueError("half way")
+
+    async def receive():
+        return {"type": "http.request", "body": b"x", "more_body": False}
+
+    async def send(message):
+        pass
+
+    scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "headers": []}
+    with pytest.raises(ValueError, match="half way"):
+        asyncio.run(Events(app)(scope, receive, send))
 
 
 def test_a_session_that_fetches_no_answers_is_refused_more(server):

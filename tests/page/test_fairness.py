@@ -16,8 +16,20 @@ from tests.image_bytes import with_segments
 from tests.page.strangers import FILM, ask, file, multipart, upload, works
 
 FLOODING = {"X-Forwarded-For": "198.51.100.7"}
-PATIENT = {"X-Forwarded-For": "192.0.2.16"}
+COSTLY = {"X-Forwarded-For": "192.0.2.16"}
 VISITOR = {"X-Forwarded-For": "203.0.113.9"}
+
+
+def test_costly_files_of_one_client_do_not_keep_another_waiting(server):
+    """More of them than are at work at once, each about a second's work for the decoder."""
+    costly = with_segments(b"\xff" * 2**21)
+    kept = json.loads(upload(server, multipart(("files", "film.jpg", costly))).body)[0]
+    body = {"data": [file(kept)]}
+    for _ in range(30):
+        assert ask(server, "POST", "/gradio_api/call/predict", body, COSTLY).status == 200
+    assert works(server, VISITOR)
+    left = json.loads(ask(server, "GET", "/gradio_api/queue/status").body)["queue_size"]
+    assert left > 4, "the visitor came after all of them"
 
 
 def test_a_flood_does_not_starve_a_visitor(server):
@@ -87,20 +99,10 @@ def test_whoever_has_fewest_comes_next(at_work, waiting, turns):
     assert "".join(client(event.request.scope) for event in order) == turns
 
 
-def test_costly_files_of_one_client_do_not_keep_another_waiting(server):
-    """More of them than are at work at once, each about a second's work for the decoder."""
-    costly = with_segments(b"\xff" * 2**21)
-    kept = json.loads(upload(server, multipart(("files", "film.jpg", costly))).body)[0]
-    for _ in range(30):
-        body = {"data": [file(kept)]}
-        assert ask(server, "POST", "/gradio_api/call/predict", body, PATIENT).status == 200
-    assert works(server, VISITOR)
-    left = json.loads(ask(server, "GET", "/gradio_api/queue/status").body)["queue_size"]
-    assert left > 4, "all the others' events came first"
-
-
-def test_those_let_through_at_once_count():
+@pytest.mark.parametrize("path", ["queue/join", "call/predict", "call/v2/predict"])
+def test_those_let_through_at_once_count(path):
     """Requests that the app has not queued yet hold their places."""
+    asked = _scope("a", "") | {"path": f"/gradio_api/{path}"}
     statuses: list[int] = []
 
     async def app(scope, receive, send):
@@ -114,7 +116,7 @@ def test_those_let_through_at_once_count():
 
     async def flood():
         share = Share(app, _whatever)
-        await asyncio.gather(*(share(_scope("a", ""), _nothing, send) for _ in range(20)))
+        await asyncio.gather(*(share(asked, _nothing, send) for _ in range(20)))
         assert not share.joining
 
     asyncio.run(flood())

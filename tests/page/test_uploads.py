@@ -79,6 +79,15 @@ def test_only_what_is_old_goes(app):
     assert app.get_blocks().temp_file_sets == [{str(new)}, {str(new)}]
 
 
+def test_a_folder_may_be_empty_for_a_file_that_is_about_to_come(app):
+    coming = Path(app.uploaded_file_dir) / "coming"
+    coming.mkdir()
+    Uploads().sweep(app)
+    assert coming.exists()
+    Uploads(empty=-1).sweep(app)
+    assert not coming.exists()
+
+
 def test_beyond_the_bound_the_oldest_go_first(app):
     paths = [_put(app, f"{place}/x.png", size=100, age=0.02) for place in range(5)]
     keeper = Uploads(bound=250)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -45,6 +46,26 @@ def test_an_answer_waits_for_its_reader_from_one_sweep_to_the_next(page):
     for _ in range(20):
         event = join(page, 0, "busy")
         assert "after 0" in fetch(page, event)
+
+
+def test_an_answer_is_there_after_one_sweep_and_gone_after_two():
+    queue = SimpleNamespace(
+        pending_messages_per_session={"idle": [], "works": []},
+        pending_event_ids_session={"idle": {"1"}, "works": {"2"}},
+        event_ids_to_events={"2": SimpleNamespace(session_hash="works")},
+    )
+    app = SimpleNamespace(
+        state_holder=SimpleNamespace(session_data={}, time_last_used={}),
+        get_blocks=lambda: SimpleNamespace(_queue=queue),
+    )
+    keeper = visits.Visits()
+    asyncio.run(keeper.forget(app))
+    assert set(queue.pending_messages_per_session) == {"idle", "works"}
+    queue.pending_event_ids_session["idle"] = {"1", "3"}  # there is a new one
+    asyncio.run(keeper.forget(app))
+    assert set(queue.pending_messages_per_session) == {"idle", "works"}
+    asyncio.run(keeper.forget(app))
+    assert set(queue.pending_messages_per_session) == {"works"}
 
 
 def test_no_more_sessions_are_remembered_than_said(page):
