@@ -43,7 +43,7 @@ licences: $(VENV)/app.done
 
 # Asks a service on the network for known vulnerabilities of what the locks pin.
 audit: $(VENV)/dev.done
-	$(BIN)/uvx pip-audit --require-hashes --disable-pip -r requirements.lock -r requirements-dev.lock
+	$(BIN)/uvx pip-audit@2.10.1 --require-hashes --disable-pip -r requirements.lock -r requirements-dev.lock
 
 $(VENV)/app.done: requirements.lock
 	$(PYTHON) -m venv $(VENV)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,15 @@ def pins(name: str) -> list[tuple[Requirement, list[str]]]:
 
 def pinned(name: str, package: str, python: str) -> list[str]:
     """The versions that a lock file gives a package, on Linux."""
+    return [
+        next(iter(pin.specifier)).version
+        for pin, _ in pins(name)
+        if canonicalize_name(pin.name) == canonicalize_name(package) and applies(pin, python)
+    ]
+
+
+def applies(pin: Requirement, python: str) -> bool:
+    """Whether a pin is one of Linux's."""
     here = {
         "python_version": python,
         "python_full_version": f"{python}.1",
@@ -37,12 +48,7 @@ def pinned(name: str, package: str, python: str) -> list[str]:
         "platform_machine": "x86_64",
         "platform_python_implementation": "CPython",
     }
-    return [
-        next(iter(pin.specifier)).version
-        for pin, _ in pins(name)
-        if canonicalize_name(pin.name) == canonicalize_name(package)
-        and (pin.marker is None or pin.marker.evaluate(here))
-    ]
+    return pin.marker is None or pin.marker.evaluate(here)
 
 
 @pytest.mark.parametrize("python", PYTHONS)
@@ -93,3 +99,26 @@ def test_make_installs_from_the_locks():
     assert len(installs) == 2
     for line, lock in zip(installs, LOCKS.values(), strict=True):
         assert line.endswith(f"--require-hashes -r {lock}")
+
+
+def test_licences_are_listed_of_what_is_pinned():
+    """`make licences` lists what is installed, which is not always what the lock says by now."""
+    text = (REPOSITORY / "docs" / "licences.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([\w.-]+) \| (\S+) \| (.+) \|$", text, re.MULTILINE)[2:]
+    listed = {name: version for name, version, _ in rows}
+    linux = {pin.name for pin, _ in pins("requirements.lock") if applies(pin, "3.11")}
+    assert listed == {name: pinned("requirements.lock", name, "3.11")[0] for name in linux}
+
+
+def test_what_is_imported_is_asked_for():
+    """And not only brought along by something else."""
+    asked = {canonicalize_name(wanted.name) for wanted in ranges("requirements.txt")}
+    others = {"PIL": "pillow", "sklearn": "scikit-learn", "python_multipart": "python-multipart"}
+    known = {*sys.stdlib_module_names, "fedmed", "openvino", "spaces"}  # the last two are optional
+    for path in [*(REPOSITORY / "fedmed").rglob("*.py"), REPOSITORY / "app.py"]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module or ""]
+            for name in {name.split(".")[0] for name in names} - known:
+                assert canonicalize_name(others.get(name, name)) in asked, f"{path}: {name}"
