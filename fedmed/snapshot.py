@@ -188,9 +188,35 @@ def verify(folder: Path) -> dict[str, Any]:
     Raises:
         SnapshotError: naming the first file that is missing, altered or out of place.
     """
+    config = read_config(folder)
+    for name, expected in config["files"].items():
+        try:
+            found = _sha256(folder / name)
+        except OSError as error:
+            raise DamagedError(
+                f"{folder}: {shown(name)} is missing; fetch or train it again."
+            ) from error
+        if found != expected:
+            raise DamagedError(
+                f"{folder}: {shown(name)} is not the file that {CONFIG} describes (its sha256 "
+                "differs); fetch or train it again."
+            )
+    for path in (path for pattern in READ for path in folder.glob(pattern)):
+        name = path.relative_to(folder).as_posix()
+        if name not in config["files"] and not path.is_dir():
+            raise SnapshotError(f"{folder}: {shown(name)} is not listed with a sha256 in {CONFIG}.")
+    return config
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The config.json of a snapshot; its files need not be there.
+
+    Raises:
+        SnapshotError: it is missing, damaged, or of another version, or lists no snapshot's files.
+    """
     try:
         config = read_json(folder / CONFIG)
-        files, version = dict(config["files"]), config["schema_version"]
+        files, version = config["files"], config["schema_version"]
         names = [model["file"] for model in config["models"].values()]
         if not all(isinstance(text, str) for text in (*files, *files.values(), *names)):
             raise TypeError("names and digests are text")
@@ -213,22 +239,6 @@ def verify(folder: Path) -> dict[str, Any]:
     # Not there in a snapshot made before it was.
     if config.get("config_sha256") not in (None, _own_sha256(config)):
         raise DamagedError(f"{folder}: {CONFIG} was altered; fetch or train it again.")
-    for name, expected in files.items():
-        try:
-            found = _sha256(folder / name)
-        except OSError as error:
-            raise DamagedError(
-                f"{folder}: {shown(name)} is missing; fetch or train it again."
-            ) from error
-        if found != expected:
-            raise DamagedError(
-                f"{folder}: {shown(name)} is not the file that {CONFIG} describes (its sha256 "
-                "differs); fetch or train it again."
-            )
-    for path in (path for pattern in READ for path in folder.glob(pattern)):
-        name = path.relative_to(folder).as_posix()
-        if name not in files and not path.is_dir():
-            raise SnapshotError(f"{folder}: {shown(name)} is not listed with a sha256 in {CONFIG}.")
     return config
 
 
@@ -262,6 +272,11 @@ def write_head(path: Path, heads: Heads, backbone: Backbone) -> None:
     # One entry: safetensors writes several in an order of chance, and a checkpoint's bytes count.
     belongs = json.dumps({"id": backbone.id, "sha256": backbone.sha256})
     save_file(tensors, path, {"backbone": belongs})
+
+
+def is_read(name: str) -> bool:
+    """Whether the file of this name, relative to a snapshot's folder, is read if it is there."""
+    return any(PurePosixPath("/", name).match(f"/{pattern}") for pattern in READ)
 
 
 def shown(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -37,6 +38,18 @@ def test_a_bad_snapshot_is_2(
     assert push.main([str(tmp_path / "none"), REPO]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and "none is no snapshot" in error
+    assert hub.requests == []
+
+
+def test_files_that_are_listed_in_pairs_are_2(
+    hub: HubServer, snapshot: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = json.loads((Path(snapshot) / "config.json").read_text())
+    del config["config_sha256"]
+    config["files"] = list(config["files"].items())
+    (Path(snapshot) / "config.json").write_text(json.dumps(config))
+    assert push.main([snapshot, REPO]) == 2
+    assert "config.json is missing or damaged" in capsys.readouterr().err
     assert hub.requests == []
 
 

@@ -173,6 +173,7 @@ def test_a_configuration_that_misleads_is_refused(
         "{}",
         '{"files": 3, "schema_version": 1, "models": {}}',
         '{"files": {"a": 1}, "schema_version": 1, "models": {}}',
+        '{"files": [["a", "b"]], "schema_version": 1, "models": {}}',
         '{"files": {}, "schema_version": 1, "models": []}',
         '{"files": {}, "schema_version": 1, "models": {"central": {"file": ["a"]}}}',
         '{"files": {}, "schema_version": 1, "models": {"central": "a"}}',
