@@ -10,18 +10,18 @@ import hashlib
 import logging
 import re
 import shlex
-from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fedmed.errors import UserError
+from fedmed.hub_access import check_rights, check_visibility, replaceable
 from fedmed.hub_client import (
-    TOKENS_PAGE,
     FetchError,
     HubError,
     PublishError,
     check_name,
+    few_attempts,
     find_token,
     may_pass,
     mended_by_user,
@@ -31,7 +31,6 @@ from fedmed.hub_client import (
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
-    from huggingface_hub.hf_api import ModelInfo
 
 __all__ = [
     "FetchError",
@@ -44,7 +43,6 @@ __all__ = [
 ]
 
 PROBE_SECONDS = 10.0
-DOWNLOAD_ATTEMPTS = 6
 
 log = logging.getLogger(__name__)
 
@@ -59,18 +57,20 @@ def parse_reference(reference: str) -> tuple[str, str | None]:
 
 
 def check_access(repo: str, *, private: bool, token: str | None = None) -> None:
-    """Raise UserError unless the token may publish to `repo`. Nothing is created or changed.
+    """Raise UserError unless the token may publish to `repo`, and what is there may be replaced.
 
-    PublishError where the Hub can't be asked.
+    Nothing is created or changed. PublishError where the Hub can't be asked.
     """
     from huggingface_hub.errors import RepositoryNotFoundError
 
     check_name(repo)
     api = open_api(find_token(token))
     try:
-        _check_rights(repo, api.whoami())
+        check_rights(repo, api.whoami())
         with contextlib.suppress(RepositoryNotFoundError):  # publishing will create it
-            _check_visibility(repo, private, api.model_info(repo, timeout=PROBE_SECONDS))
+            info = api.model_info(repo, timeout=PROBE_SECONDS)
+            check_visibility(repo, private, info)
+            replaceable(api, repo, info.sha)
     except UserError:
         raise
     # The client lets through exceptions of its own, of httpx2 and of the operating system.
@@ -87,10 +87,11 @@ def publish(
     token: str | None = None,
     message: str | None = None,
 ) -> str:
-    """Make `repo` hold exactly this snapshot, by one commit. Returns the commit's URL.
+    """Make `repo` hold this snapshot, by one commit. Returns the commit's URL.
 
     The snapshot is verified first; the repository is created if need be; files that only an
-    earlier snapshot had are removed. Raises UserError for what is wrong before anything is sent
+    earlier snapshot had are removed, those that someone put beside it stay. A repository of
+    anything else is refused. Raises UserError for what is wrong before anything is sent
     and PublishError after that; the repository then holds the old snapshot or the new one. Its
     exit status is that of bad usage where another token or name is needed.
     """
@@ -162,8 +163,7 @@ def _commit(
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     head = _head(api, repo, private)
-    present = api.list_repo_files(repo, revision=head)
-    stale = sorted(set(present) - set(contents) - {".gitattributes"})
+    stale = sorted(replaceable(api, repo, head) - set(contents))
     commit = api.create_commit(
         repo,
         [
@@ -206,7 +206,7 @@ def _head(api: HfApi, repo: str, private: bool) -> str | None:
         # None, not False: an organization may have made private its default.
         api.create_repo(repo, private=private or None, exist_ok=True)
         info = api.model_info(repo, timeout=PROBE_SECONDS)
-    _check_visibility(repo, private, info)
+    check_visibility(repo, private, info)
     return info.sha
 
 
@@ -243,35 +243,12 @@ def _healed(folder: Path, api: HfApi, repo: str) -> Path:
 
 
 def _download(api: HfApi, repo: str, commit: str, *, afresh: bool = False) -> Path:
-    import httpx2
-    from huggingface_hub import get_session, snapshot_download
+    from huggingface_hub import snapshot_download
 
-    asked: Counter[str] = Counter()
-    answers: dict[str, httpx2.Response] = {}
-
-    def count(request: httpx2.Request) -> None:
-        # The client resumes a broken download for as long as any byte arrives: for ever, from
-        # a server that always breaks off.
-        what = f"{request.method} {request.url}"
-        asked[what] += 1
-        if asked[what] > DOWNLOAD_ATTEMPTS:
-            if what in answers and answers[what].is_error:
-                answers[what].raise_for_status()
-            raise httpx2.TransportError("broke off too often", request=request)
-
-    def remember(response: httpx2.Response) -> None:
-        answers[f"{response.request.method} {response.request.url}"] = response
-
-    hooks = get_session().event_hooks
-    hooks["request"].append(count)
-    hooks["response"].append(remember)
-    try:
+    with few_attempts():
         return Path(
             snapshot_download(repo, revision=commit, token=api.token, force_download=afresh)
         )
-    finally:
-        hooks["request"].remove(count)
-        hooks["response"].remove(remember)
 
 
 def _remember(folder: Path, revision: str | None) -> None:
@@ -290,37 +267,3 @@ def _remember(folder: Path, revision: str | None) -> None:
 
 def _is_commit(revision: str | None) -> bool:
     return re.fullmatch(r"[0-9a-f]{40}", revision or "") is not None
-
-
-def _check_rights(repo: str, account: dict[str, Any]) -> None:
-    """Judge by what whoami tells; what it does not tell is left to the Hub."""
-    namespace = repo.split("/")[0]
-    token = account.get("auth", {}).get("accessToken", {})
-    if token.get("role") == "read":
-        raise UserError(
-            f"can't publish to {repo}: the Hugging Face token can only read. "
-            f"Make one with write access at {TOKENS_PAGE}."
-        )
-    writable = [org["name"] for org in account.get("orgs", []) if org.get("roleInOrg") != "read"]
-    owned = [account["name"], *writable]
-    if namespace.lower() not in [name.lower() for name in owned]:
-        raise UserError(
-            f"can't publish to {repo}: the Hugging Face token may write to repositories of "
-            f"{', '.join(owned)}, not of {namespace}."
-        )
-    scopes = token.get("fineGrained", {}).get("scoped")
-    if token.get("role") == "fineGrained" and scopes is not None:
-        granted = [scope["entity"] for scope in scopes if "repo.write" in scope["permissions"]]
-        if not any(entity.get("name") in (namespace, repo, None) for entity in granted):
-            raise UserError(
-                f"can't publish to {repo}: the fine-grained Hugging Face token may not write "
-                f"there. Give it write access to {namespace}'s repositories at {TOKENS_PAGE}."
-            )
-
-
-def _check_visibility(repo: str, private: bool, info: ModelInfo) -> None:
-    if private and info.private is False:
-        raise UserError(
-            f"{repo} exists and is public, which --private can't change: make it private on its "
-            "settings page, or choose another name."
-        )

@@ -5,10 +5,12 @@ huggingface_hub is imported only when the Hub is used.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
+DOWNLOAD_ATTEMPTS = 6
 PAUSE_SECONDS = 30.0  # the Hub may ask to be left alone for hours
 TOKENS_PAGE = "https://huggingface.co/settings/tokens"
 
@@ -87,6 +90,40 @@ def _bound_waiting() -> None:
     set_client_factory(
         lambda: httpx2.Client(event_hooks=hooks, follow_redirects=True, timeout=None)
     )
+
+
+@contextlib.contextmanager
+def few_attempts() -> Iterator[None]:
+    """Let a request be made DOWNLOAD_ATTEMPTS times, and then fail.
+
+    The client resumes a broken download for as long as any byte arrives: for ever, from a server
+    that always breaks off.
+    """
+    import httpx2
+    from huggingface_hub import get_session
+
+    asked: Counter[str] = Counter()
+    answers: dict[str, httpx2.Response] = {}
+
+    def count(request: httpx2.Request) -> None:
+        what = f"{request.method} {request.url}"
+        asked[what] += 1
+        if asked[what] > DOWNLOAD_ATTEMPTS:
+            if what in answers and answers[what].is_error:
+                answers[what].raise_for_status()
+            raise httpx2.TransportError("broke off too often", request=request)
+
+    def remember(response: httpx2.Response) -> None:
+        answers[f"{response.request.method} {response.request.url}"] = response
+
+    hooks = get_session().event_hooks
+    hooks["request"].append(count)
+    hooks["response"].append(remember)
+    try:
+        yield
+    finally:
+        hooks["request"].remove(count)
+        hooks["response"].remove(remember)
 
 
 def _bound(request: httpx2.Request) -> None:

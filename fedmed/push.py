@@ -30,8 +30,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m fedmed.push",
         description="Publish a snapshot to the Hugging Face Hub, in one commit: the repository "
-        "holds the old snapshot or the new one, never a mix. The token is the one of "
-        "`hf auth login`, or HF_TOKEN; it needs write access.",
+        "holds the old snapshot or the new one, never a mix. A repository that holds anything but "
+        "a snapshot is refused. The token is the one of `hf auth login`, or HF_TOKEN; it needs "
+        "write access.",
         epilog="Exit status: 0 published, 2 bad usage or a bad snapshot, 1 the Hub failed (run it "
         "again), 130 interrupted.",
     )

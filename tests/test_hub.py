@@ -43,8 +43,10 @@ def test_what_is_fetched_is_what_was_published(hub: HubServer, snapshot: Path) -
     assert hub.count("PUT", "/lfs/") == 1
 
 
-def test_publishing_is_one_commit_and_removes_what_is_stale(hub: HubServer, snapshot: Path) -> None:
-    hub.add(REPO, {"client_9_model.safetensors": b"old", "README.md": b"old"})
+def test_publishing_is_one_commit_and_removes_what_is_stale(hub: HubServer, tmp_path: Path) -> None:
+    old = small_snapshot(tmp_path / "old", {"client_9_model.safetensors": b"9", "mine.txt": b"m"})
+    hub.add(REPO, contents(old) | {"left_model.safetensors": b"l", "backbone.json": b"b"})
+    snapshot = small_snapshot(tmp_path / "snapshot")
     publish(snapshot, REPO, message="Second run")
     assert len(hub[REPO].commits) == 2
     assert published(hub) == contents(snapshot)

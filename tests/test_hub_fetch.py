@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from fedmed.hub import DOWNLOAD_ATTEMPTS, FetchError, fetch
+from fedmed.hub import FetchError, fetch
+from fedmed.hub_client import DOWNLOAD_ATTEMPTS
 from tests.hub_server import HubServer
 
 pytest_plugins = ["tests.hub_fixtures"]
