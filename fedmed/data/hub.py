@@ -33,7 +33,7 @@ def read_hub(repo: str) -> Cohort:
         raise UserError(f"--data {repo}: no '{lacking[0]}' split, only {', '.join(loaded)}.")
     for split in SPLITS:
         _check(repo, split, loaded[split])
-    train, test = (_read_split(split, loaded[split]) for split in SPLITS)
+    train, test = (_read_split(repo, split, loaded[split]) for split in SPLITS)
     about = DATASET if repo == DATASET_ID else {"title": repo, "licence": "unknown", "citation": ""}
     return Cohort(
         repo,
@@ -124,7 +124,7 @@ def _class(names: list[str], label: int | None) -> str | None:
     return None if label is None or label < 0 else names[label]
 
 
-def _read_split(split: str, table: Any) -> list[Xray]:
+def _read_split(repo: str, split: str, table: Any) -> list[Xray]:
     import datasets
 
     classes = table.features["label"].names
@@ -141,27 +141,55 @@ def _read_split(split: str, table: Any) -> list[Xray]:
         taken.add(name)
         names.append(name)
         labels.append(CLASSES.index(classes[row["label"]]))
-        digests.append(hashlib.sha256(_encoded(row)).hexdigest())
+        where = f"--data {repo}: row {index} of '{split}'"
+        digests.append(hashlib.sha256(_encoded(row, where)).hexdigest())
     patients = key_patients(names, digests)
     rows = zip(names, labels, patients, digests, strict=True)
     return [
-        Xray(name, label, patient, digest, _loader(raw, index))
+        Xray(name, label, patient, digest, _loader(raw, index, f"--data {repo}: {name}"))
         for index, (name, label, patient, digest) in enumerate(rows)
     ]
 
 
-def _loader(table: Any, index: int) -> Any:
+def _loader(table: Any, index: int, where: str) -> Any:
     def load() -> Image.Image:
         from fedmed.imaging import decode
 
-        return decode(_encoded(table[index]))
+        return decode(_encoded(table[index], where))
 
     return load
 
 
-def _encoded(row: dict[str, Any]) -> bytes:
-    """The image file's bytes; none where there is no image, which no decoder takes."""
-    image = row["image"] or {"bytes": b""}
-    if image["bytes"] is not None:
-        return image["bytes"]
-    return Path(image["path"]).read_bytes()
+def _encoded(row: dict[str, Any], where: str) -> bytes:
+    """The image file's bytes; none where there is no image, which no decoder takes.
+
+    Raises:
+        UserError: the row names a file that did not come from the Hub.
+    """
+    image = row["image"] or {"bytes": None, "path": None}
+    if image["bytes"] is not None or image["path"] is None:
+        return image["bytes"] or b""
+    # Whoever wrote the row may name any file here, which would be trained on and published.
+    file = _downloaded(image["path"])
+    if file is None:
+        raise UserError(f"{where} holds no image, but the name of a file that is not from the Hub.")
+    return file.read_bytes()
+
+
+def _downloaded(path: str) -> Path | None:
+    """The file, links followed, if it lies where downloads from the Hub are kept."""
+    from datasets import config
+    from huggingface_hub import constants
+
+    places = (
+        constants.HF_HUB_CACHE,
+        config.HF_DATASETS_CACHE,
+        config.DOWNLOADED_DATASETS_PATH,
+        config.EXTRACTED_DATASETS_PATH,
+    )
+    try:
+        file = Path(path).resolve()
+        inside = any(file.is_relative_to(Path(p).expanduser().resolve()) for p in places)
+        return file if inside and file.is_file() else None
+    except (OSError, RuntimeError, ValueError):  # too long, links in a circle, a zero byte
+        return None

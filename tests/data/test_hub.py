@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from fedmed import data
-from fedmed.data.hub import read_hub
+from fedmed.data.hub import SPLITS, read_hub
 from fedmed.errors import UserError
 from fedmed.facts import DATASET
 from fedmed.hub_client import HubError
@@ -150,6 +152,81 @@ def test_a_split_without_a_class_is_refused(hub: HubServer) -> None:
 def test_a_missing_image_is_unreadable_as_any_other(hub: HubServer) -> None:
     features = datasets.Features({"image": datasets.Image(), "label": LABEL})
     serve(hub, {"image": [IMAGE, None], "label": [0, 1]}, features)
+    with pytest.raises(UserError, match="empty"):
+        read_hub(REPO).train[1].load()
+
+
+def serve_path(hub: HubServer, path: str | None) -> None:
+    """A data set whose second row names a file in place of an image, as `datasets` writes none."""
+    schema = datasets.Features({"image": datasets.Image(), "label": LABEL}).arrow_schema
+    images = [IMAGE, {"bytes": None, "path": path}]
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"image": images, "label": [0, 1]}, schema), buffer)
+    files = {f"data/{split}-00000-of-00001.parquet": buffer.getvalue() for split in SPLITS}
+    hub.add(REPO, files, "datasets")
+
+
+@pytest.mark.parametrize("way", ["plain", "relative", "by way of the cache", "linked", "as a URL"])
+def test_a_row_that_names_a_file_of_this_machine_is_refused(
+    way: str, hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "patients" / "secret.png"
+    secret.parent.mkdir()
+    secret.write_bytes(png(7))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "link.png").symlink_to(secret)
+    monkeypatch.chdir(tmp_path)
+    path = {
+        "plain": str(secret),
+        "relative": "patients/secret.png",
+        "by way of the cache": str(tmp_path / "cache" / ".." / "patients" / "secret.png"),
+        "linked": str(tmp_path / "cache" / "link.png"),
+        "as a URL": f"file://{secret}",
+    }[way]
+    serve_path(hub, path)
+    message = refusal()
+    assert "row 1 of 'train'" in message and "not from the Hub" in message
+    assert "secret" not in message and "link" not in message
+
+
+@pytest.mark.parametrize("path", ["none.png", "", "/", "/dev/zero", "a\0b", "x" * 5000])
+def test_a_row_that_names_no_file_is_refused(path: str, hub: HubServer) -> None:
+    serve_path(hub, path)
+    assert "row 1 of 'train'" in refusal()
+
+
+@pytest.mark.parametrize("place", ["cache", "datasets"])
+def test_a_row_may_name_a_file_that_came_from_the_hub(
+    place: str, hub: HubServer, tmp_path: Path
+) -> None:
+    """As the rows do of a data set that is a folder of images."""
+    blob = tmp_path / place / "blobs" / "0123"
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(png(7))
+    (tmp_path / place / "person1_virus_2.png").symlink_to(blob)
+    serve_path(hub, str(tmp_path / place / "person1_virus_2.png"))
+    xray = read_hub(REPO).train[1]
+    assert xray.name == "train/PNEUMONIA/person1_virus_2.png"
+    assert xray.load().getpixel((0, 0)) == 7
+
+
+def test_a_file_that_a_row_names_is_looked_at_again_when_it_is_read(
+    hub: HubServer, tmp_path: Path
+) -> None:
+    (tmp_path / "cache").mkdir()
+    file = tmp_path / "cache" / "a.png"
+    file.write_bytes(png(7))
+    serve_path(hub, str(file))
+    xray = read_hub(REPO).train[1]
+    (tmp_path / "secret.png").write_bytes(png(8))
+    file.unlink()
+    file.symlink_to(tmp_path / "secret.png")
+    with pytest.raises(UserError, match="not from the Hub"):
+        xray.load()
+
+
+def test_a_row_of_neither_bytes_nor_a_name_is_unreadable_as_any_other(hub: HubServer) -> None:
+    serve_path(hub, None)
     with pytest.raises(UserError, match="empty"):
         read_hub(REPO).train[1].load()
 
