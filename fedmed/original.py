@@ -104,7 +104,7 @@ def read_model(path: Path) -> dict[str, Tensor]:
             f"{path.name}: the last layer has the shapes {shapes}, not {HEAD}. {EXPECTED}"
         )
     check_state(state, path.name)
-    if not all(torch.isfinite(tensor).all() for tensor in head.values()):
+    if not all(torch.isfinite(tensor.float()).all() for tensor in head.values()):
         raise UserError(f"{path.name} holds numbers that are not finite, in its last layer.")
     return {name: tensor.float().contiguous() for name, tensor in (state | head).items()}
 

@@ -52,11 +52,11 @@ class Gaussian(NamedTuple):
     limit: Tensor  # []: the squared Mahalanobis distance that held-out X-rays hardly pass
 
     def fits(self, size: int) -> bool:
-        """Whether it is a Gaussian of d = `size`, of finite numbers."""
+        """Whether it is a Gaussian of d = `size`, of finite FP32 numbers."""
         axes = self.variances.numel()
         shapes = [(size,), (axes, size), (axes,), (), ()]
         return [tuple(part.shape) for part in self] == shapes and all(
-            part.is_floating_point() and bool(torch.isfinite(part).all()) for part in self
+            part.dtype == torch.float32 and bool(torch.isfinite(part).all()) for part in self
         )
 
     def score(self, points: Tensor) -> Tensor:

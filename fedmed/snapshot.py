@@ -133,14 +133,17 @@ class Snapshot:
         file = self.config["models"][model]["file"]
         where = f"{self.folder}: the head of {model} ({shown(file)})"
         try:
-            head, metadata = _tensors(self.folder / file)
+            stored, metadata = _tensors(self.folder / file)
+            head = {name: tensor.float() for name, tensor in stored.items()}
         # Whatever the file holds: safetensors, JSON and torch each have errors of their own.
         except Exception as error:
             raise SnapshotError(f"{where} is damaged ({type(error).__name__}).") from error
         shapes = {name: list(tensor.shape) for name, tensor in head.items()}
         if shapes != {"fc.weight": [len(CLASSES), FEATURES], "fc.bias": [len(CLASSES)]}:
             raise SnapshotError(f"{where} has the shapes {shown(shapes)}.")
-        if not all(t.is_floating_point() and torch.isfinite(t).all() for t in head.values()):
+        fractions = all(tensor.is_floating_point() for tensor in stored.values())
+        # As it is used: what is finite in 64 bits may not be in 32, and 8 bits can't be asked.
+        if not fractions or not all(torch.isfinite(tensor).all() for tensor in head.values()):
             raise SnapshotError(f"{where} holds numbers that are not finite fractions.")
         try:
             belongs = json.loads(metadata["backbone"])["sha256"]
@@ -148,7 +151,7 @@ class Snapshot:
             belongs = None
         if belongs != self.config["backbone"]["sha256"]:
             raise SnapshotError(f"{where} belongs to another backbone than {CONFIG} tells.")
-        return {name: tensor.float() for name, tensor in head.items()}
+        return head
 
     def heads(self) -> Heads:
         """All models' heads, in the order of `models`."""

@@ -138,6 +138,10 @@ def infinite(state: dict[str, Tensor], name: str) -> dict[str, Tensor]:
         (lambda state: without(state, "layer3.0.conv1.weight"), r"layer3\.0\.conv1\.weight is mis"),
         (lambda state: infinite(state, "bn1.weight"), r"not finite, in bn1\.weight"),
         (lambda state: infinite(state, "fc.bias"), "not finite, in its last layer"),
+        (
+            lambda state: state | {"fc.bias": torch.full((2,), 1e300, dtype=torch.float64)},
+            "not finite, in its last layer",
+        ),
         (lambda state: full_state(resnet34(num_classes=2)), "which no ResNet18 has"),
     ],
 )

@@ -164,8 +164,17 @@ def test_a_file_that_holds_something_else_is_refused(tensors, tmp_path):
         Typical.load(tmp_path / outliers.FILE)
 
 
-def test_statistics_of_other_features_are_refused(statistics, tmp_path):
-    outliers.save(statistics | {"features.mean": torch.zeros(100)}, tmp_path)
+@pytest.mark.parametrize(
+    "mean",
+    [
+        torch.zeros(100),
+        torch.full((512,), torch.nan),
+        torch.zeros(512, dtype=torch.float64),
+        torch.zeros(512).to(torch.float8_e4m3fn),
+    ],
+)
+def test_statistics_of_other_features_are_refused(mean, statistics, tmp_path):
+    outliers.save(statistics | {"features.mean": mean}, tmp_path)
     with pytest.raises(UserError, match="of another kind"):
         Typical.load(tmp_path / outliers.FILE)
 

@@ -85,6 +85,8 @@ def test_a_head_that_lies_is_refused_by_name(content: bytes, folder: Path) -> No
         {"fc_bias": torch.tensor([0.0, torch.inf])},
         {"fc_bias": torch.zeros(2, dtype=torch.int64)},
         {"fc_bias": torch.zeros(2, dtype=torch.bool)},
+        {"fc_bias": torch.full((2,), 1e300, dtype=torch.float64)},
+        {"fc_bias": torch.full((2,), torch.nan).to(torch.float8_e4m3fn)},
     ],
 )
 def test_numbers_that_are_none_are_refused(changes: dict[str, torch.Tensor], folder: Path) -> None:
@@ -92,6 +94,14 @@ def test_numbers_that_are_none_are_refused(changes: dict[str, torch.Tensor], fol
     assert head_of(folder, save(tensors(), belongs))["fc.bias"].dtype == torch.float32
     with pytest.raises(SnapshotError, match=rf"{HEAD}.*not finite"):
         head_of(folder, save(tensors(**changes), belongs))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.float8_e4m3fn])
+def test_fractions_of_another_width_are_read_as_fp32(dtype: torch.dtype, folder: Path) -> None:
+    belongs = {"backbone": json.dumps({"sha256": backbone_of(folder)["sha256"]})}
+    head = head_of(folder, save(tensors(fc_bias=torch.tensor([0.5, -2]).to(dtype)), belongs))
+    assert head["fc.bias"].dtype == torch.float32
+    assert head["fc.bias"].tolist() == [0.5, -2]
 
 
 def test_any_byte_of_a_head_s_header_may_be_wrong(folder: Path) -> None:
