@@ -7,6 +7,7 @@ Each file loads with `torch.load(file, weights_only=True)` and goes into
 from __future__ import annotations
 
 import argparse
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,9 +47,10 @@ def export(snapshot: Snapshot, folder: Path) -> Iterator[Path]:
 
 def _save(state: dict[str, torch.Tensor], path: Path) -> None:
     partial = path.with_name(path.name + ".partial")
+    content = io.BytesIO()
+    torch.save(state, content)  # to a file, it has an error of its own for a full disk
     try:
-        with partial.open("wb") as file:
-            torch.save(state, file)
+        partial.write_bytes(content.getbuffer())
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

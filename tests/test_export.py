@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -83,12 +84,26 @@ def test_the_snapshot_is_left_as_it_was(folder, exported):
 
 
 def test_an_interrupted_write_leaves_no_file(folder, tmp_path, monkeypatch):
-    def half(state, file):
-        file.write(b"half")
+    def interrupted(partial, path):
+        assert partial.stat().st_size > 40_000_000
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(torch, "save", half)
+    monkeypatch.setattr(os, "replace", interrupted)
     assert cli.run(lambda: export.main([str(folder), str(tmp_path / "out")])) == 130
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_disk_that_fills_up_is_told_in_one_message(folder, tmp_path, capsys):
+    """As a limit on files has it: the first megabytes are taken, the rest is not."""
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000_000, limits[1]))
+    try:
+        assert cli.run(lambda: export.main([str(folder), str(tmp_path / "out")])) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    error = capsys.readouterr().err
+    assert "File too large" in error and "Name another folder" in error
     assert list((tmp_path / "out").iterdir()) == []
 
 
