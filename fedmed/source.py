@@ -81,7 +81,8 @@ def show(draw: Callable[[Opened], Page], environ: Mapping[str, str] = os.environ
 
 
 def _from_folder(folder: Path, variable: str) -> Opened:
-    name = folder.resolve().name
+    folder = folder.resolve()  # what messages say in its place is not put in place of every "."
+    name = folder.name or str(folder)
     if not folder.is_dir():
         raise UserError(
             f"there is no folder {shown(name)}. {variable} takes a folder or USER/REPO."

@@ -76,6 +76,16 @@ def test_a_relative_folder_that_looks_like_a_repository_is_a_folder(copy, no_net
     assert open_snapshot({"FEDMED_SNAPSHOT": "elsewhere/mine"}).label == "folder mine"
 
 
+@pytest.mark.parametrize("asked", [".", "..", "./", "../mine"])
+def test_a_relative_folder_is_told_by_its_name(bundled, copy, no_network, monkeypatch, asked):
+    (copy / "below").mkdir()
+    monkeypatch.chdir(copy / "below" if asked == ".." else copy)
+    (copy / "config.json").write_text("{}")
+    opened = open_snapshot({"FEDMED_SNAPSHOT": asked})
+    said = "The reason: mine is no snapshot: config.json is missing or damaged."
+    assert_bundled(opened, bundled, saying=said)
+
+
 def test_a_folder_of_the_original_project_is_opened(tmp_path, no_network):
     import torch
     from torchvision.models import resnet18
