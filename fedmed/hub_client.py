@@ -26,6 +26,10 @@ ANSWER_SECONDS = 60.0
 DOWNLOAD_ATTEMPTS = 6
 PAUSE_SECONDS = 30.0  # the Hub may ask to be left alone for hours
 TOKENS_PAGE = "https://huggingface.co/settings/tokens"
+NO_TOKEN = (
+    "the Hugging Face token holds characters that no token has; copy it again from "
+    f"{TOKENS_PAGE} and run `hf auth login`, or set HF_TOKEN"
+)
 
 
 class HubError(UserError):
@@ -56,7 +60,10 @@ def check_name(repo: str) -> None:
 
 
 def find_token(token: str | None) -> str:
-    """This token, else the one the user has logged in with. Raises UserError if there is none."""
+    """This token, else the one the user has logged in with.
+
+    Raises UserError if there is none, or none that can be sent; it is not shown.
+    """
     from huggingface_hub import get_token
 
     token = token or get_token()
@@ -65,6 +72,8 @@ def find_token(token: str | None) -> str:
             "no Hugging Face token: run `hf auth login`, or set HF_TOKEN to a token with write "
             f"access ({TOKENS_PAGE})."
         )
+    if not (token.isascii() and token.isprintable()):
+        raise UserError(f"{NO_TOKEN}.")
     return token
 
 
@@ -204,6 +213,8 @@ def reason(error: BaseException, *, reading: bool = False) -> str:
     if status is None:
         if any(isinstance(cause, OfflineModeIsEnabled) for cause in causes):
             return "offline mode is on (HF_HUB_OFFLINE)"
+        if any(isinstance(cause, UnicodeEncodeError) for cause in causes):  # a header
+            return NO_TOKEN
         if any(isinstance(cause, httpx2.TimeoutException) for cause in causes):
             return f"{_plain(constants.ENDPOINT)} did not answer in time; check the network"
         if any(isinstance(cause, httpx2.RequestError) for cause in causes):

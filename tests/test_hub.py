@@ -171,6 +171,27 @@ def test_without_a_token_the_way_to_one_is_told(
     assert hub.requests == []
 
 
+@pytest.mark.parametrize("token", ["topsecret\u2019x", "topsecret\x01x", "top\tsecret"])
+def test_a_token_that_cannot_be_one_is_refused_unseen(
+    token: str, hub: HubServer, snapshot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", token)
+    for refused in (lambda: check_access(REPO, private=False), lambda: publish(snapshot, REPO)):
+        with pytest.raises(UserError, match="characters that no token has") as caught:
+            refused()
+        assert caught.value.exit_status == 2
+        assert "secret" not in str(caught.value)
+    assert hub.requests == []
+
+
+def test_reading_with_such_a_token_says_the_same(
+    hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "topsecret\u2019x")
+    with pytest.raises(FetchError, match="characters that no token has"):
+        fetch(REPO)
+
+
 @pytest.mark.parametrize(
     ("token", "repo", "words"),
     [
