@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -30,6 +31,10 @@ MAX_WORKERS = 2  # that decode at once; more uploads wait
 MAX_MEMORY = 2 * 2**30  # bytes of address space
 MAX_SECONDS = 5.0  # of processor time an upload; the largest honest ones need less than one
 
+# What Python needs to start where it is, and no more: the rest may hold secrets.
+_INHERITED = re.compile(
+    "PATH|PYTHONHOME|PYTHONUTF8|LD_LIBRARY_PATH|DYLD_.*|SYSTEMROOT|LANG|LC_.*|TMPDIR|TEMP|TMP"
+)
 _LENGTH = struct.Struct("<Q")
 _SHAPE = struct.Struct("<IId")  # width, height, colourfulness
 _READY, _READ, _REFUSED = b"S", b"R", b"E"
@@ -92,7 +97,8 @@ def _take() -> subprocess.Popen[bytes]:
             if worker.poll() is None:
                 return worker
             _end(worker)
-    environment = os.environ | {
+    environment = {name: value for name, value in os.environ.items() if _INHERITED.fullmatch(name)}
+    environment |= {
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)]),
         "OPENBLAS_NUM_THREADS": "1",  # each of its threads would reserve address space
     }

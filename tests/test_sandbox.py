@@ -57,6 +57,25 @@ def test_one_worker_serves_one_upload_after_the_other() -> None:
     assert sandbox._idle.qsize() == 1
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/environ"), reason="this system has no /proc")
+def test_a_worker_knows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_marker0123456789")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    assert same(sandbox.read(GOOD))
+    with open(f"/proc/{sandbox._idle.queue[0].pid}/environ", "rb") as environ:
+        names = {entry.split("=")[0] for entry in environ.read().decode().split("\0") if entry}
+    assert {"LC_ALL", "PYTHONPATH", "OPENBLAS_NUM_THREADS"} <= names
+    known = {"PATH", "PYTHONHOME", "PYTHONUTF8", "LD_LIBRARY_PATH", "LANG", "TMPDIR", "TEMP", "TMP"}
+    strange = names - known - {"PYTHONPATH", "OPENBLAS_NUM_THREADS"}
+    assert {name for name in strange if not name.startswith("LC_")} == set()
+
+
+def test_a_worker_starts_without_any_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        monkeypatch.delenv(name)
+    assert same(sandbox.read(GOOD))
+
+
 def test_a_worker_is_stopped_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "MAX_SECONDS", 0.3)
     with pytest.raises(ImageError, match="too long to decode"):
