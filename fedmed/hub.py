@@ -6,13 +6,15 @@ huggingface_hub is imported only when the Hub is used.
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import logging
 import re
 import shlex
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fedmed.errors import UserError
 from fedmed.hub_access import check_rights, check_visibility, replaceable
@@ -22,6 +24,7 @@ from fedmed.hub_client import (
     PublishError,
     check_name,
     few_attempts,
+    file_sizes,
     find_token,
     may_pass,
     mended_by_user,
@@ -43,6 +46,9 @@ __all__ = [
 ]
 
 PROBE_SECONDS = 10.0
+MAX_MEBIBYTES = 1024  # of what is fetched at once; a snapshot has 22, seven old .pth files 300
+# What is fetched of a repository before what its config.json lists: that, the card, old .pth files.
+FIRST = ("config.json", "README.md", "*_model.pth")
 
 log = logging.getLogger(__name__)
 
@@ -130,6 +136,8 @@ def fetch(
 ) -> Path:
     """The folder of a snapshot in the Hub's cache, downloaded where it is not there yet.
 
+    Only what its config.json lists is, or the .pth files of an original folder.
+
     A full commit hash that is cached needs no network. For a branch, a tag or None (the default
     branch) the Hub is asked; if it can't be reached, what was fetched last is used, and `tell` is
     told, or else a warning logged. Files that are not what the snapshot's config.json describes,
@@ -212,13 +220,13 @@ def _head(api: HfApi, repo: str, private: bool) -> str | None:
 
 def _cached(repo: str, revision: str | None, *, complete: bool = False) -> Path | None:
     """The cached snapshot unless it is known to lack files, or with `complete` might lack any."""
-    from huggingface_hub import get_cached_repo_tree, snapshot_download
+    from huggingface_hub import get_cached_repo_tree
     from huggingface_hub.errors import CachedRepoTreeNotFoundError, LocalEntryNotFoundError
 
     try:
         if complete:
             get_cached_repo_tree(repo, revision=revision)
-        return Path(snapshot_download(repo, revision=revision, local_files_only=True))
+        return _files(repo, revision, {}, local_files_only=True)
     except (CachedRepoTreeNotFoundError, LocalEntryNotFoundError):
         return None
 
@@ -243,12 +251,34 @@ def _healed(folder: Path, api: HfApi, repo: str) -> Path:
 
 
 def _download(api: HfApi, repo: str, commit: str, *, afresh: bool = False) -> Path:
+    with few_attempts():
+        sizes = file_sizes(api, repo, commit)
+        return _files(repo, commit, sizes, token=api.token, force_download=afresh)
+
+
+def _files(repo: str, revision: str | None, sizes: Mapping[str, int], **options: Any) -> Path:
+    """The folder that `snapshot_download` gives, with the files of a snapshot and no others.
+
+    Raises UserError where their `sizes` come to more than any snapshot's.
+    """
     from huggingface_hub import snapshot_download
 
-    with few_attempts():
-        return Path(
-            snapshot_download(repo, revision=commit, token=api.token, force_download=afresh)
-        )
+    from fedmed.snapshot import SnapshotError, read_config
+
+    def get(*patterns: str) -> Path:
+        wanted = [n for n in sizes if any(fnmatchcase(n, pattern) for pattern in patterns)]
+        if sum(sizes[name] for name in wanted) > MAX_MEBIBYTES * 2**20:
+            raise UserError(
+                f"{repo}: its files come to more than {MAX_MEBIBYTES} MiB, which no snapshot has; "
+                "they were not fetched."
+            )
+        allowed = list(patterns)
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=allowed, **options))
+
+    folder = get(*FIRST)
+    with contextlib.suppress(SnapshotError):  # which is for whoever opens the folder to say
+        folder = get(*map(glob.escape, read_config(folder)["files"]))
+    return folder
 
 
 def _remember(folder: Path, revision: str | None) -> None:

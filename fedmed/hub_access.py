@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedmed.errors import UserError
-from fedmed.hub_client import TOKENS_PAGE, few_attempts
+from fedmed.hub_client import TOKENS_PAGE, few_attempts, file_sizes
 from fedmed.json_file import MAX_MEBIBYTES
 
 if TYPE_CHECKING:
@@ -63,12 +63,9 @@ def replaceable(api: HfApi, repo: str, commit: str | None) -> set[str]:
     A new snapshot removes those that it does not replace. Files that no snapshot listed stay.
     Raises UserError where the repository holds files, and no snapshot: they are someone's work.
     """
-    from huggingface_hub.hf_api import RepoFile
-
     from fedmed.snapshot import CARD, CONFIG, is_read, shown
 
-    entries = api.list_repo_tree(repo, recursive=True, revision=commit)
-    sizes = {entry.path: entry.size for entry in entries if isinstance(entry, RepoFile)}
+    sizes = file_sizes(api, repo, commit)
     others = sorted(name for name in sizes if not NEW.fullmatch(name))
     if not others:
         return set()

@@ -101,6 +101,14 @@ def _bound_waiting() -> None:
     )
 
 
+def file_sizes(api: HfApi, repo: str, commit: str | None) -> dict[str, int]:
+    """The bytes of every file of a repository, by name."""
+    from huggingface_hub.hf_api import RepoFile
+
+    entries = api.list_repo_tree(repo, recursive=True, revision=commit)
+    return {entry.path: entry.size for entry in entries if isinstance(entry, RepoFile)}
+
+
 @contextlib.contextmanager
 def few_attempts() -> Iterator[None]:
     """Let a request be made DOWNLOAD_ATTEMPTS times, and then fail.

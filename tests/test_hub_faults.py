@@ -245,11 +245,12 @@ def test_a_repository_that_is_wrong_itself_is_fetched_twice_not_for_ever(
     assert hub.count("GET", "/central_model.safetensors") == 2
 
 
-def test_what_is_no_snapshot_is_not_fetched_twice(hub: HubServer) -> None:
+def test_what_is_no_snapshot_is_not_fetched(hub: HubServer) -> None:
     hub.add(REPO, {"config.json": b'{"model_type": "bert"}', "model.safetensors": b"weights"})
     opened = open_snapshot({"FEDMED_SNAPSHOT": REPO})
     assert opened.problem is not None and "is no snapshot" in opened.problem
-    assert hub.count("GET", "/model.safetensors") == 1
+    assert hub.count("GET", "/model.safetensors") == 0
+    assert hub.count("GET", "/config.json") == 1
 
 
 def test_the_page_tells_of_a_copy_that_may_be_old(hub: HubServer, snapshot_folder: Path) -> None:
