@@ -207,7 +207,8 @@ def run(settings: Settings) -> int:
     repo = settings.push_to
     if status or not repo:
         return status
-    later = shlex.join(["python", "-m", "fedmed.push", str(settings.output), repo])
+    private = ["--private"] if settings.private else []
+    later = shlex.join(["python", "-m", "fedmed.push", str(settings.output), repo, *private])
     return cli.run(
         lambda: publish(settings, repo),
         resume_hint=f"The snapshot is kept. To publish it: {later}",

@@ -108,7 +108,9 @@ class TestPublishing:
             raise KeyboardInterrupt
 
         monkeypatch.setattr(train.hub, "publish", interrupted)
-        assert train.run(replace(settings, push_to="alice/fedmed", examples=0)) == 130
-        error = capsys.readouterr().err
-        assert f"python -m fedmed.push {settings.output} alice/fedmed" in error
-        assert "--resume" not in error
+        for private, option in ((False, ""), (True, " --private")):
+            asked = replace(settings, push_to="alice/fedmed", private=private, examples=0)
+            assert train.run(asked) == 130
+            error = capsys.readouterr().err
+            assert error.endswith(f"fedmed.push {settings.output} alice/fedmed{option}\n")
+            assert "--resume" not in error
