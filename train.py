@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 import numpy as np
 import torch
 
-from fedmed import cli, data, examples, hub, outliers, report, snapshot
+from fedmed import cli, data, examples, hub, outliers, report, snapshot, source
 from fedmed.backbone import load as load_backbone
 from fedmed.backbone import write_state
 from fedmed.card import model_card
@@ -152,7 +152,7 @@ def main(settings: Settings) -> None:
         environment=versions() | {"engine": backbone.engine.title},
     )
 
-    # The snapshot is put together aside and moved into place whole.
+    # The snapshot is put together aside, opened as the app will, and moved into place whole.
     aside = state.aside()
     stored = write_state(backbone, aside)
     for name, head in zip(names, unstack(models), strict=True):
@@ -180,6 +180,7 @@ def main(settings: Settings) -> None:
     )
     card = model_card(results, config, settings.push_to)
     (aside / snapshot.CARD).write_text(card, encoding="utf-8")
+    source.check(aside)
     move_into_place(aside, settings.output)
     state.finish()
     cache.prune()

@@ -19,10 +19,12 @@ from fedmed import cli
 from fedmed.errors import UserError
 from fedmed.facts import CLASSES
 from fedmed.snapshot import Snapshot
+from fedmed.snapshot_place import mend
 
 
 def main(arguments: list[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
+    mend(options.snapshot)
     for path in export(Snapshot.open(options.snapshot), options.folder):
         print(path, flush=True)
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from fedmed import cli, hub
+from fedmed.snapshot_place import mend
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -14,6 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
 
     def command() -> None:
+        mend(options.snapshot)
         print(
             hub.publish(
                 options.snapshot,

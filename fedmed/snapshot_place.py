@@ -48,7 +48,7 @@ def claim(folder: Path) -> Iterator[None]:
     The system lets go of the claim of a process that dies.
 
     Raises:
-        UserError: another run has it.
+        UserError: another run has it, or what is left there cannot be removed.
     """
     missing = [parent for parent in folder.absolute().parents if not parent.exists()]
     lock = FileLock(folder.with_name(f".{folder.name}.lock"))
@@ -63,6 +63,11 @@ def claim(folder: Path) -> Iterator[None]:
         raise UserError(f"--output {folder} cannot be written: {error.strerror}.") from error
     try:
         _put_back(folder)
+        if os.path.lexists(_retired(folder)):
+            raise UserError(
+                f"--output {folder}: {_retired(folder)} is what is left of an older snapshot, and "
+                "cannot be removed. Remove it, or name another folder."
+            )
         yield
     finally:
         with suppress(OSError):  # while it is held: on Windows releasing it removes it
@@ -73,10 +78,31 @@ def claim(folder: Path) -> Iterator[None]:
                 parent.rmdir()
 
 
+def mend(folder: Path) -> None:
+    """Put an old snapshot back that a killed run had moved away; nothing else is touched.
+
+    For whoever reads: while a run has claimed the folder, that is the run's own to do.
+    """
+    if not os.path.exists(folder) and os.path.isdir(_retired(folder)):
+        with suppress(UserError, OSError), claim(folder):
+            pass
+
+
 def move_into_place(aside: Path, folder: Path) -> None:
-    """Make `aside` the snapshot at `folder`; what was there stays until the new one is whole."""
+    """Make `aside` the snapshot at `folder`; what was there stays until the new one is whole.
+
+    Raises:
+        UserError: something else was put into `folder` since `check_output` looked.
+    """
     verify(aside)
     _to_disk(aside)
+    try:
+        check_output(folder)
+    except UserError as error:
+        raise UserError(
+            f"{error}\nWhat was trained is kept: once nothing is in the way, the same command "
+            "with --resume goes on from here."
+        ) from error
     retired = _retired(folder)
     shutil.rmtree(retired, ignore_errors=True)
     try:

@@ -6,6 +6,7 @@ one. Whatever is wrong with what was asked for, the app starts: with the bundled
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import re
@@ -23,6 +24,7 @@ from fedmed.errors import UserError
 from fedmed.original import Original
 from fedmed.prediction import Panel
 from fedmed.snapshot import Snapshot, shown
+from fedmed.snapshot_place import mend
 
 VARIABLES = ("FEDMED_SNAPSHOT", "FEDMED_MODEL_REPO")
 FETCH_SECONDS = 180.0
@@ -62,6 +64,8 @@ def show(draw: Callable[[Opened], Page], environ: Mapping[str, str] = os.environ
         return draw(_open(backbone.BUNDLED, "bundled", why))
     asked = environ[variable].strip()
     try:
+        if variable == "FEDMED_SNAPSHOT":
+            mend(Path(asked).expanduser())
         if variable == "FEDMED_SNAPSHOT" and _is_folder(asked):
             return draw(_from_folder(Path(asked).expanduser(), variable))
         return draw(_from_hub(asked, variable))
@@ -78,6 +82,16 @@ def show(draw: Callable[[Opened], Page], environ: Mapping[str, str] = os.environ
     )
     why = f"What {variable} asks for could not be opened, so it is the one that comes with FedMed."
     return draw(_open(backbone.BUNDLED, "bundled", why, problem))
+
+
+def check(folder: Path) -> None:
+    """Open a snapshot as the app will, before it takes the place of another.
+
+    Raises:
+        UserError: the app would refuse it.
+    """
+    _open(folder, "new", "it was just made", called="the snapshot that was made")
+    gc.collect()  # Windows moves no file that tensors are mapped onto
 
 
 def _from_folder(folder: Path, variable: str) -> Opened:

@@ -51,6 +51,13 @@ def test_one_file_for_each_model_and_nothing_else(exported):
     assert {"central_model.pth", "federated_model.pth", "client_5_model.pth"} < FILES
 
 
+def test_one_that_a_killed_run_had_moved_away_is_put_back(folder, tmp_path, monkeypatch):
+    shutil.copytree(folder, tmp_path / ".snapshot.fedmed-retired")
+    monkeypatch.setattr(export, "export", lambda snapshot, _: [snapshot.folder])
+    export.main([str(tmp_path / "snapshot"), str(tmp_path / "models")])
+    Snapshot.open(tmp_path / "snapshot")
+
+
 @pytest.mark.parametrize("model", ["central", "federated", "hospital_3"])
 def test_plain_torchvision_loads_it_and_predicts_the_same(folder, exported, model):
     file = exported / model_file(model).replace(".safetensors", ".pth")

@@ -32,6 +32,11 @@ def test_it_prints_where_the_snapshot_is(
     assert hub[REPO].private
 
 
+def test_one_that_a_killed_run_had_moved_away_is_put_back(hub: HubServer, snapshot: str) -> None:
+    Path(snapshot).rename(Path(snapshot).with_name(".snapshot.fedmed-retired"))
+    assert push.main([snapshot, REPO]) == 0
+
+
 def test_a_bad_snapshot_is_2(
     hub: HubServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

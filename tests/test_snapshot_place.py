@@ -14,7 +14,7 @@ import pytest
 
 from fedmed.errors import UserError
 from fedmed.snapshot import Snapshot, SnapshotError
-from fedmed.snapshot_place import check_output, claim, move_into_place
+from fedmed.snapshot_place import check_output, claim, mend, move_into_place
 from tests.snapshots import reseal
 
 
@@ -126,6 +126,19 @@ with claim(Path({str(tmp_path / "snapshot")!r})):
         with claim(tmp_path / "one"), claim(tmp_path / "two"):
             pass
 
+    def test_an_old_snapshot_that_cannot_be_removed_is_named(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Found out after the training, it would be too late."""
+        (tmp_path / ".snapshot.fedmed-retired" / "examples").mkdir(parents=True)
+        monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        with (
+            pytest.raises(UserError, match=r"fedmed-retired is what .* cannot be removed"),
+            claim(folder),
+        ):
+            pass
+        assert Snapshot.open(folder).config["seed"] == 42
+
     def test_a_place_that_cannot_be_written_is_told(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(b"")
         with (
@@ -151,6 +164,7 @@ class TestMoveIntoPlace:
     ) -> None:
         (folder / "examples").mkdir()
         (folder / "examples" / "stale.png").write_bytes(b"")
+        reseal(folder)
         move_into_place(aside, folder)
         assert Snapshot.open(folder).config["seed"] == 7
         assert not (folder / "examples").exists()
@@ -167,9 +181,18 @@ class TestMoveIntoPlace:
         assert Snapshot.open(folder).config["seed"] == 42
         assert self.left(tmp_path) == ["run.partial", "snapshot"]
 
-    def test_killed_between_the_two_renames_the_next_run_puts_the_old_one_back(
+    def test_what_was_put_there_meanwhile_is_kept(
         self, aside: Path, folder: Path, tmp_path: Path
     ) -> None:
+        (folder / "notes.txt").write_bytes(b"mine")
+        with pytest.raises(UserError, match=r"it holds notes\.txt(.|\n)*--resume"):
+            move_into_place(aside, folder)
+        assert Snapshot.open(folder).config["seed"] == 42
+        assert self.left(tmp_path) == ["run.partial", "snapshot"]
+
+    @pytest.fixture
+    def killed(self, aside: Path, folder: Path) -> Path:
+        """An output whose old snapshot was moved away as its run was killed."""
         code = f"""
 import os, signal
 from pathlib import Path
@@ -185,9 +208,33 @@ move_into_place(Path({str(aside)!r}), Path({str(folder)!r}))
         done = subprocess.run([sys.executable, "-c", code])
         assert done.returncode == -signal.SIGKILL
         assert not folder.exists()
-        with claim(folder):
-            assert Snapshot.open(folder).config["seed"] == 42
+        return folder
+
+    def test_killed_between_the_two_renames_the_next_run_puts_the_old_one_back(
+        self, killed: Path, tmp_path: Path
+    ) -> None:
+        with claim(killed):
+            assert Snapshot.open(killed).config["seed"] == 42
         assert self.left(tmp_path) == ["run.partial", "snapshot"]
+
+    def test_so_does_whoever_reads_it(self, killed: Path, tmp_path: Path) -> None:
+        mend(killed)
+        assert Snapshot.open(killed).config["seed"] == 42
+        assert self.left(tmp_path) == ["run.partial", "snapshot"]
+
+    def test_a_reader_leaves_alone_what_a_run_is_at_and_what_is_whole(
+        self, folder: Path, tmp_path: Path
+    ) -> None:
+        retired = tmp_path / ".snapshot.fedmed-retired"
+        with claim(folder):
+            folder.rename(retired)
+            mend(folder)
+            assert retired.is_dir() and not folder.exists()
+            shutil.copytree(retired, folder)
+            mend(folder)
+            assert retired.is_dir()
+        mend(tmp_path / "none")
+        mend(tmp_path / ("long" * 99))
 
     @pytest.mark.parametrize("error", [OSError("device busy"), KeyboardInterrupt()])
     def test_stopped_in_between_the_old_one_is_put_back(

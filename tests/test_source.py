@@ -71,6 +71,13 @@ def test_a_folder_is_opened_without_a_network(copy, no_network):
     assert opened.why == "FEDMED_SNAPSHOT names this folder."
 
 
+def test_a_snapshot_that_a_killed_run_had_moved_away_is_put_back(copy, no_network, monkeypatch):
+    monkeypatch.chdir(copy.parent.parent)
+    copy.rename(copy.with_name(".mine.fedmed-retired"))
+    assert open_snapshot({"FEDMED_SNAPSHOT": "elsewhere/mine"}).label == "folder mine"
+    assert [path.name for path in copy.parent.iterdir()] == ["mine"]
+
+
 def test_a_relative_folder_that_looks_like_a_repository_is_a_folder(copy, no_network, monkeypatch):
     monkeypatch.chdir(copy.parent.parent)
     assert open_snapshot({"FEDMED_SNAPSHOT": "elsewhere/mine"}).label == "folder mine"

@@ -204,6 +204,19 @@ def test_a_failed_run_leaves_the_snapshot_of_before(
     Snapshot.open(settings.output)
 
 
+def test_what_the_app_would_not_open_replaces_nothing(
+    settings: Settings, monkeypatch: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_snapshot(settings.output)
+    before = tensors(settings.output)
+    file = train.outliers.FILE
+    monkeypatch.setattr(train.outliers, "save", lambda _, to: (to / file).write_bytes(b"?"))
+    assert train.run(replace(settings, examples=0)) == 2
+    assert "the snapshot that was made/" in capsys.readouterr().err
+    assert tensors(settings.output) == before
+    assert (settings.partial / "fp32.safetensors").exists()
+
+
 def test_quantized_updates_are_sent_and_compared(settings: Settings) -> None:
     assert train.run(replace(settings, quantize="int8", examples=0)) == 0
     opened = Snapshot.open(settings.output)
