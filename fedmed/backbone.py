@@ -24,6 +24,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from fedmed.engine import Pass, pick
 from fedmed.errors import UserError
+from fedmed.json_file import parse, read_json
 from fedmed.resnet18 import ResNet18
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -110,8 +111,9 @@ def load(name: str) -> Backbone:
             f"--backbone {name}: no such file. Use 'imagenet', 'bundled' or the path of a "
             "backbone written by `python -m fedmed.pretrain`."
         )
-    state, origin = read_state(path)
-    return Backbone(state, origin)
+    backbone = Backbone(*read_state(path))
+    check_state(backbone.state, f"--backbone {name}, rounded to FP16,")
+    return backbone
 
 
 def read_state(path: Path) -> tuple[State, dict[str, Any]]:
@@ -144,7 +146,7 @@ def _files(path: Path) -> tuple[list[Path], dict[str, Any]]:
         return files, {}
     index = path / f"{SINGLE}.index.json"
     try:
-        content = json.loads(index.read_text(encoding="utf-8"))
+        content = read_json(index)
         named, metadata = sorted(set(content["weight_map"].values())), dict(content["metadata"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
@@ -158,9 +160,12 @@ def _files(path: Path) -> tuple[list[Path], dict[str, Any]]:
 
 def _origin(metadata: Mapping[str, Any], path: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(metadata.get("origin", "{}")))
-    except (ValueError, TypeError) as error:
+        origin = dict(parse(metadata.get("origin", "{}").encode("utf-8")))
+    except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: what is said of the backbone's origin is no JSON.") from error
+    if not all(isinstance(origin.get(name, ""), str) for name in ("id", "source", "recipe")):
+        raise UserError(f"{path}: the id, source or recipe of the backbone's origin is no text.")
+    return origin
 
 
 def write_state(backbone: Backbone, folder: Path) -> list[Path]:
@@ -189,7 +194,8 @@ def write_state(backbone: Backbone, folder: Path) -> list[Path]:
 
 
 def check_state(state: Mapping[str, Tensor], where: str) -> None:
-    """Refuse weights that are not exactly a ResNet18's (classifier aside), all finite."""
+    """Refuse weights that are not exactly a ResNet18's (classifier aside), all finite, and
+    variances below zero, from which no finite features come."""
     expected = {name: tensor.shape for name, tensor in _empty().state_dict().items()}
     expected = {name: shape for name, shape in expected.items() if _is_weight(name)}
     wrong = [name for name, shape in expected.items() if name not in state] + [
@@ -211,6 +217,9 @@ def check_state(state: Mapping[str, Tensor], where: str) -> None:
     bad = [name for name in expected if not torch.isfinite(state[name].float()).all()]
     if bad:
         raise UserError(f"{where} holds numbers that are not finite, in {bad[0]}.")
+    below = [name for name in expected if name.endswith("running_var") and state[name].min() < 0]
+    if below:
+        raise UserError(f"{where} holds variances below zero, in {below[0]}.")
 
 
 def to_half_and_back(state: Mapping[str, Tensor]) -> State:

@@ -23,6 +23,15 @@ def read_json(path: Path) -> Any:
         data = file.read(MAX_MEBIBYTES * 2**20 + 1)
     if len(data) > MAX_MEBIBYTES * 2**20:
         raise ValueError(f"it is larger than {MAX_MEBIBYTES} MiB")
+    return parse(data)
+
+
+def parse(data: bytes) -> Any:
+    """The content of JSON, as `read_json` reads it.
+
+    Raises:
+        ValueError: it is no such JSON, or nested too deeply.
+    """
     try:
         value = json.loads(data.decode("utf-8"), parse_int=_whole)
         # Halves of characters and numbers that are not finite can be read but not written again.

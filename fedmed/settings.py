@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from fedmed import json_file
 from fedmed.data import is_hub_id
 from fedmed.facts import DATASET_ID
 from fedmed.partition import SCHEMES
@@ -43,6 +44,8 @@ def _repository(text: str) -> str:
     return text
 
 
+# In the report a hospital takes some 60 bytes for each round, and 50 times that for its scores.
+_MOST_REPORTED = json_file.MAX_MEBIBYTES * 2**20 // 60
 _POSITIVE = _number(float, 1e-12, 1e6, "a number above 0, at most a million")
 _COUNT = _whole(1, 10_000)
 
@@ -139,6 +142,11 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     settings = Settings(**given)
     if settings.private and not settings.push_to:
         parser.error("--private needs --push-to USER/REPO")
+    if settings.hospitals * (settings.rounds + 50) > _MOST_REPORTED:
+        parser.error(
+            f"the report of --hospitals {settings.hospitals} and --rounds {settings.rounds} would "
+            f"be larger than the {json_file.MAX_MEBIBYTES} MiB that are read of one; lower either"
+        )
     if "alpha" in given and settings.partition != "dirichlet":
         parser.error("--alpha needs --partition dirichlet")
     return settings

@@ -157,6 +157,14 @@ def whole_numbers(state: dict[str, Tensor]) -> None:
     state["bn1.bias"] = torch.zeros(64, dtype=torch.int64)
 
 
+def negative_variance(state: dict[str, Tensor]) -> None:
+    state["bn1.running_var"] = torch.full((64,), -1e-3)
+
+
+def too_large_for_fp16(state: dict[str, Tensor]) -> None:
+    state["conv1.weight"] = torch.full((64, 3, 7, 7), 1e5)
+
+
 def one_missing(state: dict[str, Tensor]) -> None:
     del state["layer4.1.bn2.running_var"]
 
@@ -168,6 +176,8 @@ def one_missing(state: dict[str, Tensor]) -> None:
         (one_missing, "layer4.1.bn2.running_var is missing"),
         (not_a_number, "not finite, in bn1.bias"),
         (whole_numbers, "int64 in bn1.bias"),
+        (negative_variance, "variances below zero, in bn1.running_var"),
+        (too_large_for_fp16, "rounded to FP16, holds numbers that are not finite, in conv1"),
     ],
 )
 def test_a_state_that_is_no_resnet18_is_refused(
@@ -220,8 +230,12 @@ def test_a_missing_shard_or_index_is_noticed(copy: Path) -> None:
         read_state(copy)
 
 
-@pytest.mark.parametrize("origin", ["{", "3", '["a"]'])
-def test_an_origin_that_cannot_be_read_is_refused(origin: str, copy: Path) -> None:
+@pytest.mark.parametrize(
+    "origin",
+    ["{", "3", '["a"]', 3, '{"id": 3}', '{"source": null}', '{"recipe": []}']
+    + ['{"epochs": NaN}', '{"images": 1e999}', '{"id": "\\ud800"}'],
+)
+def test_an_origin_that_cannot_be_read_is_refused(origin: object, copy: Path) -> None:
     index = copy / "backbone.safetensors.index.json"
     content = json.loads(index.read_text())
     content["metadata"]["origin"] = origin

@@ -131,6 +131,15 @@ def test_options_that_do_not_go_together(capsys: pytest.CaptureFixture[str]) -> 
     assert "leave out --demo" in refused(capsys, "--demo", "--backbone=imagenet")
 
 
+@pytest.mark.parametrize(("hospitals", "rounds"), [(1000, 1100), (150, 10_000), (5000, 100)])
+def test_a_report_too_large_to_be_read_is_refused(
+    hospitals: int, rounds: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parse([f"--hospitals={hospitals // 2}", f"--rounds={rounds}"])
+    told = refused(capsys, f"--hospitals={hospitals * 2}", f"--rounds={rounds}")
+    assert f"--hospitals {hospitals * 2}" in told and f"--rounds {rounds}" in told
+
+
 def test_demo_is_simulated_and_bundled_and_small() -> None:
     settings = parse(["--demo", "--data=simulated", "--seed=3"])
     assert (settings.data, settings.backbone, settings.views) == ("simulated", "bundled", 1)
