@@ -232,8 +232,10 @@ def test_a_missing_shard_or_index_is_noticed(copy: Path) -> None:
 
 @pytest.mark.parametrize(
     "origin",
-    ["{", "3", '["a"]', 3, '{"id": 3}', '{"source": null}', '{"recipe": []}']
-    + ['{"epochs": NaN}', '{"images": 1e999}', '{"id": "\\ud800"}'],
+    [
+        *("{", "3", '["a"]', 3, '{"id": 3}', '{"source": null}', '{"recipe": []}'),
+        *('{"epochs": NaN}', '{"images": 1e999}', '{"id": "\\ud800"}'),
+    ],
 )
 def test_an_origin_that_cannot_be_read_is_refused(origin: object, copy: Path) -> None:
     index = copy / "backbone.safetensors.index.json"
