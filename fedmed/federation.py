@@ -6,10 +6,11 @@ decoded updates and sample counts, never an image, a feature or a label.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -87,7 +88,7 @@ class State:
         partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
         try:
             with partial.open("wb") as file:
-                file.write(save(tensors))
+                file.write(save(tensors, {"sha256": _sha256(tensors)}))
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, path)
@@ -100,11 +101,14 @@ class State:
         try:
             with safe_open(path, framework="pt") as file:
                 # Copies, for a tensor on a mapped file keeps Windows from replacing that file.
-                heads = {
-                    name: Heads(*(file.get_tensor(f"{name}.{p}").clone() for p in Heads._fields))
-                    for name in _HEADS
-                }
-                ledger = json.loads(file.get_tensor("ledger").numpy().tobytes())
+                tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+                if file.metadata()["sha256"] != _sha256(tensors):
+                    raise ValueError("its sha256 differs")
+            heads = {
+                name: Heads(*(tensors[f"{name}.{part}"] for part in Heads._fields))
+                for name in _HEADS
+            }
+            ledger = json.loads(tensors["ledger"].numpy().tobytes())
             return cls(**heads, ledger=Ledger(**ledger))
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             raise UserError(
@@ -169,6 +173,14 @@ def _round(
             down=dict.fromkeys(names, len(message)),
         ),
     )
+
+
+def _sha256(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _add(a: Heads, b: Heads) -> Heads:

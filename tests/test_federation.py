@@ -239,6 +239,27 @@ def test_a_damaged_state_is_refused_by_name(tmp_path, damage):
         State.load(path)
 
 
+@pytest.mark.parametrize("place", [-5000, -3000, -1])
+def test_one_flipped_bit_is_noticed(tmp_path, place):
+    path = tmp_path / "state.safetensors"
+    run(iid(), rounds=2).save(path)
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"state\.safetensors.*--resume"):
+        State.load(path)
+
+
+def test_tensors_of_other_shapes_are_refused(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    path = tmp_path / "state.safetensors"
+    run(iid(), rounds=1).save(path)
+    save_file(load_file(path) | {"shared.weight": torch.zeros(1, 2, 100)}, path)
+    with pytest.raises(UserError, match=r"state\.safetensors.*--resume"):
+        State.load(path)
+
+
 def test_a_diverged_hospital_stops_the_run_with_advice():
     sites = iid()
     sites[2].features[0, 0] = torch.nan
