@@ -63,8 +63,7 @@ def main(settings: Settings) -> None:
         alpha=settings.alpha,
         seed=settings.seed,
     )
-    digests = [xray.digest for xray in cohort.images]
-    state = RunState(settings, backbone.sha256, digests, backbone.engine.id)
+    state = RunState(settings, backbone.sha256, cohort.images, backbone.engine.id)
     watch.lap("data")
 
     # Each image and augmented view goes through the frozen backbone once; heads see features.

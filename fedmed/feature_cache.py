@@ -20,31 +20,15 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 
 from fedmed.backbone import Backbone
+from fedmed.code_digest import OF_FEATURES, code_digest
 from fedmed.errors import UserError
 from fedmed.facts import FEATURES
 from fedmed.preprocessing import View
-
-_PACKAGE = Path(__file__).parent
-# What decides the numbers, from encoded bytes to features.
-_SOURCES = (
-    "facts.py",
-    "imaging.py",
-    "pixels.py",
-    "dicom.py",
-    "preprocessing.py",
-    "resnet18.py",
-    "engine.py",
-    "backbone.py",
-    "features.py",
-)
-_LIBRARIES = ("pillow", "pydicom", "numpy", "torch", "torchvision")
 
 _IN_USE_SECONDS = 3600.0
 _FOLDER = re.compile(r"[0-9a-f]{32}")
@@ -63,7 +47,7 @@ class FeatureCache:
         self._identity = {
             "backbone": backbone.sha256,
             "engine": backbone.engine.id,
-            "code": _code(),
+            "code": code_digest(OF_FEATURES),
         }
         self._found: dict[Path, dict[bytes, tuple[Path, int]]] = {}
 
@@ -241,16 +225,3 @@ def _read(path: Path) -> dict[str, np.ndarray] | None:
     if hashlib.sha256(data).hexdigest()[:32] != path.stem:
         return None
     return load(data)
-
-
-@cache
-def _code() -> str:
-    """A digest of the code and libraries between an image file and its features."""
-    digest = hashlib.sha256()
-    for library in _LIBRARIES:
-        with suppress(PackageNotFoundError):
-            digest.update(f"{library} {version(library)}\n".encode())
-    simulation = sorted((_PACKAGE / "simulation").glob("*.py"))
-    for path in [*(_PACKAGE / name for name in _SOURCES), *simulation]:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()

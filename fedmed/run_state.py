@@ -8,42 +8,50 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from fedmed.code_digest import OF_ROUNDS, code_digest
+from fedmed.data.cohort import Xray
 from fedmed.errors import UserError
 from fedmed.federation import State
+from fedmed.json_file import read_json
 from fedmed.settings import Settings
 
 
 class RunState:
     """The federations of a run so far.
 
-    A run of other options, images or backbone is not gone on with.
+    A run of other options, images, backbone or code is not gone on with.
 
     Raises:
         UserError: `--resume`, and what is there belongs to another run; or something else is there.
     """
 
     def __init__(
-        self, settings: Settings, backbone: str, digests: Sequence[str], engine: str
+        self, settings: Settings, backbone: str, xrays: Sequence[Xray], engine: str
     ) -> None:
         self.folder = settings.partial
         self._marker = self.folder / "run.json"
+        # A label or a patient that was corrected makes another training set of the same pictures.
+        images = json.dumps([(x.name, x.label, x.patient, x.digest) for x in xrays])
         run = {
             "settings": settings.of_the_run(),
             "backbone": backbone,
-            "images": hashlib.sha256("".join(digests).encode()).hexdigest(),
+            "images": hashlib.sha256(images.encode()).hexdigest(),
             "engine": engine,
+            "code": code_digest(OF_ROUNDS),
         }
-        self._run = json.dumps(run, indent=1, default=str)
-        self._goes_on = settings.resume and self._marker.exists()
-        if self._goes_on and self._marker.read_text(encoding="utf-8") != self._run:
+        self._run = json.dumps(run, indent=1, default=str).encode()
+        self._goes_on = settings.resume and self._marker.is_file()
+        if self._goes_on and self._marker.read_bytes() != self._run:
             raise UserError(
-                f"--resume: {self.folder} belongs to a run with other options, images, "
-                "backbone or engine. Repeat its options, or leave out --resume to start anew."
+                f"--resume: {self.folder} belongs to a run with other options, images, labels, "
+                "backbone or engine, or of another version of FedMed or of a library. Repeat its "
+                "options, or leave out --resume to start anew."
             )
         if self._is_foreign():
             raise UserError(
@@ -58,7 +66,7 @@ class RunState:
         self.finish()
         self.folder.mkdir(parents=True)
         aside = self._marker.with_suffix(".tmp")
-        aside.write_text(self._run, encoding="utf-8")
+        aside.write_bytes(self._run)
         aside.replace(self._marker)
 
     def federation(self, wire: str) -> State | None:
@@ -92,7 +100,13 @@ class RunState:
         return self.folder / f"{wire}.safetensors"
 
     def _is_foreign(self) -> bool:
-        if not self.folder.is_dir():
-            return self.folder.exists()
+        if self.folder.is_symlink() or not self.folder.is_dir():
+            return os.path.lexists(self.folder)
         names = {path.name for path in self.folder.iterdir()}
-        return bool(names - {"run.tmp"}) and self._marker.name not in names
+        return bool(names - {"run.tmp"}) and not self._is_run()
+
+    def _is_run(self) -> bool:
+        try:
+            return {"settings", "backbone", "images"} <= set(read_json(self._marker))
+        except (OSError, ValueError, TypeError):
+            return False

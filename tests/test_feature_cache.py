@@ -91,44 +91,10 @@ def test_another_backbone_engine_or_view_finds_nothing(
     assert FeatureCache(backbone(name, engine), root).missing(view, digests(8)) == digests(8)
 
 
-def code(package: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    with monkeypatch.context() as patch:
-        patch.setattr(feature_cache, "_PACKAGE", package)
-        return feature_cache._code.__wrapped__()
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        "preprocessing.py",
-        "imaging.py",
-        "facts.py",
-        "engine.py",
-        "features.py",
-        "simulation/anatomy.py",
-    ],
-)
-def test_a_change_of_the_code_before_the_features_finds_nothing(
-    changed: str, tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    package = tmp_path / "fedmed"
-    for source in feature_cache._PACKAGE.rglob("*.py"):
-        copy = package / source.relative_to(feature_cache._PACKAGE)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(source.read_bytes())
-    assert code(package, monkeypatch) == feature_cache._code()
-    (package / changed).write_bytes((package / changed).read_bytes() + b"\n# changed\n")
-    after = code(package, monkeypatch)
-    assert after != feature_cache._code()
+def test_other_code_or_libraries_find_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(root)
-    monkeypatch.setattr(feature_cache, "_code", lambda: after)
+    monkeypatch.setattr(feature_cache, "code_digest", lambda sources: "another")
     assert FeatureCache(backbone(), root=root).missing(VIEW, digests(1)) == digests(1)
-
-
-def test_another_library_version_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = feature_cache._code()
-    monkeypatch.setattr(feature_cache, "version", lambda library: "0.0.1")
-    assert feature_cache._code.__wrapped__() != before
 
 
 def flip_a_bit(path: Path) -> None:

@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 
+from fedmed import run_state
+from fedmed.data.cohort import Xray
 from fedmed.errors import UserError
 from fedmed.federation import State
 from fedmed.run_state import RunState
 from fedmed.settings import Settings
 from fedmed.training import new_heads
+from tests.data.xrays import xrays
 
-DIGESTS = ["00", "11"]
+XRAYS = xrays(["IM-0001-0001.jpeg", "IM-0002-0001.jpeg"], 0)
 
 
 @pytest.fixture
@@ -29,8 +32,8 @@ def resumed(settings: Settings, **changes: object) -> Settings:
     return replace(settings, resume=True, **changes)  # type: ignore[arg-type]
 
 
-def begun(settings: Settings, backbone: str = "b", digests: list[str] = DIGESTS) -> RunState:
-    state = RunState(settings, backbone, digests, "engine")
+def begun(settings: Settings, backbone: str = "b", images: list[Xray] = XRAYS) -> RunState:
+    state = RunState(settings, backbone, images, "engine")
     state.begin()
     return state
 
@@ -73,25 +76,41 @@ def test_with_nothing_to_resume_a_run_starts_anew(settings: Settings) -> None:
 
 
 def test_nothing_is_written_or_lost_before_it_begins(settings: Settings) -> None:
-    RunState(settings, "b", DIGESTS, "engine")
+    RunState(settings, "b", XRAYS, "engine")
     assert not settings.partial.exists()
     keep(begun(settings), 2)
-    RunState(settings, "b", DIGESTS, "engine")
+    RunState(settings, "b", XRAYS, "engine")
     assert rounds(begun(resumed(settings))) == 2
 
 
 def test_another_run_is_not_gone_on_with(settings: Settings) -> None:
     keep(begun(settings), 2)
     for others in (
-        lambda: RunState(resumed(settings, seed=7), "b", DIGESTS, "engine"),
-        lambda: RunState(resumed(settings, rounds=9), "b", DIGESTS, "engine"),
-        lambda: RunState(resumed(settings), "another", DIGESTS, "engine"),
-        lambda: RunState(resumed(settings), "b", DIGESTS[::-1], "engine"),
-        lambda: RunState(resumed(settings), "b", DIGESTS, "another engine"),
+        lambda: RunState(resumed(settings, seed=7), "b", XRAYS, "engine"),
+        lambda: RunState(resumed(settings, rounds=9), "b", XRAYS, "engine"),
+        lambda: RunState(resumed(settings), "another", XRAYS, "engine"),
+        lambda: RunState(resumed(settings), "b", XRAYS[::-1], "engine"),
+        *(
+            lambda changed=changed: RunState(resumed(settings), "b", changed, "engine")
+            for changed in (
+                [replace(XRAYS[0], digest="0" * 64), XRAYS[1]],
+                [replace(XRAYS[0], label=1), XRAYS[1]],
+                [replace(XRAYS[0], patient=XRAYS[1].patient), XRAYS[1]],
+                [replace(XRAYS[0], name=XRAYS[0].name.replace("train", "test")), XRAYS[1]],
+            )
+        ),
+        lambda: RunState(resumed(settings), "b", XRAYS, "another engine"),
     ):
         with pytest.raises(UserError, match=r"--resume: .* belongs to a run with other options"):
             others()
     assert rounds(begun(resumed(settings))) == 2
+
+
+def test_nor_is_one_of_other_code_or_libraries(settings: Settings, monkeypatch: Any) -> None:
+    begun(settings)
+    monkeypatch.setattr(run_state, "code_digest", lambda sources: "another")
+    with pytest.raises(UserError, match="another version of FedMed or of a library"):
+        RunState(resumed(settings), "b", XRAYS, "engine")
 
 
 def test_a_damaged_round_is_said_so(settings: Settings) -> None:
@@ -113,14 +132,30 @@ def test_somebody_elses_folder_is_left_alone(resume: bool, settings: Settings) -
     settings.partial.mkdir()
     (settings.partial / "notes.txt").write_bytes(b"mine")
     with pytest.raises(UserError, match="in the way"):
-        RunState(resumed(settings) if resume else settings, "b", DIGESTS, "engine")
+        RunState(resumed(settings) if resume else settings, "b", XRAYS, "engine")
     assert (settings.partial / "notes.txt").exists()
 
 
-def test_a_file_in_its_place_is_named(settings: Settings) -> None:
+def test_a_file_or_a_link_in_its_place_is_named(settings: Settings, tmp_path: Path) -> None:
     settings.partial.write_bytes(b"")
     with pytest.raises(UserError, match="in the way"):
-        RunState(settings, "b", DIGESTS, "engine")
+        RunState(settings, "b", XRAYS, "engine")
+    settings.partial.unlink()
+    (tmp_path / "empty").mkdir()
+    settings.partial.symlink_to(tmp_path / "empty")
+    with pytest.raises(UserError, match="in the way"):
+        RunState(settings, "b", XRAYS, "engine")
+
+
+@pytest.mark.parametrize("marker", [b"\xff\xfe", b"[" * 99_999, b'{"mine": 1}', b"3", b""])
+def test_a_marker_of_somebody_else_is_left_alone(marker: bytes, settings: Settings) -> None:
+    settings.partial.mkdir()
+    (settings.partial / "run.json").write_bytes(marker)
+    with pytest.raises(UserError, match="in the way"):
+        RunState(settings, "b", XRAYS, "engine")
+    with pytest.raises(UserError, match="belongs to a run with other options"):
+        RunState(resumed(settings), "b", XRAYS, "engine")
+    assert (settings.partial / "run.json").read_bytes() == marker
 
 
 def test_aside_is_empty_each_time_and_the_end_leaves_nothing(settings: Settings) -> None:

@@ -1,0 +1,47 @@
+"""What makes the digest of code and libraries another one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fedmed import code_digest as module
+from fedmed.code_digest import OF_FEATURES, OF_ROUNDS, code_digest
+
+FEATURES = ("preprocessing.py", "imaging.py", "facts.py", "engine.py", "features.py")
+ROUNDS = ("training.py", "federation.py", "transport.py", "partition.py", "recipe.py")
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the package's code that digests are made of."""
+    package = tmp_path / "fedmed"
+    code = shutil.ignore_patterns("bundled", "page", "__pycache__")
+    shutil.copytree(module.PACKAGE, package, ignore=code)
+    monkeypatch.setattr(module, "PACKAGE", package)
+    return package
+
+
+@pytest.mark.parametrize(
+    "changed", [*FEATURES, "simulation/anatomy.py", *ROUNDS, "data/holdout.py", "data/patients.py"]
+)
+def test_a_change_of_the_code(changed: str, package: Path) -> None:
+    features, rounds = code_digest(OF_FEATURES), code_digest(OF_ROUNDS)
+    (package / changed).write_bytes((package / changed).read_bytes() + b"\n# changed\n")
+    before_features = changed in (*FEATURES, "simulation/anatomy.py")
+    assert (code_digest(OF_FEATURES) != features) == before_features
+    assert code_digest(OF_ROUNDS) != rounds
+
+
+def test_what_decides_no_number_counts_for_nothing(package: Path) -> None:
+    rounds = code_digest(OF_ROUNDS)
+    (package / "card.py").write_bytes(b"# changed")
+    assert code_digest(OF_ROUNDS) == rounds
+
+
+def test_another_version_of_a_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = code_digest(OF_FEATURES)
+    monkeypatch.setattr(module, "version", lambda library: "0.0.1")
+    assert code_digest(OF_FEATURES) != before
