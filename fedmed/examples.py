@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from math import ceil
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from fedmed.data.cohort import Cohort
+from fedmed.errors import UserError
 from fedmed.facts import CLASSES
+from fedmed.pixels import MIN_SIDE
 
 LONGEST_SIDE = 1024
 
@@ -41,7 +44,11 @@ def _spread(members: np.ndarray, count: int) -> list[int]:
 
 
 def write(folder: Path, cohort: Cohort, indices: Sequence[int]) -> None:
-    """Write the chosen test X-rays and examples.json; nothing where none are chosen."""
+    """Write the chosen test X-rays and examples.json; nothing where none are chosen.
+
+    Raises:
+        UserError: the file of one is gone or changed.
+    """
     if not indices:
         return
     folder.mkdir(parents=True)
@@ -49,8 +56,13 @@ def write(folder: Path, cohort: Cohort, indices: Sequence[int]) -> None:
     for number, index in enumerate(indices, start=1):
         xray = cohort.test[index]
         label = CLASSES[xray.label]
-        image = xray.load()
-        image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
+        try:
+            image = xray.load()
+        except UserError as error:
+            raise UserError(f"{xray.name}: {error}") from error
+        # Smaller, the short side of a very long film would be below what `decode` takes.
+        longest = max(LONGEST_SIDE, ceil(MIN_SIDE * max(image.size) / min(image.size)))
+        image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
         file = f"{number:02d}_{label.lower()}.png"
         image.save(folder / file, optimize=True)
         source = f"{cohort.about['title']}, {xray.name}"

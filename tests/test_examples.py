@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 from PIL import Image
 
 from fedmed.data.cohort import Cohort, Xray
+from fedmed.errors import UserError
 from fedmed.examples import choose, write
+from fedmed.imaging import decode
 
 LABELS = [0, 1] * 20
 
@@ -90,6 +93,25 @@ def test_they_are_written_with_where_they_come_from(cohort: Cohort, tmp_path: Pa
         assert (image.mode, image.size) == ("L", (1024, 512))
         assert image.getpixel((5, 5)) == 80
         assert "comment" not in image.info
+
+
+@pytest.mark.parametrize("size", [(60, 3000), (3001, 61), (32, 5000), (2000, 1999)])
+def test_each_can_be_read_again_however_long_it_is(
+    size: tuple[int, int], cohort: Cohort, tmp_path: Path
+) -> None:
+    long = replace(cohort.test[0], load=lambda: Image.new("L", size))
+    write(tmp_path / "examples", replace(cohort, test=[long]), [0])
+    image = decode((tmp_path / "examples" / "01_normal.png").read_bytes())
+    assert max(image.size) < max(size) or min(size) == min(image.size) == 32
+
+
+def test_one_that_is_gone_is_named(cohort: Cohort, tmp_path: Path) -> None:
+    def gone() -> Image.Image:
+        raise UserError("The file cannot be read any more.")
+
+    lost = replace(cohort.test[0], load=gone)
+    with pytest.raises(UserError, match=r"test/NORMAL/IM-0\.jpeg: The file cannot be read"):
+        write(tmp_path / "examples", replace(cohort, test=[lost]), [0])
 
 
 def test_none_leave_nothing(cohort: Cohort, tmp_path: Path) -> None:
