@@ -212,7 +212,7 @@ def pick_device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        if torch.device(name).type not in ("cpu", "cuda"):
+        if name != "cpu" and torch.device(name).type != "cuda":  # cpu:0 would be no engine's
             raise RuntimeError("no such device")
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:

@@ -305,7 +305,7 @@ def test_views_in_memory_are_bounded_by_their_size(
     assert Features(xrays(100), cache).view.cache_info().maxsize == 2
 
 
-@pytest.mark.parametrize("name", ["gpu", "meta", "cuda:99", "xla", ""])
+@pytest.mark.parametrize("name", ["gpu", "meta", "cuda:99", "cpu:0", "xla", ""])
 def test_a_device_that_is_not_there_is_refused(name: str) -> None:
     with pytest.raises(UserError, match="--device") as caught:
         pick_device(name)
