@@ -58,6 +58,8 @@ def main() -> None:
         options.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--output {options.output} cannot be made ({error}).") from error
+    if folders := [path for path in _files_of_before(options.output) if path.is_dir()]:
+        raise UserError(f"--output {options.output}: {folders[0].name} is a folder; move it.")
     print(f"Public cohort: {len(xrays)} images, {options.simulated} of them simulated")
     pixels = decode_all(xrays)
     labels = torch.tensor([xray.label for xray in xrays])
@@ -82,7 +84,7 @@ def main() -> None:
         ),
     }
     backbone = Backbone(state, origin)
-    for old in options.output.glob("backbone*"):
+    for old in _files_of_before(options.output):
         old.unlink()
     write_state(backbone, options.output)
     _progress_file(options.output).unlink(missing_ok=True)
@@ -193,6 +195,11 @@ def _batches(
         yield to_input(degrade(images, draws, noise)), labels[chosen]
 
 
+def _files_of_before(folder: Path) -> list[Path]:
+    """What the backbone that is written replaces."""
+    return sorted(folder.glob("backbone*.safetensors*"))
+
+
 def _progress_file(folder: Path) -> Path:
     return folder / "pretrain.partial.safetensors"
 
@@ -295,8 +302,8 @@ def _parse() -> argparse.Namespace:
     options = parser.parse_args()
     if not 0 <= options.simulated <= PUBLIC_LAST:
         parser.error(f"--simulated takes 0 to {PUBLIC_LAST}")
-    if options.seed < 0:
-        parser.error("--seed takes a whole number from 0")
+    if not 0 <= options.seed < 2**31:
+        parser.error(f"--seed takes a whole number from 0 to {2**31 - 1}")
     return options
 
 

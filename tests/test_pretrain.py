@@ -143,12 +143,16 @@ def test_the_command_writes_a_backbone_that_opens_and_cleans_up(
     output = tmp_path / "backbone"
     output.mkdir()
     (output / "backbone-of-before.safetensors").write_bytes(b"stale")
+    (output / "backbone_notes.txt").write_bytes(b"mine")
+    (output / "backbone").mkdir()
     arguments = ("--data", str(data), "--output", str(output), "--simulated", "4")
     assert command(monkeypatch, *arguments) == 0
     backbone = load(str(output))
     assert backbone.public_cohort
     assert "8 X-rays of the public cohort and 4 simulated" in backbone.origin["source"]
     assert all(path.name.startswith("backbone") for path in output.iterdir())
+    assert not (output / "backbone-of-before.safetensors").exists()
+    assert (output / "backbone_notes.txt").exists() and (output / "backbone").is_dir()
     assert backbone.sha256[:16] in capsys.readouterr().out
 
 
@@ -161,6 +165,16 @@ def test_data_without_the_public_cohort_are_refused_before_anything_is_written(
     assert command(monkeypatch, "--data", str(data), "--output", str(output)) == 2
     assert "person12_virus_46.jpeg" in capsys.readouterr().err
     assert not output.exists()
+
+
+def test_a_folder_that_cannot_be_replaced_is_refused_before_the_training(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "backbone"
+    (output / "backbone.safetensors").mkdir(parents=True)
+    monkeypatch.setattr(pretrain, "pretrain", None)
+    assert command(monkeypatch, "--data", str(data), "--output", str(output)) == 2
+    assert "backbone.safetensors is a folder" in capsys.readouterr().err
 
 
 def test_help_reads_well_at_80_columns(
@@ -176,7 +190,9 @@ def test_help_reads_well_at_80_columns(
         assert word in text
 
 
-@pytest.mark.parametrize("bad", ["--simulated=-1", "--simulated=10000", "--seed=-1", "--sed=1"])
+@pytest.mark.parametrize(
+    "bad", ["--simulated=-1", "--simulated=10000", "--seed=-1", "--seed=2147483648", "--sed=1"]
+)
 def test_bad_values_are_refused(
     bad: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
