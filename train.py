@@ -78,6 +78,8 @@ def main(settings: Settings) -> None:
         TrainingSite(f"hospital_{number}", features, part, views)
         for number, part in enumerate(parts, start=1)
     ]
+    # Read before the training: what lies idle for an hour, another run may drop from the cache.
+    unseen = [Features(xrays, cache).view(CLEAN) for xrays in (validation, cohort.test)]
     watch.lap("features")
 
     # The classes weigh the same for everybody: hospitals report how many X-rays of each they have.
@@ -119,14 +121,8 @@ def main(settings: Settings) -> None:
     watch.lap("local_only")
 
     # One evaluator for all. Nothing was chosen on the official test split.
-    held_out = Protocol(
-        description(cohort.patients_known), validation, Features(validation, cache).view(CLEAN)
-    )
-    official = Protocol(
-        "the official test split, scored once",
-        cohort.test,
-        Features(cohort.test, cache).view(CLEAN),
-    )
+    held_out = Protocol(description(cohort.patients_known), validation, unseen[0])
+    official = Protocol("the official test split, scored once", cohort.test, unseen[1])
     protocols = {"validation": held_out, "test": official}
     models = stack([central, federated.global_head, federated.local])
     sites = [site.name for site in hospitals]

@@ -38,7 +38,7 @@ class FeatureCache:
     """Features of one backbone on its engine, by view and image digest.
 
     Raises:
-        UserError: FEDMED_CACHE_GIB is no size.
+        UserError: FEDMED_CACHE_GIB is no size, or there is no place for a cache.
     """
 
     def __init__(self, backbone: Backbone, root: Path | None = None) -> None:
@@ -104,6 +104,8 @@ class FeatureCache:
             UserError: they went away since.
         """
         index = self._index(view)
+        with suppress(OSError):  # read-only, or gone
+            os.utime(self._folder(view))  # or a run of hours would seem to have ended long ago
         rows = [index[bytes.fromhex(d)] for d in digests]
         out = np.empty((len(rows), FEATURES), np.float32)
         wanted: dict[Path, list[int]] = {}
@@ -164,11 +166,21 @@ class FeatureCache:
 
 
 def default_root() -> Path:
-    """`FEDMED_CACHE`, or `fedmed/features` in the user's cache folder."""
+    """`FEDMED_CACHE`, or `fedmed/features` in the user's cache folder.
+
+    Raises:
+        UserError: there is neither.
+    """
     if chosen := os.environ.get("FEDMED_CACHE"):
         return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "fedmed" / "features"
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "fedmed" / "features"
+    try:
+        return Path.home() / ".cache" / "fedmed" / "features"
+    except RuntimeError as error:
+        raise UserError(
+            "This user has no home folder for the feature cache: name one with FEDMED_CACHE=FOLDER."
+        ) from error
 
 
 def _limit() -> float:

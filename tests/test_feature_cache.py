@@ -224,6 +224,17 @@ class TestPrune:
         FeatureCache(backbone(), root=root).prune()
         assert [folder.exists() for folder in old] == [True, False, False]
 
+    def test_nor_goes_what_a_long_run_reads_again(
+        self, old: list[Path], root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        training = FeatureCache(backbone("oldest"), root=root)
+        training.missing(VIEW, digests(1))
+        self.use(old[0], -3)
+        training.load(VIEW, digests(8))
+        self.gib(0, monkeypatch)
+        FeatureCache(backbone(), root=root).prune()
+        assert [folder.exists() for folder in old] == [True, False, False]
+
     def test_nothing_of_others_is_touched(
         self, old: list[Path], root: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -255,6 +266,17 @@ class TestPrune:
         monkeypatch.setenv("FEDMED_CACHE_GIB", text)
         with pytest.raises(UserError, match=f"FEDMED_CACHE_GIB={text}"):
             FeatureCache(backbone(), root=root)
+
+
+def test_without_a_home_the_variable_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    for name in ("FEDMED_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(UserError, match="FEDMED_CACHE=FOLDER"):
+        FeatureCache(backbone())
 
 
 WRITER = """
