@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import os
 import socket
 import sys
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from fedmed.engine import Pass, pick
 from fedmed.errors import UserError
-from fedmed.json_file import parse, read_json
+from fedmed.json_file import is_text, parse, read_json
 from fedmed.resnet18 import ResNet18
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -106,7 +107,9 @@ def load(name: str) -> Backbone:
     if name == "imagenet":
         return _load_imagenet()
     path = BUNDLED if name == "bundled" else Path(name)
-    if not path.exists():
+    if not is_text(path.resolve().name):
+        raise UserError(f"--backbone {name!a}: its name is not UTF-8; rename it.")
+    if not os.path.exists(path):
         raise UserError(
             f"--backbone {name}: no such file. Use 'imagenet', 'bundled' or the path of a "
             "backbone written by `python -m fedmed.pretrain`."

@@ -41,6 +41,15 @@ def parse(data: bytes) -> Any:
     return value
 
 
+def is_text(name: str) -> bool:
+    """Whether a file's name, which may be of any bytes, can be written down in UTF-8."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _whole(text: str) -> int:
     value = int(text)
     if abs(value) > LARGEST:

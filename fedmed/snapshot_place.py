@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from fedmed.errors import UserError
-from fedmed.json_file import read_json
+from fedmed.json_file import is_text, read_json
 from fedmed.snapshot import CARD, CONFIG, verify
 
 
@@ -24,6 +25,13 @@ def check_output(folder: Path) -> None:
     """
     if folder.name in ("", ".."):
         raise UserError(f"--output {folder}: give the folder a name, such as snapshot.")
+    if not is_text(str(folder)):
+        raise UserError(f"--output {str(folder)!a}: the name is not UTF-8; give another.")
+    try:
+        os.lstat(_retired(folder))  # the longest of the names that a run needs there
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise UserError(f"--output {folder}: the name is too long; shorten it.") from error
     if folder.is_symlink() or os.path.ismount(folder):
         raise UserError(
             f"--output {folder} is a link or a mounted disk, which a snapshot cannot replace; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -212,6 +213,14 @@ def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
         load(str(tmp_path / "none"))
     with pytest.raises(UserError, match="holds no backbone"):
         load(str(tmp_path))
+
+
+def test_a_name_that_is_too_long_or_not_utf_8_is_refused(tmp_path: Path) -> None:
+    """The snapshot names it, and a run would find out at its end."""
+    with pytest.raises(UserError, match="no such file"):
+        load(str(tmp_path / ("x" * 300)))
+    with pytest.raises(UserError, match=r"--backbone '.*\\udcff': its name is not UTF-8"):
+        load(os.fsdecode(bytes(tmp_path) + b"/mine\xff"))
 
 
 def test_a_missing_shard_or_index_is_noticed(copy: Path) -> None:

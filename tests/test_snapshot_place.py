@@ -70,6 +70,13 @@ class TestCheckOutput:
                 check_output(Path(name))
             assert "--output" in str(caught.value)
 
+    def test_a_name_that_is_too_long_or_not_utf_8_may_not(self, tmp_path: Path) -> None:
+        check_output(tmp_path / ("x" * 200))
+        with pytest.raises(UserError, match=r"--output .* is too long"):
+            check_output(tmp_path / ("x" * 250))
+        with pytest.raises(UserError, match=r"--output '.*\\udcff': the name is not UTF-8"):
+            check_output(tmp_path / os.fsdecode(b"\xff"))
+
     def test_a_mounted_disk_may_not(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == folder)
         with pytest.raises(UserError, match="mounted disk"):
