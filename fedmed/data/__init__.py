@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -31,4 +32,4 @@ def load(data: str) -> Cohort:
 
 def is_hub_id(data: str) -> bool:
     """Whether this is OWNER/NAME and not a folder that is there."""
-    return bool(re.fullmatch(r"\w[\w.-]*/[\w.-]+", data)) and not Path(data).exists()
+    return bool(re.fullmatch(r"\w[\w.-]*/[\w.-]+", data)) and not os.path.exists(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections import Counter
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from fedmed.data.cohort import Cohort, Xray
 from fedmed.data.patients import key_patients, patient_of
 from fedmed.errors import UserError
 from fedmed.facts import CLASSES, DATASET, SIMULATED
+from fedmed.json_file import is_text
 
 SPLITS = ("train", "test")
 _LAYOUT = "train/ and test/, each with NORMAL/ and PNEUMONIA/ holding JPEG, PNG or DICOM files"
@@ -24,12 +26,22 @@ def read_folder(root: Path) -> Cohort:
     Raises:
         UserError: the layout is not the expected one; the message lists all that is wrong.
     """
+    try:
+        return _read(root)
+    except OSError as error:
+        place = error.filename or root
+        raise UserError(f"--data {root}: {place} cannot be read: {error.strerror}.") from error
+
+
+def _read(root: Path) -> Cohort:
     if not root.is_dir():
         what = "is a file" if root.exists() else "no such folder"
         raise UserError(
             f"--data {root}: {what}. Give a folder with {_LAYOUT}; a data set id on the "
             "Hub (OWNER/NAME); or 'simulated'."
         )
+    if not is_text(root.resolve().name):
+        raise UserError(f"--data {str(root)!a}: the folder's name is not UTF-8; rename it.")
     problems = [problem for split in SPLITS for problem in _layout_problems(root, split)]
     _refuse(root, problems)
     splits = {split: _read_split(root, split, problems) for split in SPLITS}
@@ -80,24 +92,44 @@ def _read_split(root: Path, split: str, problems: list[str]) -> list[Xray]:
     for label, title in enumerate(CLASSES):
         for path in _entries(root / split / title):
             name = f"{split}/{title}/{path.name}"
+            if not is_text(name):
+                problems.append(f"{name!a} is not named in UTF-8; rename it")
+                continue
             try:
-                found.append((name, label, hashlib.sha256(path.read_bytes()).hexdigest(), path))
+                found.append((name, label, _sha256(path), path))
             except OSError as error:
                 problems.append(f"{name} cannot be read: {error.strerror}")
     patients = key_patients([name for name, *_ in found], [digest for *_, digest, _ in found])
     return [
-        Xray(name, label, patient, digest, _loader(path))
+        Xray(name, label, patient, digest, _loader(path, digest))
         for (name, label, digest, path), patient in zip(found, patients, strict=True)
     ]
 
 
-def _loader(path: Path) -> Callable[[], Image.Image]:
+def _loader(path: Path, digest: str) -> Callable[[], Image.Image]:
     def load() -> Image.Image:
         from fedmed.imaging import decode
 
-        return decode(path.read_bytes())
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise UserError(f"The file cannot be read any more: {error.strerror}.") from error
+        # Or another picture's features would be kept under this one's digest.
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise UserError("The file was changed since this run listed it.")
+        return decode(data)
 
     return load
+
+
+def _sha256(path: Path) -> str:
+    if path.exists() and not path.is_file():  # a pipe would be waited for, a device read for ever
+        raise OSError(errno.EINVAL, "it is no regular file")
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _about(root: Path, names: list[str]) -> dict[str, str]:

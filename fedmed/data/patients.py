@@ -40,4 +40,4 @@ def key_patients(names: Sequence[str], digests: Sequence[str]) -> list[str]:
 def patient_order(key: str) -> tuple[str, int, str]:
     """Sorting key: patients of one kind in the order of their numbers, others by name."""
     kind, _, number = key.rpartition("-")
-    return (kind, int(number), "") if number.isdigit() else (key, -1, key)
+    return (kind, int(number), "") if number.isdecimal() else (key, -1, key)

@@ -62,3 +62,7 @@ def test_patients_of_a_kind_are_in_the_order_of_their_numbers() -> None:
         "virus-9",
         "virus-10",
     ]
+
+
+def test_a_raised_digit_is_no_number() -> None:
+    assert patient_order("scan-²") == ("scan-²", -1, "scan-²")
