@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from fedmed import cli, hub
-from fedmed.snapshot_place import mend
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -15,6 +14,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
 
     def command() -> None:
+        from fedmed.snapshot_place import mend  # torch is behind it, and --help needs none
+
         mend(options.snapshot)
         print(
             hub.publish(
