@@ -30,7 +30,6 @@ from typing import Any
 
 import huggingface_hub  # noqa: F401  (what every run imports is imported once, before the forks)
 import torch
-import torchvision.models  # noqa: F401
 
 import train
 from benchmarks.trouble import (

@@ -14,7 +14,10 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forked")
-def test_stopped_runs_end_like_undisturbed_ones(tmp_path: Path) -> None:
+def test_stopped_runs_end_like_undisturbed_ones(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    torch_s = tmp_path_factory.mktemp("torch")  # made as torchvision is imported, and left there
     result = tmp_path / "crashes.json"
     command = [sys.executable, "-m", "benchmarks.crashes", "--few", "--json", str(result)]
     done = subprocess.run(
@@ -22,7 +25,7 @@ def test_stopped_runs_end_like_undisturbed_ones(tmp_path: Path) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        env=os.environ | {"TMPDIR": str(tmp_path)},
+        env=os.environ | {"TMPDIR": str(tmp_path), "TORCHINDUCTOR_CACHE_DIR": str(torch_s)},
     )
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(result.read_text())
