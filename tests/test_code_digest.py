@@ -10,7 +10,8 @@ import pytest
 from fedmed import code_digest as module
 from fedmed.code_digest import OF_FEATURES, OF_ROUNDS, code_digest
 
-FEATURES = ("preprocessing.py", "imaging.py", "facts.py", "engine.py", "features.py")
+FEATURES = ("preprocessing.py", "imaging.py", "pixels.py", "dicom.py", "facts.py", "resnet18.py")
+FEATURES += ("engine.py", "backbone.py", "features.py")
 ROUNDS = ("training.py", "federation.py", "transport.py", "partition.py", "recipe.py")
 
 
@@ -41,7 +42,10 @@ def test_what_decides_no_number_counts_for_nothing(package: Path) -> None:
     assert code_digest(OF_ROUNDS) == rounds
 
 
-def test_another_version_of_a_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = code_digest(OF_FEATURES)
-    monkeypatch.setattr(module, "version", lambda library: "0.0.1")
+@pytest.mark.parametrize("updated", ["pillow", "pydicom", "numpy", "torch", "torchvision"])
+def test_another_version_of_a_library(updated: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, version = code_digest(OF_FEATURES), module.version
+    monkeypatch.setattr(
+        module, "version", lambda name: "0.0.1" if name == updated else version(name)
+    )
     assert code_digest(OF_FEATURES) != before

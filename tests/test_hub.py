@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fedmed import snapshot as snapshot_module
 from fedmed.errors import UserError
 from fedmed.hub import FetchError, PublishError, check_access, fetch, parse_reference, publish
 from tests.hub_server import HubServer
@@ -49,6 +51,22 @@ def test_publishing_is_one_commit_and_removes_what_is_stale(hub: HubServer, tmp_
     assert len(hub[REPO].commits) == 2
     assert published(hub) == contents(snapshot)
     assert ".gitattributes" in hub[REPO].files
+
+
+def test_a_file_that_changes_after_it_was_verified_is_not_sent(
+    hub: HubServer, snapshot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verify = snapshot_module.verify
+
+    def verified(folder: Path) -> dict[str, Any]:
+        config = verify(folder)
+        (folder / "central_model.safetensors").write_bytes(b"of another run")
+        return config
+
+    monkeypatch.setattr(snapshot_module, "verify", verified)
+    with pytest.raises(UserError, match=r"central_model\.safetensors has just been changed"):
+        publish(snapshot, REPO)
+    assert hub.count("POST") == hub.count("PUT") == 0
 
 
 def test_publishing_the_same_again_changes_nothing(hub: HubServer, snapshot: Path) -> None:

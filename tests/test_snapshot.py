@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from fedmed import report
 from fedmed.backbone import write_state
-from fedmed.snapshot import Snapshot, SnapshotError, verify
+from fedmed.snapshot import CONFIG, Snapshot, SnapshotError, verify
 from tests.reports import MODELS, example_report
 from tests.snapshots import random_backbone, reseal
 
@@ -240,6 +240,24 @@ def test_a_head_of_another_shape_or_of_garbage_is_refused(folder: Path) -> None:
     reseal(folder)
     with pytest.raises(SnapshotError, match=r"the head of central .* is damaged"):
         Snapshot.open(folder).heads()
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"threshold": {"value": 1.01, "rule": "r"}},
+        {"threshold": {"value": -0.01, "rule": "r"}},
+        {"training": {"NORMAL": -1, "PNEUMONIA": 3}},
+    ],
+)
+def test_thresholds_and_counts_that_cannot_be_are_refused(
+    lie: dict[str, Any], folder: Path
+) -> None:
+    models = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["models"]
+    models["hospital_1"] |= lie
+    reseal(folder, models=models)
+    with pytest.raises(SnapshotError, match="hospital_1 a threshold outside 0 to 1, or a count"):
+        Snapshot.open(folder)
 
 
 class TestExamples:
