@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+from contextlib import suppress
 
 if __name__ == "__main__":
     gc.disable()  # imports make no garbage, and looking for it takes a fifth of their time
@@ -46,7 +47,7 @@ if __name__ == "__main__":
     for ending in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         if signal.getsignal(ending) is not signal.SIG_IGN:  # as nohup sets it
             signal.signal(ending, signal.default_int_handler)  # ends as Ctrl-C does: tidied up
-    with uploads.folder_of_its_own():
+    with suppress(KeyboardInterrupt), uploads.folder_of_its_own():
         page = show(build)
         gc.freeze()  # all of this stays: not looked through while visitors wait either
         gc.enable()
