@@ -60,10 +60,10 @@ async def take(chunks: list[bytes], seconds: float, app=None, who: str = "a") ->
 
 
 def test_a_request_that_trickles_is_given_up(monkeypatch):
-    monkeypatch.setattr(bodies, "IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(bodies, "IDLE_SECONDS", 1.5)
     monkeypatch.setattr(bodies, "PACE", 100)
-    assert asyncio.run(take([b"x"] * 200, 0.01))[0]["status"] == 408
-    assert asyncio.run(take([bytes(100)] * 60, 0.01))[0]["status"] == 200, "slow, but it comes"
+    assert asyncio.run(take([b"x"] * 99, 0.02))[0]["status"] == 408
+    assert asyncio.run(take([bytes(100)] * 99, 0.02))[0]["status"] == 200, "slow, but it comes"
 
 
 def test_one_client_cannot_hold_more_than_its_share(monkeypatch):
@@ -82,10 +82,12 @@ def test_one_client_cannot_hold_more_than_its_share(monkeypatch):
     async def flood():
         guard = Bodies(slow, accept)
         taken = [asyncio.create_task(take([bytes(1000)], 0, guard)) for _ in range(2)]
-        await asyncio.sleep(0.05)
+        while guard.held["a"] < 2000:
+            await asyncio.sleep(0.001)
         statuses.append((await take([bytes(1000)], 0, guard))[0]["status"])
         taken.append(asyncio.create_task(take([bytes(1000)], 0, guard, "b")))
-        await asyncio.sleep(0.05)
+        while guard.held["b"] < 1000:
+            await asyncio.sleep(0.001)
         passed.set()
         statuses.extend([sent[0]["status"] for sent in await asyncio.gather(*taken)])
         assert not guard.held
