@@ -19,6 +19,7 @@ from torch import Tensor
 from fedmed.backbone import Backbone, read_state
 from fedmed.errors import UserError
 from fedmed.facts import CLASSES, FEATURES
+from fedmed.file_digest import sha256_of
 from fedmed.json_file import read_json
 from fedmed.preprocessing import PREPROCESSING
 from fedmed.report import validate
@@ -334,12 +335,6 @@ def _own_sha256(config: dict[str, Any]) -> str:
 
 
 def _sha256(path: Path) -> str:
-    if not path.is_file():  # a pipe would be waited for, a device read for ever
-        raise FileNotFoundError(f"{path.name} is no file")
     if path.stat().st_size > MAX_MEBIBYTES * 2**20:
         raise FileNotFoundError(f"{path.name} is larger than any file of a snapshot")
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return sha256_of(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from collections import Counter
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from fedmed.data.cohort import Cohort, Xray
 from fedmed.data.patients import key_patients, patient_of
 from fedmed.errors import UserError
 from fedmed.facts import CLASSES, DATASET, SIMULATED
+from fedmed.file_digest import sha256_of
 from fedmed.json_file import is_text
 
 SPLITS = ("train", "test")
@@ -96,7 +96,7 @@ def _read_split(root: Path, split: str, problems: list[str]) -> list[Xray]:
                 problems.append(f"{name!a} is not named in UTF-8; rename it")
                 continue
             try:
-                found.append((name, label, _sha256(path), path))
+                found.append((name, label, sha256_of(path), path))
             except OSError as error:
                 problems.append(f"{name} cannot be read: {error.strerror}")
     patients = key_patients([name for name, *_ in found], [digest for *_, digest, _ in found])
@@ -120,16 +120,6 @@ def _loader(path: Path, digest: str) -> Callable[[], Image.Image]:
         return decode(data)
 
     return load
-
-
-def _sha256(path: Path) -> str:
-    if path.exists() and not path.is_file():  # a pipe would be waited for, a device read for ever
-        raise OSError(errno.EINVAL, "it is no regular file")
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _about(root: Path, names: list[str]) -> dict[str, str]:
