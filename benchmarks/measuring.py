@@ -63,9 +63,9 @@ def table(rows: Sequence[Mapping[str, object]]) -> str:
     )
 
 
-def write(topic: str, result: Mapping[str, Any]) -> Path:
-    """Write a result and the machine it comes from to benchmarks/results/TOPIC.json."""
-    path = RESULTS / f"{topic}.json"
+def write(topic: str, result: Mapping[str, Any], folder: Path | None = None) -> Path:
+    """Write a result and the machine it comes from to FOLDER/TOPIC.json, RESULTS unless given."""
+    path = (folder or RESULTS) / f"{topic}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     content = dict(result) | {"machine": machine()}
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

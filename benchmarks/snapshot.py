@@ -108,7 +108,7 @@ def _hub() -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "tests.hub_server", "--port", str(port)]
+    command = [sys.executable, "-m", "tests.support.hub_server", "--port", str(port)]
     server = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
     try:
         given_up = time.monotonic() + GIVE_UP_SECONDS
@@ -120,7 +120,9 @@ def _hub() -> Iterator[str]:
                 continue
             yield f"http://127.0.0.1:{port}"
             return
-        raise UserError("The loopback Hub did not come up: python -m tests.hub_server shows why.")
+        raise UserError(
+            "The loopback Hub did not come up: python -m tests.support.hub_server shows why."
+        )
     finally:
         server.kill()
         server.wait()

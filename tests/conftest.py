@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.snapshots import tiny_snapshot
+from tests.support.snapshots import tiny_snapshot
 
 
 @pytest.fixture(scope="session")

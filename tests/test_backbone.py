@@ -23,7 +23,7 @@ from fedmed import backbone as module
 from fedmed.backbone import Backbone, load, read_state, write_state
 from fedmed.errors import UserError
 from fedmed.preprocessing import to_input
-from tests.snapshots import random_backbone
+from tests.support.snapshots import random_backbone
 
 ORIGIN = {"id": "random-0", "source": "a test", "public_cohort": True, "recipe": "robust"}
 

@@ -15,7 +15,7 @@ from fedmed import engine
 from fedmed.backbone import Backbone, fused_layers
 from fedmed.errors import UserError
 from fedmed.preprocessing import to_input
-from tests.snapshots import random_backbone
+from tests.support.snapshots import random_backbone
 
 needs_openvino = pytest.mark.skipif(find_spec("openvino") is None, reason="it is an extra")
 

@@ -16,7 +16,7 @@ from fedmed.backbone import Backbone, write_state
 from fedmed.preprocessing import to_input
 from fedmed.snapshot import Snapshot, model_file, seal, write_head
 from fedmed.training import Heads
-from tests.reports import MODELS, example_config, example_report
+from tests.support.reports import MODELS, example_config, example_report
 
 FILES = {model_file(model).replace(".safetensors", ".pth") for model in MODELS}
 

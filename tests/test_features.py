@@ -33,7 +33,7 @@ from fedmed.features import (
 )
 from fedmed.pixels import ImageError
 from fedmed.preprocessing import CLEAN, View
-from tests.snapshots import random_backbone
+from tests.support.snapshots import random_backbone
 
 TURNED, DEGRADED = View("flip-rotate", 0, 42), View("degraded", 0, 42)
 VIEWS = [CLEAN, TURNED, DEGRADED]

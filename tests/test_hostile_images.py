@@ -14,14 +14,14 @@ pytest.importorskip("pydicom")
 pytest.importorskip("resource", reason="this system has no limits on memory and time")
 
 from fedmed import sandbox
-from tests.hostile_images import TOO_COSTLY, Case, cases
+from tests.support.hostile_images import TOO_COSTLY, Case, cases
 
 TABLE = {case.name: case for case in cases()}
 
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.read_hostile_images"]
+    command = [sys.executable, "-m", "tests.support.read_hostile_images"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)

@@ -15,10 +15,10 @@ import pytest
 from fedmed import snapshot as snapshot_module
 from fedmed.errors import UserError
 from fedmed.hub import FetchError, PublishError, check_access, fetch, parse_reference, publish
-from tests.hub_server import HubServer
-from tests.hub_tools import contents, small_snapshot, use_endpoint
+from tests.support.hub_server import HubServer
+from tests.support.hub_tools import contents, small_snapshot, use_endpoint
 
-pytest_plugins = ["tests.hub_fixtures"]
+pytest_plugins = ["tests.support.hub_fixtures"]
 
 REPO = "alice/fedmed"
 

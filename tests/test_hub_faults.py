@@ -14,10 +14,10 @@ from fedmed import backbone, hub_client, push, source
 from fedmed.errors import UserError
 from fedmed.snapshot import verify
 from fedmed.source import open_snapshot
-from tests.hub_server import HubServer
-from tests.hub_tools import contents, small_snapshot
+from tests.support.hub_server import HubServer
+from tests.support.hub_tools import contents, small_snapshot
 
-pytest_plugins = ["tests.hub_fixtures"]
+pytest_plugins = ["tests.support.hub_fixtures"]
 
 REPO = "alice/fedmed"
 OLD = {"README.md": b"old"}

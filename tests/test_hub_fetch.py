@@ -11,10 +11,10 @@ from fedmed.errors import UserError
 from fedmed.hub import FetchError, fetch
 from fedmed.hub_client import DOWNLOAD_ATTEMPTS
 from fedmed.snapshot import verify
-from tests.hub_server import HubServer
-from tests.hub_tools import contents, small_snapshot
+from tests.support.hub_server import HubServer
+from tests.support.hub_tools import contents, small_snapshot
 
-pytest_plugins = ["tests.hub_fixtures"]
+pytest_plugins = ["tests.support.hub_fixtures"]
 
 REPO = "alice/fedmed"
 

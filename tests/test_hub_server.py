@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.hub_server import HubServer, serve_parquet_dataset
+from tests.support.hub_server import HubServer, serve_parquet_dataset
 
 
 def png(level: int) -> bytes:

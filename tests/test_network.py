@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.serving import running
-from tests.page.strangers import works
-from tests.runs import ROOT, arguments
+from tests.support.runs import ROOT, arguments
+from tests.support.strangers import works
 
-pytest_plugins = ["tests.runs"]
+pytest_plugins = ["tests.support.runs"]
 
 # Whom a program and its children ask about or connect to, a line each.
 WATCHED = """

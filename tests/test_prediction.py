@@ -22,7 +22,7 @@ from fedmed.imaging import ImageError
 from fedmed.prediction import Panel, agreement, as_api
 from fedmed.preprocessing import to_grey, to_input, to_pixels
 from fedmed.snapshot import Snapshot, seal
-from tests.reports import MODELS
+from tests.support.reports import MODELS
 
 
 def image(seed: int, size: tuple[int, int] = (300, 260)) -> Image.Image:

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from fedmed import push
-from tests.hub_server import HubServer
-from tests.hub_tools import small_snapshot
+from tests.support.hub_server import HubServer
+from tests.support.hub_tools import small_snapshot
 
-pytest_plugins = ["tests.hub_fixtures"]
+pytest_plugins = ["tests.support.hub_fixtures"]
 
 REPO = "alice/fedmed"
 

@@ -10,7 +10,7 @@ import pytest
 
 from fedmed import report
 from fedmed.errors import UserError
-from tests.reports import MODELS, example_report, with_hospitals
+from tests.support.reports import MODELS, example_report, with_hospitals
 
 EXAMPLE = example_report()
 PARTS = {name: value for name, value in EXAMPLE.items() if name != "schema_version"}

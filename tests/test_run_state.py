@@ -18,7 +18,7 @@ from fedmed.federation import State
 from fedmed.run_state import RunState
 from fedmed.settings import Settings
 from fedmed.training import new_heads
-from tests.data.xrays import xrays
+from tests.support.xrays import xrays
 
 XRAYS = xrays(["IM-0001-0001.jpeg", "IM-0002-0001.jpeg"], 0)
 

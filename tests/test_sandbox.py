@@ -15,7 +15,7 @@ from PIL import Image
 
 from fedmed import sandbox
 from fedmed.imaging import ImageError, colourfulness, decode
-from tests.image_bytes import PICTURE, overlapping, saved, with_segments
+from tests.support.image_bytes import PICTURE, overlapping, saved, with_segments
 
 GOOD = saved(PICTURE, "PNG")
 

@@ -18,10 +18,10 @@ import train
 from fedmed import push, source
 from fedmed.page import launching
 from fedmed.settings import Settings
-from tests.hub_server import HubServer
-from tests.hub_tools import contents, small_snapshot
+from tests.support.hub_server import HubServer
+from tests.support.hub_tools import contents, small_snapshot
 
-pytest_plugins = ["tests.hub_fixtures", "tests.runs"]
+pytest_plugins = ["tests.support.hub_fixtures", "tests.support.runs"]
 
 TOKEN = "hf_marker0123456789abcdef"
 REPO = "alice/fedmed"

@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 from fedmed import report
 from fedmed.backbone import write_state
 from fedmed.snapshot import CONFIG, Snapshot, SnapshotError, verify
-from tests.reports import MODELS, example_report
-from tests.snapshots import random_backbone, reseal
+from tests.support.reports import MODELS, example_report
+from tests.support.snapshots import random_backbone, reseal
 
 
 @pytest.fixture

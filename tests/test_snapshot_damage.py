@@ -18,8 +18,8 @@ from fedmed.backbone import BUNDLED
 from fedmed.errors import UserError
 from fedmed.outliers import Typical
 from fedmed.snapshot import DamagedError, Snapshot, SnapshotError, shown, verify
-from tests.hub_tools import small_snapshot
-from tests.snapshots import linked_copy, reseal
+from tests.support.hub_tools import small_snapshot
+from tests.support.snapshots import linked_copy, reseal
 
 HEAD = "central_model.safetensors"
 

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save
 
 from fedmed.snapshot import Snapshot, SnapshotError
-from tests.snapshots import linked_copy, reseal
+from tests.support.snapshots import linked_copy, reseal
 
 HEAD = "central_model.safetensors"
 

@@ -15,7 +15,7 @@ import pytest
 from fedmed.errors import UserError
 from fedmed.snapshot import Snapshot, SnapshotError
 from fedmed.snapshot_place import check_output, claim, mend, move_into_place
-from tests.snapshots import reseal
+from tests.support.snapshots import reseal
 
 
 @pytest.fixture

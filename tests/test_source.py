@@ -18,10 +18,10 @@ from fedmed.errors import UserError
 from fedmed.original import Original
 from fedmed.snapshot import Snapshot, seal
 from fedmed.source import open_snapshot, show
-from tests.hub_server import HubServer
-from tests.hub_tools import contents
+from tests.support.hub_server import HubServer
+from tests.support.hub_tools import contents
 
-pytest_plugins = ["tests.hub_fixtures"]
+pytest_plugins = ["tests.support.hub_fixtures"]
 
 REPO = "alice/fedmed"
 

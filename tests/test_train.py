@@ -15,11 +15,11 @@ import train
 from fedmed import federation, report, shown
 from fedmed.settings import Settings
 from fedmed.snapshot import Snapshot
-from tests.films import TEST
-from tests.runs import MODELS, arguments, start, tensors
-from tests.snapshots import random_backbone, tiny_snapshot
+from tests.support.films import TEST
+from tests.support.runs import MODELS, arguments, start, tensors
+from tests.support.snapshots import random_backbone, tiny_snapshot
 
-pytest_plugins = ["tests.runs"]
+pytest_plugins = ["tests.support.runs"]
 
 
 class TestARun:

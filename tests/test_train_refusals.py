@@ -11,10 +11,10 @@ import pytest
 import train
 from fedmed.settings import Settings
 from fedmed.snapshot import Snapshot
-from tests.films import write_films
-from tests.hub_server import HubServer
+from tests.support.films import write_films
+from tests.support.hub_server import HubServer
 
-pytest_plugins = ["tests.hub_fixtures", "tests.runs"]
+pytest_plugins = ["tests.support.hub_fixtures", "tests.support.runs"]
 
 
 def untouched(folder: Path) -> bool:

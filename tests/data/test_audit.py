@@ -6,7 +6,7 @@ import dataclasses
 
 from fedmed.data.audit import audit
 from fedmed.report_schema import REPORT, check
-from tests.data.xrays import cohort, xrays
+from tests.support.xrays import cohort, xrays
 
 
 def test_images_patients_and_splits_are_counted() -> None:

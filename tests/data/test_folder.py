@@ -11,7 +11,7 @@ from fedmed import data
 from fedmed.data.folder import read_folder
 from fedmed.errors import UserError
 from fedmed.facts import DATASET
-from tests.data.xrays import write_folder
+from tests.support.xrays import write_folder
 
 NAMES = [
     "train/NORMAL/IM-0115-0001.jpeg",

@@ -13,7 +13,7 @@ from fedmed import data
 from fedmed.data.folder import read_folder
 from fedmed.errors import UserError
 from fedmed.features import UnreadableImages, decode_all
-from tests.data.xrays import write_folder
+from tests.support.xrays import write_folder
 
 NAMES = [f"{s}/{c}/a.png" for s in ("train", "test") for c in ("NORMAL", "PNEUMONIA")]
 NOT_UTF_8 = os.fsdecode(b"scan\xff.png")

@@ -10,7 +10,7 @@ import pytest
 from fedmed.data.cohort import Xray, labels, patients
 from fedmed.data.holdout import description, hold_out
 from fedmed.errors import UserError
-from tests.data.xrays import xrays
+from tests.support.xrays import xrays
 
 
 def train() -> list[Xray]:

@@ -18,9 +18,9 @@ from fedmed.data.hub import SPLITS, read_hub
 from fedmed.errors import UserError
 from fedmed.facts import DATASET
 from fedmed.hub_client import HubError
-from tests.hub_server import HubServer, serve_parquet_dataset
+from tests.support.hub_server import HubServer, serve_parquet_dataset
 
-pytest_plugins = ["tests.hub_fixtures"]
+pytest_plugins = ["tests.support.hub_fixtures"]
 
 REPO = "alice/tiny-xrays"
 CLASSES = ["NORMAL", "PNEUMONIA"]

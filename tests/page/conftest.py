@@ -17,7 +17,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.reports import example_report
+from tests.support.reports import example_report
 
 REPOSITORY = Path(__file__).parents[2]
 CHROMIUM = (
@@ -81,7 +81,7 @@ def _wait(url: str, app: subprocess.Popen, log: Path) -> None:
 @pytest.fixture
 def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     """A running small app, see `small_app`."""
-    from tests.page import small_app
+    from tests.support import small_app
 
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
     with small_app.running() as page:

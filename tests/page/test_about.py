@@ -5,8 +5,8 @@ import re
 from fedmed.engine import pick
 from fedmed.facts import DATASET, DISCLAIMER
 from fedmed.page import about
-from tests.page.markup import tags, text
-from tests.reports import example_config, with_hospitals
+from tests.support.markup import tags, text
+from tests.support.reports import example_config, with_hospitals
 
 
 def test_the_story_takes_about_150_words(stored):

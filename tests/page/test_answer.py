@@ -8,9 +8,9 @@ from PIL import Image
 
 from fedmed.page.answer import Answer, problem
 from fedmed.page.examples import Example
-from tests.page.markup import tags, text
-from tests.page.readings import config, reading
-from tests.reports import MODELS
+from tests.support.markup import tags, text
+from tests.support.readings import config, reading
+from tests.support.reports import MODELS
 
 FILM = Image.fromarray((np.arange(90 * 120) % 251).astype(np.uint8).reshape(90, 120))
 

@@ -15,7 +15,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image, ImageOps
 
 from tests.page.conftest import REPOSITORY
-from tests.reports import MODELS
+from tests.support.reports import MODELS
 
 EXAMPLE = REPOSITORY / "examples" / "01_normal.png"
 

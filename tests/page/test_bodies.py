@@ -12,7 +12,7 @@ import pytest
 
 from fedmed.page.bodies import ENVELOPE, FILE, MESSAGE
 from fedmed.page.launching import options
-from tests.page.strangers import FILM, Chunks, ask, multipart, upload, works
+from tests.support.strangers import FILM, Chunks, ask, multipart, upload, works
 
 JOIN = "/gradio_api/queue/join"
 MEGABYTE = b"\0" * 2**20

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.page.conftest import REPOSITORY
-from tests.reports import HOSPITALS, MODELS
+from tests.support.reports import HOSPITALS, MODELS
 
 EXAMPLES = json.loads((REPOSITORY / "examples/examples.json").read_text())["examples"]
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}

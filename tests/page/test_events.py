@@ -14,7 +14,7 @@ from gradio_client.exceptions import ValidationError
 
 from fedmed.page.events import ADDRESS, TOO_MANY, UNREAD, Events
 from tests.page.conftest import REPOSITORY
-from tests.page.strangers import FILM, answer, ask, file, multipart, upload, works
+from tests.support.strangers import FILM, answer, ask, file, multipart, upload, works
 
 JOIN = "/gradio_api/queue/join"
 

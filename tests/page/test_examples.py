@@ -5,7 +5,7 @@ import json
 from PIL import Image
 
 from fedmed.page.examples import load, strip
-from tests.page.markup import tags, text
+from tests.support.markup import tags, text
 
 
 def folder_of(path, *entries):

@@ -12,8 +12,8 @@ import pytest
 
 from fedmed.page import fairness
 from fedmed.page.fairness import PROXIES, Crowd, Share, client, take_turns, trust_proxies
-from tests.image_bytes import with_segments
-from tests.page.strangers import FILM, ask, file, multipart, upload, works
+from tests.support.image_bytes import with_segments
+from tests.support.strangers import FILM, ask, file, multipart, upload, works
 
 FLOODING = {"X-Forwarded-For": "198.51.100.7"}
 COSTLY = {"X-Forwarded-For": "192.0.2.16"}

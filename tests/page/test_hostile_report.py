@@ -19,8 +19,8 @@ from fedmed.page.answer import Answer
 from fedmed.page.examples import Example, strip
 from fedmed.prediction import Reading, agreement
 from fedmed.source import Opened, show
-from tests.reports import MODELS, example_config, example_report
-from tests.snapshots import reseal, tiny_snapshot
+from tests.support.reports import MODELS, example_config, example_report
+from tests.support.snapshots import reseal, tiny_snapshot
 
 MARK = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>&amp;{{}}"
 

@@ -18,9 +18,9 @@ from gradio_client.exceptions import AppError
 pytest.importorskip("pydicom")
 
 from fedmed.page.uploads import PREFIX
-from tests.hostile_images import COSTLY, TOO_COSTLY, Case, cases
-from tests.image_bytes import PICTURE, saved
-from tests.reports import MODELS
+from tests.support.hostile_images import COSTLY, TOO_COSTLY, Case, cases
+from tests.support.image_bytes import PICTURE, saved
+from tests.support.reports import MODELS
 
 GOOD = saved(PICTURE, "PNG")
 # Each of the costly ones takes seconds, until it is stopped: two of them, one for either limit.

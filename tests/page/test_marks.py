@@ -4,7 +4,7 @@ import pytest
 
 from fedmed.page import marks
 from fedmed.page.charts import Frame
-from tests.page.markup import tags, text
+from tests.support.markup import tags, text
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from io import StringIO
 import pytest
 
 from fedmed.page import curves, report, run_facts, scores
-from tests.page.markup import read, tags, text
-from tests.reports import HOSPITALS, MODELS, with_hospitals
+from tests.support.markup import read, tags, text
+from tests.support.reports import HOSPITALS, MODELS, with_hospitals
 
 
 @pytest.fixture(scope="module")

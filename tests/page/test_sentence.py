@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from fedmed.page import sentence
-from tests.page.readings import config, reading
-from tests.reports import HOSPITALS, MODELS
+from tests.support.readings import config, reading
+from tests.support.reports import HOSPITALS, MODELS
 
 
 def both(found, about) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 
 from fedmed.page.surface import HEADERS, Surface
 from tests.page.conftest import REPOSITORY, SECRET
-from tests.page.strangers import FILM, ask, multipart, upload, works
+from tests.support.strangers import FILM, ask, multipart, upload, works
 
 FILES = (  # of the server, by every road to a file that Gradio had or has
     "/gradio_api/file=/etc/passwd",

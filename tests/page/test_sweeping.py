@@ -6,7 +6,7 @@ import asyncio
 
 from fedmed.page import about, sweeping
 from fedmed.page.sweeping import Sweeping
-from tests.reports import example_config
+from tests.support.reports import example_config
 
 
 def test_a_sweep_that_fails_stops_neither_the_next_nor_the_others(caplog):

@@ -19,7 +19,7 @@ import pytest
 from fedmed.page.launching import guarded
 from fedmed.page.uploads import PREFIX, Uploads, files_in, folder_of_its_own
 from fedmed.page.visits import Visits
-from tests.page.strangers import FILM, multipart, upload
+from tests.support.strangers import FILM, multipart, upload
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from gradio.routes import file_upload_statuses
 
 from fedmed.page import visits
 from fedmed.page.visits import SESSIONS
-from tests.page.small_app import EVERY, OLD, comes, fetch, join
-from tests.page.strangers import FILM, ask, multipart, upload
+from tests.support.small_app import EVERY, OLD, comes, fetch, join
+from tests.support.strangers import FILM, ask, multipart, upload
 
 LONG = OLD + 5 * EVERY
 

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 
 from fedmed.imaging import ImageError, colourfulness, decode
 from fedmed.pixels import to_8_bits
-from tests.image_bytes import PICTURE, dicom, saved
+from tests.support.image_bytes import PICTURE, dicom, saved
 
 SIDES = arrays.array_shapes(min_dims=2, max_dims=2, min_side=32, max_side=40)
 GREY = arrays.arrays(np.uint8, SIDES)

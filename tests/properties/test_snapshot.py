@@ -20,7 +20,7 @@ from fedmed.backbone import read_state
 from fedmed.errors import UserError
 from fedmed.page import report as page
 from fedmed.snapshot import CONFIG, EXAMPLES, REPORT, Snapshot, SnapshotError, model_file, seal
-from tests.reports import MODELS, example_config, example_report
+from tests.support.reports import MODELS, example_config, example_report
 
 REPORTED = example_report()
 VALUES = st.sampled_from(

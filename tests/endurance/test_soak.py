@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from benchmarks import soak
-from benchmarks.soak import Sample, swollen, tracebacks
+from tests.endurance import soak
+from tests.endurance.soak import Sample, swollen, tracebacks
 
 STEADY = Sample(0, memory_mib=1000, open_files=30, threads=20, uploads=9, uploads_mib=1, oldest=500)
 EXPLAINED = """Traceback (most recent call last):
@@ -57,7 +57,7 @@ def test_errors_in_the_log_are_told_apart():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_short_one_holds(monkeypatch):
-    """Half an hour is for `python -m benchmarks.soak`."""
+    """Half an hour is for `python -m tests.endurance.soak`."""
     monkeypatch.setattr(soak, "SETTLE_SECONDS", 1)
     result = soak.soak(minutes=0.2, callers=4, seed=0)
     assert result["unexplained"] == []

@@ -16,10 +16,10 @@ from fedmed import scoring
 from fedmed.backbone import write_state
 from fedmed.evaluation import evaluate
 from fedmed.settings import Settings
-from tests.films import write_films
-from tests.snapshots import random_backbone
+from tests.support.films import write_films
+from tests.support.snapshots import random_backbone
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 OPTIONS = {"rounds": 2, "local_epochs": 1, "epochs": 2, "views": 2, "examples": 4, "hospitals": 3}
 MODELS = ["central", "federated", "hospital_1", "hospital_2", "hospital_3"]
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from fedmed import sandbox
-from tests.hostile_images import cases
-from tests.image_bytes import PICTURE, saved
+from tests.support.hostile_images import cases
+from tests.support.image_bytes import PICTURE, saved
 
 
 def read_all(seconds: float) -> dict[str, Any]:

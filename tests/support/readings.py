@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fedmed.prediction import Reading, agreement
-from tests.reports import MODELS
+from tests.support.reports import MODELS
 
 # Hospital 1 sees nearly only pneumonia, hospital 5 mostly healthy children.
 MIXES = {"hospital_1": 95, "hospital_2": 80, "hospital_3": 60, "hospital_4": 40, "hospital_5": 20}

@@ -9,8 +9,8 @@ import huggingface_hub
 import pytest
 from huggingface_hub import constants
 
-from tests.hub_server import HubServer
-from tests.hub_tools import use_endpoint
+from tests.support.hub_server import HubServer
+from tests.support.hub_tools import use_endpoint
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from fedmed.page import launching
 from fedmed.page.launching import guarded
 from fedmed.page.uploads import Uploads
 from fedmed.page.visits import Visits
-from tests.page.strangers import ask
+from tests.support.strangers import ask
 
 OLD, EVERY = 0.6, 0.2
 

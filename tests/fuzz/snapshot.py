@@ -1,7 +1,7 @@
 """Coverage-guided fuzzing of everything that a snapshot's files go through when it is opened.
 
     pip install atheris
-    python -m fuzz.snapshot CORPUS -max_total_time=1200 -max_len=65536 -rss_limit_mb=2048
+    python -m tests.fuzz.snapshot CORPUS -max_total_time=1200 -max_len=65536 -rss_limit_mb=2048
 
 CORPUS is a folder, filled with seeds where empty, or a file to run again; the options are
 libFuzzer's. An input's first byte says which of a snapshot's files the others are. Each must load
@@ -28,8 +28,8 @@ with atheris.instrument_imports(include=["fedmed", "safetensors"]):
     from fedmed.page import report as page
     from fedmed.snapshot import CONFIG, EXAMPLES, REPORT, Snapshot, seal
 
-from fuzz import seeds
-from tests.reports import example_config, example_report
+from tests.fuzz import seeds
+from tests.support.reports import example_config, example_report
 
 FOLDER = Path(tempfile.mkdtemp())
 

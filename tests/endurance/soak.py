@@ -1,4 +1,4 @@
-"""Half an hour of good and bad callers at a running app: `python -m benchmarks.soak`.
+"""Half an hour of good and bad callers at a running app: `python -m tests.endurance.soak`.
 
 A real `python app.py`, called by real gradio_clients and by hand from several processes: films,
 damaged files, files of the server, addresses, oversize and broken-off uploads, abandoned events,
@@ -27,12 +27,13 @@ from typing import Any, NamedTuple
 
 from benchmarks import measuring, serving
 from benchmarks.serving import Server
-from benchmarks.soak_callers import ACTIONS, Caller, call_for, film, get_ready
 from fedmed import cli
 from fedmed.errors import UserError
 from fedmed.page.sweeping import EVERY, KEPT_MINUTES
 from fedmed.page.uploads import files_in
+from tests.endurance.soak_callers import ACTIONS, Caller, call_for, film, get_ready
 
+RESULTS = Path(__file__).parent / "results"
 PROCESSES = 4
 SETTLE_SECONDS = 45  # until connections that nobody reads are noticed
 # What may be added from the second third to the last: a share, and a rest for what comes and goes.
@@ -80,7 +81,7 @@ class App(NamedTuple):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.endurance.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=30, help="default: %(default)s")
     parser.add_argument("--callers", type=int, default=16, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
@@ -91,7 +92,7 @@ def main() -> None:
     print(f"Errors in the log, all explained by bad input: {result['logged']}")
     for sentence in result["unexplained"] + result["not_flat"]:
         print(sentence)
-    print(f"Written: {measuring.write('soak', result)}")
+    print(f"Written: {measuring.write('soak', result, RESULTS)}")
     if result["unexplained"] or result["not_flat"]:
         raise UserError("The app did not hold.")
 

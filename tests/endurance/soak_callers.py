@@ -1,4 +1,4 @@
-"""What the callers of `benchmarks.soak` do, good and bad, and what each may get for it.
+"""What the callers of `tests.endurance.soak` do, good and bad, and what each may get for it.
 
 Every action returns a word for its outcome. What is not among the outcomes that ACTIONS allows, an
 exception of the caller's included, is unexplained.
@@ -24,7 +24,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError, ValidationError
 from gradio_client.utils import QueueError
 
-EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.png"))
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.png"))
 API = "gradio_api"
 MEGABYTE = bytes(2**20)
 FORM = {"Content-Type": "multipart/form-data; boundary=edge"}

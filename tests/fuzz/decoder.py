@@ -1,7 +1,7 @@
 """Coverage-guided fuzzing of the image decoder, and of what reads its result.
 
     pip install atheris
-    python -m fuzz.decoder CORPUS -max_total_time=2400 -max_len=16384 -rss_limit_mb=2048
+    python -m tests.fuzz.decoder CORPUS -max_total_time=2400 -max_len=16384 -rss_limit_mb=2048
 
 CORPUS is a folder, filled with seeds where empty, or a file to run again; the options are
 libFuzzer's. Any file must decode or raise ImageError, with a message that holds nothing of it.
@@ -29,7 +29,7 @@ with atheris.instrument_imports(include=["PIL", "pydicom", "fedmed"]):
     from fedmed.imaging import ImageError, colourfulness, decode
     from fedmed.preprocessing import to_pixels
 
-from fuzz import seeds
+from tests.fuzz import seeds
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

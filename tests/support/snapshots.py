@@ -15,7 +15,7 @@ from fedmed.backbone import Backbone, write_state
 from fedmed.preprocessing import to_input
 from fedmed.snapshot import CARD, CONFIG, REPORT, model_file, seal, write_head
 from fedmed.training import Heads
-from tests.reports import MODELS, example_config, example_report
+from tests.support.reports import MODELS, example_config, example_report
 
 
 def random_backbone(seed: int = 0) -> Backbone:

@@ -1,6 +1,6 @@
 """A loopback Hugging Face Hub, all in memory, that the real client can push to and read from.
 
-    python -m tests.hub_server --port 8000
+    python -m tests.support.hub_server --port 8000
 
 and in another shell HF_ENDPOINT=http://127.0.0.1:8000 HF_HUB_DISABLE_XET=1 HF_TOKEN=hf_write.
 """
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from http.server import ThreadingHTTPServer
 from typing import Any
 
-from tests.hub_protocol import ATTRIBUTES, Handler, Repository, drop
+from tests.support.hub_protocol import ATTRIBUTES, Handler, Repository, drop
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from tests.image_bytes import (
+from tests.support.image_bytes import (
     BLACK,
     PICTURE,
     SIGNATURE,

@@ -1,4 +1,4 @@
-"""Some of what `python -m benchmarks.crashes` does at length."""
+"""Some of what `python -m tests.endurance.crashes` does at length."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forked")
@@ -19,7 +19,7 @@ def test_stopped_runs_end_like_undisturbed_ones(
 ) -> None:
     torch_s = tmp_path_factory.mktemp("torch")  # made as torchvision is imported, and left there
     result = tmp_path / "crashes.json"
-    command = [sys.executable, "-m", "benchmarks.crashes", "--few", "--json", str(result)]
+    command = [sys.executable, "-m", "tests.endurance.crashes", "--few", "--json", str(result)]
     done = subprocess.run(
         command,
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""What a stopped run leaves, killed at every write among others: `python -m benchmarks.crashes`.
+"""What a stopped run leaves, killed at every write among others: `python -m tests.endurance.crashes`.
 
 Training is killed at every write and at random moments, its disk filled, and it is run twice at
 once. Each case is a small whole run in a process of its own, over a snapshot that is there
@@ -32,7 +32,12 @@ import huggingface_hub  # noqa: F401  (what every run imports is imported once, 
 import torch
 
 import train
-from benchmarks.trouble import (
+from fedmed import scoring
+from fedmed.backbone import write_state
+from fedmed.evaluation import evaluate
+from fedmed.settings import Settings
+from fedmed.snapshot import SnapshotError, verify
+from tests.endurance.trouble import (
     Trouble,
     count_writes,
     finish,
@@ -41,13 +46,8 @@ from benchmarks.trouble import (
     limited_to,
     refused_from,
 )
-from fedmed import scoring
-from fedmed.backbone import write_state
-from fedmed.evaluation import evaluate
-from fedmed.settings import Settings
-from fedmed.snapshot import SnapshotError, verify
-from tests.films import write_films
-from tests.snapshots import random_backbone, tiny_snapshot
+from tests.support.films import write_films
+from tests.support.snapshots import random_backbone, tiny_snapshot
 
 RESULTS = Path(__file__).parent / "results" / "crashes.json"
 OPTIONS = {"rounds": 2, "local_epochs": 1, "epochs": 2, "views": 2, "examples": 2, "hospitals": 3}
