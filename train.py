@@ -21,7 +21,6 @@ from fedmed.data.audit import audit
 from fedmed.data.cohort import count, labels, patients
 from fedmed.data.holdout import description, hold_out
 from fedmed.data.public_cohort import public_patients
-from fedmed.facts import CLASSES
 from fedmed.feature_cache import FeatureCache
 from fedmed.features import Features, TrainingSite, decode_all, extract, pick_device
 from fedmed.federation import FedAvg, federate
@@ -33,6 +32,7 @@ from fedmed.scoring import Protocol, communication, model_entries, rounds, versi
 from fedmed.settings import Settings, parse
 from fedmed.snapshot_place import check_output, claim, move_into_place
 from fedmed.stopwatch import Stopwatch
+from fedmed.task import CLASSES
 from fedmed.training import Optimisation, new_heads, stack, train, unstack
 from fedmed.transport import FORMATS
 

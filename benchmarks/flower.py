@@ -23,8 +23,8 @@ from flwr.simulation import run_simulation
 from torch import nn
 
 from benchmarks.hospitals import LOCAL_EPOCHS, OPTIMISATION, SEED, go_on, site, sites
-from fedmed.facts import CLASSES, FEATURES
 from fedmed.federation import State
+from fedmed.task import CLASSES, FEATURES
 from fedmed.training import Heads, _order
 
 # Rounding in another order may move a head's numbers by a tenth of one of Adam's steps: these are

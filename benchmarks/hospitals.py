@@ -32,8 +32,8 @@ from benchmarks.hospitals_plot import draw
 from benchmarks.measuring import median_of, table, write
 from fedmed import cli
 from fedmed.evaluation import evaluate
-from fedmed.facts import FEATURES
 from fedmed.federation import FedAvg, State, federate
+from fedmed.task import FEATURES
 from fedmed.training import Optimisation
 from fedmed.transport import FORMATS
 

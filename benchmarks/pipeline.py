@@ -34,8 +34,8 @@ from benchmarks.serving import REPOSITORY
 from fedmed import cli
 from fedmed.backbone import Backbone, write_state
 from fedmed.data.folder import read_folder
-from fedmed.facts import IMAGENET_MEAN, IMAGENET_STD
 from fedmed.features import BATCH
+from fedmed.task import IMAGENET_MEAN, IMAGENET_STD
 
 WORKERS = 2
 

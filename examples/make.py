@@ -19,9 +19,9 @@ from fedmed.backbone import BUNDLED
 from fedmed.cli import run
 from fedmed.data.simulated import FIRST_EXAMPLE
 from fedmed.examples import choose
-from fedmed.facts import CLASSES, SIMULATED
 from fedmed.prediction import Panel, Reading
 from fedmed.snapshot import Snapshot
+from fedmed.task import CLASSES, SIMULATED
 
 FOLDER = Path(__file__).parent
 PATIENTS, COUNT, SIZE = 100, 12, 512

@@ -25,7 +25,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from fedmed.engine import Pass, pick
 from fedmed.errors import UserError
-from fedmed.json_file import is_text, parse, read_json
+from fedmed.files import is_text, parse, read_json
 from fedmed.resnet18 import ResNet18
 
 BUNDLED = Path(__file__).parent / "bundled"

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent
 
 # What decides the numbers, from encoded bytes to features.
 OF_FEATURES = (
-    "facts.py",
+    "task.py",
     "imaging.py",
     "pixels.py",
     "dicom.py",

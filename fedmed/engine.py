@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from fedmed.errors import UserError
-from fedmed.facts import IMAGE_SIZE
+from fedmed.task import IMAGE_SIZE
 
 VARIABLE = "FEDMED_ENGINE"
 FALLBACK = "torch"

@@ -22,7 +22,7 @@ from fedmed.bootstrap import (
     ratio,
 )
 from fedmed.errors import UserError
-from fedmed.facts import CLASSES
+from fedmed.task import CLASSES
 
 FIXED = "fixed at 0.5"
 CHOSEN = "chosen on validation"

@@ -12,8 +12,8 @@ from PIL import Image
 
 from fedmed.data.cohort import Cohort
 from fedmed.errors import UserError
-from fedmed.facts import CLASSES
 from fedmed.pixels import MIN_SIDE
+from fedmed.task import CLASSES
 
 LONGEST_SIDE = 1024
 

@@ -17,9 +17,9 @@ from torchvision.models import resnet18
 
 from fedmed import cli
 from fedmed.errors import UserError
-from fedmed.facts import CLASSES
 from fedmed.snapshot import Snapshot
 from fedmed.snapshot_place import mend
+from fedmed.task import CLASSES
 
 
 def main(arguments: list[str] | None = None) -> None:

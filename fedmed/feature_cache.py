@@ -27,8 +27,8 @@ import numpy as np
 from fedmed.backbone import Backbone
 from fedmed.code_digest import OF_FEATURES, code_digest
 from fedmed.errors import UserError
-from fedmed.facts import FEATURES
 from fedmed.preprocessing import View
+from fedmed.task import FEATURES
 
 _IN_USE_SECONDS = 3600.0
 _FOLDER = re.compile(r"[0-9a-f]{32}")

@@ -6,11 +6,9 @@ import errno
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import islice
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,16 +18,14 @@ from tqdm import tqdm
 from fedmed.backbone import Backbone
 from fedmed.data.cohort import Xray, labels
 from fedmed.errors import UserError
-from fedmed.facts import FEATURES, IMAGE_SIZE
 from fedmed.feature_cache import FeatureCache
+from fedmed.parallel import on_all_cores
 from fedmed.preprocessing import View, render, to_input, to_pixels
+from fedmed.task import FEATURES, IMAGE_SIZE
 
 BATCH = 16  # larger ones are no faster on a core, and take memory on each
 CHUNK = 16 * BATCH  # images between two writes to the cache
 HELD_BYTES = 512 * 2**20  # of features that one `Features` keeps in memory
-
-Job = TypeVar("Job")
-Done = TypeVar("Done")
 
 
 class UnreadableImages(UserError):
@@ -55,7 +51,7 @@ def decode_all(xrays: Sequence[Xray]) -> np.ndarray:
         except (UserError, OSError) as error:
             problems.append(f"{xrays[index].name}: {error}")
 
-    work = _on_all_cores(decode, range(len(xrays)))
+    work = on_all_cores(decode, range(len(xrays)))
     for _ in tqdm(work, "Reading images", len(xrays), unit="image", disable=None):
         pass
     if problems:
@@ -118,7 +114,7 @@ def extract(
         for view, rows in chunks
         for first in range(0, len(rows), BATCH)
     ]
-    done = _on_all_cores(passed, batches)
+    done = on_all_cores(passed, batches)
     passes = sum(len(missing) for missing in lacking.values())
     with tqdm(total=passes, desc="Backbone passes", unit="image", disable=None) as bar:
         for view, rows in chunks:
@@ -186,21 +182,6 @@ def _features(view: View, pixels: np.ndarray, digests: list[str], backbone: Back
     if count < BATCH:
         inputs = torch.cat([inputs, inputs.new_zeros(BATCH - count, *inputs.shape[1:])])
     return backbone.features(inputs)[:count].numpy()
-
-
-def _on_all_cores(work: Callable[[Job], Done], jobs: Sequence[Job]) -> Iterator[Done]:
-    """What `work` makes of each job, in their order; every job keeps to one core.
-
-    All of a job runs beside the others, and the bits of a result do not depend on the number of
-    cores.
-    """
-    cores = torch.get_num_threads()
-    with ThreadPoolExecutor(cores, initializer=lambda: torch.set_num_threads(1)) as pool:
-        try:
-            yield from pool.map(work, jobs)
-        finally:  # Ctrl-C would otherwise wait for all jobs still to come
-            pool.shutdown(cancel_futures=True)
-            torch.set_num_threads(cores)  # a thread's setting is what threads after it begin with
 
 
 def pick_device(name: str) -> str:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedmed.errors import UserError
+from fedmed.files import MAX_MEBIBYTES
 from fedmed.hub_client import TOKENS_PAGE, few_attempts, file_sizes
-from fedmed.json_file import MAX_MEBIBYTES
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from fedmed.backbone import Backbone, check_state, fingerprint
 from fedmed.errors import UserError
-from fedmed.facts import CLASSES, FEATURES
 from fedmed.prediction import Group
 from fedmed.preprocessing import PREPROCESSING
+from fedmed.task import CLASSES, FEATURES
 from fedmed.training import Heads, stack
 
 MAX_MEBIBYTES = 128  # a ResNet18 in FP32 has 43

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fedmed.errors import UserError
-from fedmed.facts import CLASSES
+from fedmed.task import CLASSES
 
 SCHEMES = ("label-skew", "dirichlet", "quantity-skew", "iid")
 

@@ -18,10 +18,10 @@ from torch import Tensor
 from fedmed import outliers
 from fedmed.backbone import Backbone, pool
 from fedmed.batching import Batched
-from fedmed.facts import CLASSES
 from fedmed.film import Film, develop
 from fedmed.preprocessing import CLEAN, render, to_input, to_pixels
 from fedmed.snapshot import Snapshot
+from fedmed.task import CLASSES
 from fedmed.training import Heads
 
 if TYPE_CHECKING:

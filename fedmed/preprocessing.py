@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from fedmed.facts import IMAGE_SIZE, IMAGENET_MEAN, IMAGENET_STD
+from fedmed.task import IMAGE_SIZE, IMAGENET_MEAN, IMAGENET_STD
 
 Kind = Literal["clean", "flip-rotate", "degraded"]
 

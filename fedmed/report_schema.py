@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from fedmed.errors import UserError
-from fedmed.facts import CLASSES
+from fedmed.task import CLASSES
 
 PROTOCOLS = ("validation", "test")
 

@@ -18,7 +18,7 @@ from fedmed.code_digest import OF_ROUNDS, code_digest
 from fedmed.data.cohort import Xray
 from fedmed.errors import UserError
 from fedmed.federation import State
-from fedmed.json_file import read_json
+from fedmed.files import read_json
 from fedmed.settings import Settings
 
 

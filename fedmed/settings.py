@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from fedmed import json_file
+from fedmed import files
 from fedmed.data import is_hub_id
-from fedmed.facts import DATASET_ID
 from fedmed.partition import SCHEMES
 from fedmed.recipe import RECIPES
+from fedmed.task import DATASET_ID
 
 
 def _option(default: Any, help: str, **more: Any) -> Any:
@@ -45,7 +45,7 @@ def _repository(text: str) -> str:
 
 
 # In the report a hospital takes some 60 bytes for each round, and 50 times that for its scores.
-_MOST_REPORTED = json_file.MAX_MEBIBYTES * 2**20 // 60
+_MOST_REPORTED = files.MAX_MEBIBYTES * 2**20 // 60
 _POSITIVE = _number(float, 1e-12, 1e6, "a number above 0, at most a million")
 _COUNT = _whole(1, 10_000)
 
@@ -145,7 +145,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     if settings.hospitals * (settings.rounds + 50) > _MOST_REPORTED:
         parser.error(
             f"the report of --hospitals {settings.hospitals} and --rounds {settings.rounds} would "
-            f"be larger than the {json_file.MAX_MEBIBYTES} MiB that are read of one; lower either"
+            f"be larger than the {files.MAX_MEBIBYTES} MiB that are read of one; lower either"
         )
     if "alpha" in given and settings.partition != "dirichlet":
         parser.error("--alpha needs --partition dirichlet")

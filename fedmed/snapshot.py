@@ -18,12 +18,11 @@ from torch import Tensor
 
 from fedmed.backbone import Backbone, read_state
 from fedmed.errors import UserError
-from fedmed.facts import CLASSES, FEATURES
-from fedmed.file_digest import sha256_of
-from fedmed.json_file import read_json
+from fedmed.files import read_json, sha256_of
 from fedmed.preprocessing import PREPROCESSING
 from fedmed.report import validate
 from fedmed.report_schema import NUMBER, PER_CLASS, check
+from fedmed.task import CLASSES, FEATURES
 from fedmed.training import Heads
 
 SCHEMA_VERSION = 1

@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from fedmed.errors import UserError
-from fedmed.json_file import is_text, read_json
+from fedmed.files import is_text, read_json
 from fedmed.snapshot import CARD, CONFIG, verify
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fedmed.facts import CLASSES, FEATURES
+from fedmed.task import CLASSES, FEATURES
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Adam's, as Kingma & Ba recommend
 GROUP_IMAGES = 512  # in one matrix product: 1 MB of features

@@ -18,7 +18,7 @@ from safetensors.numpy import save
 from torch import Tensor
 
 from fedmed.errors import UserError
-from fedmed.facts import CLASSES, FEATURES
+from fedmed.task import CLASSES, FEATURES
 from fedmed.training import Heads
 
 FORMATS = ("fp32", "fp16", "int8")

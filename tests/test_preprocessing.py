@@ -11,7 +11,6 @@ from PIL import Image
 from torch import Tensor
 from torchvision import transforms
 
-from fedmed.facts import IMAGENET_MEAN, IMAGENET_STD
 from fedmed.preprocessing import (
     CLEAN,
     DEGRADE_DRAWS,
@@ -24,6 +23,7 @@ from fedmed.preprocessing import (
     to_input,
     to_pixels,
 )
+from fedmed.task import IMAGENET_MEAN, IMAGENET_STD
 
 VIEWS = [CLEAN, View("flip-rotate", 1, 7), View("degraded", 1, 7)]
 

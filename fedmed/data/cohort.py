@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from fedmed.facts import CLASSES
+from fedmed.task import CLASSES
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,8 @@ from PIL import Image
 from fedmed.data.cohort import Cohort, Xray
 from fedmed.data.patients import key_patients, patient_of
 from fedmed.errors import UserError
-from fedmed.facts import CLASSES, DATASET, SIMULATED
-from fedmed.file_digest import sha256_of
-from fedmed.json_file import is_text
+from fedmed.files import is_text, sha256_of
+from fedmed.task import CLASSES, DATASET, SIMULATED
 
 SPLITS = ("train", "test")
 _LAYOUT = "train/ and test/, each with NORMAL/ and PNEUMONIA/ holding JPEG, PNG or DICOM files"

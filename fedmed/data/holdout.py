@@ -14,7 +14,7 @@ import numpy as np
 from fedmed.data.cohort import Xray
 from fedmed.data.patients import patient_order
 from fedmed.errors import UserError
-from fedmed.facts import CLASSES
+from fedmed.task import CLASSES
 
 BLOCKS_PER_KIND = 20
 VALIDATION_FRACTION = 0.15

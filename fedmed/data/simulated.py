@@ -8,7 +8,7 @@ from PIL import Image
 
 from fedmed import simulation
 from fedmed.data.cohort import Cohort, Xray
-from fedmed.facts import CLASSES, SIMULATED
+from fedmed.task import CLASSES, SIMULATED
 
 # Patients up to PUBLIC_LAST may have trained the bundled backbone; cohorts start well after them.
 PUBLIC_LAST = 9_999

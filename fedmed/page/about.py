@@ -7,9 +7,9 @@ from html import escape
 from typing import Any
 
 from fedmed.engine import pick
-from fedmed.facts import CLASSES, DATASET, DISCLAIMER, FEATURES
 from fedmed.page.marks import number, size
 from fedmed.page.sweeping import KEPT_MINUTES
+from fedmed.task import CLASSES, DATASET, DISCLAIMER, FEATURES
 
 DRAWN = 6  # hospitals in the figure: the first ones and the last
 HEAD = len(CLASSES) * (FEATURES + 1)  # numbers in a head

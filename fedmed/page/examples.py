@@ -13,9 +13,9 @@ from typing import Any
 
 from PIL import Image
 
-from fedmed.facts import CLASSES
 from fedmed.imaging import ImageError, decode
 from fedmed.page.marks import verdict
+from fedmed.task import CLASSES
 
 REPOSITORY = Path(__file__).parents[2] / "examples"
 THUMBNAIL = 160  # pixels, for a tile of 88 on a dense screen

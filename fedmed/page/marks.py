@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from fedmed.facts import CLASSES
+from fedmed.task import CLASSES
 
 # A shape for each class, so that no verdict is told by its colour alone.
 SHAPES = {

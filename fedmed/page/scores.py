@@ -8,10 +8,10 @@ from html import escape
 from io import StringIO
 from typing import Any
 
-from fedmed.facts import CLASSES
 from fedmed.page.marks import shape
 from fedmed.report_schema import PROTOCOLS
 from fedmed.shown import note, shown, spread
+from fedmed.task import CLASSES
 
 Fields = Mapping[str, Any]
 

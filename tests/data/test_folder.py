@@ -10,7 +10,7 @@ from PIL import Image
 from fedmed import data
 from fedmed.data.folder import read_folder
 from fedmed.errors import UserError
-from fedmed.facts import DATASET
+from fedmed.task import DATASET
 from tests.support.xrays import write_folder
 
 NAMES = [

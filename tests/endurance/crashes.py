@@ -1,4 +1,4 @@
-"""What a stopped run leaves, killed at every write among others: `python -m tests.endurance.crashes`.
+"""What a stopped run leaves, killed at every write: `python -m tests.endurance.crashes`.
 
 Training is killed at every write and at random moments, its disk filled, and it is run twice at
 once. Each case is a small whole run in a process of its own, over a snapshot that is there

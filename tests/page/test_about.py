@@ -3,8 +3,8 @@ from __future__ import annotations
 import re
 
 from fedmed.engine import pick
-from fedmed.facts import DATASET, DISCLAIMER
 from fedmed.page import about
+from fedmed.task import DATASET, DISCLAIMER
 from tests.support.markup import tags, text
 from tests.support.reports import example_config, with_hospitals
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedmed.errors import UserError
-from fedmed.facts import CLASSES
 from fedmed.partition import ONE_CLASS, SCHEMES, describe, split
+from fedmed.task import CLASSES
 
 # Images as (patient, class): patients may have images of both.
 COHORTS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 1)), max_size=120)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from fedmed.facts import CLASSES
 from fedmed.snapshot import seal
+from fedmed.task import CLASSES
 
 
 def use_endpoint(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

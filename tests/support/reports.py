@@ -9,12 +9,12 @@ import numpy as np
 
 from fedmed import report
 from fedmed.evaluation import compare, curves, evaluate
-from fedmed.facts import CLASSES, SIMULATED
 from fedmed.preprocessing import PREPROCESSING
 from fedmed.recipe import RECIPES
 from fedmed.settings import Settings
 from fedmed.shown import shown
 from fedmed.snapshot import model_file
+from fedmed.task import CLASSES, SIMULATED
 from fedmed.transport import TITLES
 
 HOSPITALS = tuple(f"hospital_{number}" for number in range(1, 6))

@@ -1,7 +1,9 @@
-"""JSON that may come from strangers: read whole, or refused for what would break its readers."""
+"""Files that may come from strangers: their JSON, read whole or refused, and their digests."""
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -55,3 +57,18 @@ def _whole(text: str) -> int:
     if abs(value) > LARGEST:
         raise ValueError("a whole number in it is too large")
     return value
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's bytes, as 64 hex digits.
+
+    Raises:
+        OSError: it cannot be read, or is a pipe, which would be waited for, or a device.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no regular file")
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

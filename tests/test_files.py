@@ -1,14 +1,15 @@
-"""JSON that may come from strangers."""
+"""JSON that may come from strangers; digests of files, and of what is none."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
 
-from fedmed import json_file
-from fedmed.json_file import read_json
+from fedmed import files
+from fedmed.files import read_json, sha256_of
 
 
 def written(tmp_path: Path, content: bytes) -> Path:
@@ -46,7 +47,7 @@ def test_what_would_break_its_readers_is_refused(content: bytes, tmp_path: Path)
 
 
 def test_a_file_without_end_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_file, "MAX_MEBIBYTES", 0)
+    monkeypatch.setattr(files, "MAX_MEBIBYTES", 0)
     with pytest.raises(ValueError, match="larger than"):
         read_json(written(tmp_path, b"{}"))
     for place in (Path("/dev/zero"), tmp_path, tmp_path / "none"):
@@ -59,3 +60,21 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.json")
     with pytest.raises(OSError):
         read_json(tmp_path / "pipe.json")
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**20, 2**20 + 1])
+def test_every_byte_counts(size: int, tmp_path: Path) -> None:
+    data = bytes(range(256)) * (size // 256 + 1)
+    (tmp_path / "file").write_bytes(data[:size])
+    assert sha256_of(tmp_path / "file") == hashlib.sha256(data[:size]).hexdigest()
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        sha256_of(tmp_path / "missing")
+    with pytest.raises(OSError, match="no regular file"):
+        sha256_of(tmp_path)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(OSError, match="no regular file"):
+            sha256_of(tmp_path / "pipe")

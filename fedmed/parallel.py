@@ -1,0 +1,27 @@
+"""Work spread over the processor's cores, one job to a core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+Job = TypeVar("Job")
+Done = TypeVar("Done")
+
+
+def on_all_cores(work: Callable[[Job], Done], jobs: Sequence[Job]) -> Iterator[Done]:
+    """What `work` makes of each job, in their order; every job keeps to one core.
+
+    All of a job runs beside the others, and the bits of a result do not depend on the number of
+    cores.
+    """
+    cores = torch.get_num_threads()
+    with ThreadPoolExecutor(cores, initializer=lambda: torch.set_num_threads(1)) as pool:
+        try:
+            yield from pool.map(work, jobs)
+        finally:  # Ctrl-C would otherwise wait for all jobs still to come
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(cores)  # a thread's setting is what threads after it begin with
