@@ -24,8 +24,9 @@ from fedmed.data.public_cohort import public_patients
 from fedmed.feature_cache import FeatureCache
 from fedmed.features import Features, TrainingSite, decode_all, extract, pick_device
 from fedmed.federation import FedAvg, federate
+from fedmed.imaging.augmentation import CLEAN
+from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.partition import describe, split
-from fedmed.preprocessing import CLEAN, PREPROCESSING
 from fedmed.recipe import pick_recipe
 from fedmed.run_state import RunState
 from fedmed.scoring import Protocol, communication, model_entries, rounds, versions

@@ -42,8 +42,9 @@ def reading(repeats: int, folder: Path) -> dict[str, Any]:
     from PIL import Image
 
     from fedmed import simulation
+    from fedmed.imaging.augmentation import CLEAN, render
+    from fedmed.imaging.preprocessing import to_input
     from fedmed.prediction import Panel
-    from fedmed.preprocessing import CLEAN, render, to_input
     from fedmed.snapshot import Snapshot
 
     snapshot = Snapshot.open(folder)

@@ -33,7 +33,7 @@ from fedmed.errors import UserError
 from fedmed.evaluation import METRICS
 from fedmed.feature_cache import FeatureCache
 from fedmed.features import BATCH, Features
-from fedmed.preprocessing import CLEAN
+from fedmed.imaging.augmentation import CLEAN
 from fedmed.snapshot import Snapshot
 from fedmed.training import probabilities
 

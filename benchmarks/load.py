@@ -88,7 +88,7 @@ def engine() -> dict[int, float]:
     """Images a second through the bundled backbone alone, by batch size."""
     import torch
 
-    from fedmed.preprocessing import to_input
+    from fedmed.imaging.preprocessing import to_input
 
     backbone = Snapshot.open(BUNDLED).backbone
     inputs = to_input(torch.rand(max(BATCHES), 1, 224, 224))

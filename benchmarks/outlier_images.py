@@ -99,7 +99,7 @@ def hand(_: int, generator: Generator) -> Image.Image:
 
 def other_medical(number: int, generator: Generator) -> Image.Image:
     """A CT, MR, ultrasound or nuclear picture of pydicom's test files, a little cropped."""
-    from fedmed.imaging import decode
+    from fedmed.imaging.decode import decode
 
     paths = _files("pydicom", OTHER_MEDICAL)
     picture = decode(paths[number % len(paths)].read_bytes())

@@ -26,8 +26,9 @@ from fedmed.backbone import BUNDLED
 from fedmed.data.cohort import Xray
 from fedmed.data.simulated import FIRST_TEST, simulated_xrays
 from fedmed.errors import UserError
+from fedmed.imaging.augmentation import View, render
+from fedmed.imaging.preprocessing import to_pixels
 from fedmed.prediction import Panel
-from fedmed.preprocessing import View, render, to_pixels
 from fedmed.scoring import versions
 from fedmed.snapshot import Snapshot
 

@@ -27,7 +27,8 @@ from fedmed.data.holdout import hold_out
 from fedmed.data.public_cohort import public_patients
 from fedmed.feature_cache import FeatureCache
 from fedmed.features import BATCH, Features, TrainingSite, decode_all, extract
-from fedmed.preprocessing import CLEAN, View, to_grey, to_input
+from fedmed.imaging.augmentation import CLEAN, View
+from fedmed.imaging.preprocessing import to_grey, to_input
 from fedmed.training import Optimisation, new_heads, probabilities, train
 
 

@@ -13,10 +13,7 @@ PACKAGE = Path(__file__).parent
 # What decides the numbers, from encoded bytes to features.
 OF_FEATURES = (
     "task.py",
-    "imaging.py",
-    "pixels.py",
-    "dicom.py",
-    "preprocessing.py",
+    "imaging",
     "resnet18.py",
     "engine.py",
     "backbone.py",
@@ -46,6 +43,6 @@ def code_digest(sources: Sequence[str]) -> str:
         with suppress(PackageNotFoundError):
             digest.update(f"{library} {version(library)}\n".encode())
     for path in (PACKAGE / name for name in sources):
-        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             digest.update(file.read_bytes())
     return digest.hexdigest()

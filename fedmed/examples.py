@@ -12,7 +12,7 @@ from PIL import Image
 
 from fedmed.data.cohort import Cohort
 from fedmed.errors import UserError
-from fedmed.pixels import MIN_SIDE
+from fedmed.imaging.levels import MIN_SIDE
 from fedmed.task import CLASSES
 
 LONGEST_SIDE = 1024

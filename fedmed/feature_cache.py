@@ -27,7 +27,7 @@ import numpy as np
 from fedmed.backbone import Backbone
 from fedmed.code_digest import OF_FEATURES, code_digest
 from fedmed.errors import UserError
-from fedmed.preprocessing import View
+from fedmed.imaging.augmentation import View
 from fedmed.task import FEATURES
 
 _IN_USE_SECONDS = 3600.0

@@ -19,8 +19,9 @@ from fedmed.backbone import Backbone
 from fedmed.data.cohort import Xray, labels
 from fedmed.errors import UserError
 from fedmed.feature_cache import FeatureCache
+from fedmed.imaging.augmentation import View, render
+from fedmed.imaging.preprocessing import to_input, to_pixels
 from fedmed.parallel import on_all_cores
-from fedmed.preprocessing import View, render, to_input, to_pixels
 from fedmed.task import FEATURES, IMAGE_SIZE
 
 BATCH = 16  # larger ones are no faster on a core, and take memory on each

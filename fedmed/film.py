@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from fedmed import sandbox
-from fedmed.preprocessing import to_pixels
+from fedmed.imaging.preprocessing import to_pixels
 from fedmed.turns import Turns
 
 _WHOLE = Turns(sandbox.MAX_WORKERS)

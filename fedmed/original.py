@@ -17,8 +17,8 @@ from torch import Tensor
 
 from fedmed.backbone import Backbone, check_state, fingerprint
 from fedmed.errors import UserError
+from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.prediction import Group
-from fedmed.preprocessing import PREPROCESSING
 from fedmed.task import CLASSES, FEATURES
 from fedmed.training import Heads, stack
 

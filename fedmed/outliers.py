@@ -20,7 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fedmed.errors import UserError
-from fedmed.preprocessing import DEGRADE_DRAWS, degrade, to_grey
+from fedmed.imaging.augmentation import DEGRADE_DRAWS, degrade
+from fedmed.imaging.preprocessing import to_grey
 from fedmed.task import FEATURES
 
 T = TypeVar("T")

@@ -19,7 +19,8 @@ from fedmed import outliers
 from fedmed.backbone import Backbone, pool
 from fedmed.batching import Batched
 from fedmed.film import Film, develop
-from fedmed.preprocessing import CLEAN, render, to_input, to_pixels
+from fedmed.imaging.augmentation import CLEAN, render
+from fedmed.imaging.preprocessing import to_input, to_pixels
 from fedmed.snapshot import Snapshot
 from fedmed.task import CLASSES
 from fedmed.training import Heads

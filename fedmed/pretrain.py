@@ -3,7 +3,7 @@
 A ResNet18 is trained from scratch on a public cohort: three in ten of the train patients
 (fedmed.data.public_cohort) and simulated ones. Its classifier is thrown away; the rest is the
 frozen backbone of everybody. Images grow from stage to stage, and every image is degraded as in
-`fedmed.preprocessing.degrade`, so that sharpness, compression and markers are of no use to it.
+`imaging.augmentation.degrade`, so that sharpness, compression and markers are of no use to it.
 An epoch shows every real image and a fresh draw of the simulated ones, a quarter as many.
 """
 
@@ -31,7 +31,8 @@ from fedmed.data.public_cohort import public_patients
 from fedmed.data.simulated import PUBLIC_LAST, simulated_xrays
 from fedmed.errors import UserError
 from fedmed.features import decode_all
-from fedmed.preprocessing import DEGRADE_DRAWS, degrade, to_grey, to_input
+from fedmed.imaging.augmentation import DEGRADE_DRAWS, degrade
+from fedmed.imaging.preprocessing import to_grey, to_input
 
 ORIGIN_ID = "fedmed-resnet18-public-cohort"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fedmed.backbone import Backbone
 from fedmed.errors import UserError
-from fedmed.preprocessing import CLEAN, View
+from fedmed.imaging.augmentation import CLEAN, View
 
 
 @dataclass(frozen=True)

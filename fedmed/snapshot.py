@@ -19,7 +19,7 @@ from torch import Tensor
 from fedmed.backbone import Backbone, read_state
 from fedmed.errors import UserError
 from fedmed.files import read_json, sha256_of
-from fedmed.preprocessing import PREPROCESSING
+from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.report import validate
 from fedmed.report_schema import NUMBER, PER_CLASS, check
 from fedmed.task import CLASSES, FEATURES

@@ -22,7 +22,7 @@ from torchvision.models import resnet18, resnet34
 from fedmed import backbone as module
 from fedmed.backbone import Backbone, load, read_state, write_state
 from fedmed.errors import UserError
-from fedmed.preprocessing import to_input
+from fedmed.imaging.preprocessing import to_input
 from tests.support.snapshots import random_backbone
 
 ORIGIN = {"id": "random-0", "source": "a test", "public_cohort": True, "recipe": "robust"}

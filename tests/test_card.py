@@ -15,7 +15,7 @@ from torchvision.models import resnet18
 
 from fedmed.backbone import Backbone, write_state
 from fedmed.card import model_card
-from fedmed.preprocessing import to_grey, to_input, to_pixels
+from fedmed.imaging.preprocessing import to_grey, to_input, to_pixels
 from fedmed.settings import parse
 from fedmed.task import DATASET, DATASET_ID, DISCLAIMER
 from tests.support.reports import MODELS, example_config, example_report, with_hospitals

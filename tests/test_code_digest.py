@@ -10,7 +10,7 @@ import pytest
 from fedmed import code_digest as module
 from fedmed.code_digest import OF_FEATURES, OF_ROUNDS, code_digest
 
-FEATURES = ("preprocessing.py", "imaging.py", "pixels.py", "dicom.py", "task.py", "resnet18.py")
+FEATURES = ("imaging/preprocessing.py", "imaging/decode.py", "task.py", "resnet18.py")
 FEATURES += ("engine.py", "backbone.py", "features.py")
 ROUNDS = ("training.py", "federation.py", "transport.py", "partition.py", "recipe.py")
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from fedmed import engine
 from fedmed.backbone import Backbone, fused_layers
 from fedmed.errors import UserError
-from fedmed.preprocessing import to_input
+from fedmed.imaging.preprocessing import to_input
 from tests.support.snapshots import random_backbone
 
 needs_openvino = pytest.mark.skipif(find_spec("openvino") is None, reason="it is an extra")

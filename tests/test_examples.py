@@ -13,7 +13,7 @@ from PIL import Image
 from fedmed.data.cohort import Cohort, Xray
 from fedmed.errors import UserError
 from fedmed.examples import choose, write
-from fedmed.imaging import decode
+from fedmed.imaging.decode import decode
 
 LABELS = [0, 1] * 20
 

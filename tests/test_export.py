@@ -13,7 +13,7 @@ from torchvision.models import resnet18
 
 from fedmed import cli, export, report
 from fedmed.backbone import Backbone, write_state
-from fedmed.preprocessing import to_input
+from fedmed.imaging.preprocessing import to_input
 from fedmed.snapshot import Snapshot, model_file, seal, write_head
 from fedmed.training import Heads
 from tests.support.reports import MODELS, example_config, example_report

@@ -18,7 +18,7 @@ from fedmed import feature_cache
 from fedmed.backbone import Backbone
 from fedmed.errors import UserError
 from fedmed.feature_cache import FeatureCache, default_root
-from fedmed.preprocessing import CLEAN, View
+from fedmed.imaging.augmentation import CLEAN, View
 
 DAY = 86_400
 VIEW = View("flip-rotate", 1, 42)

@@ -31,8 +31,8 @@ from fedmed.features import (
     extract,
     pick_device,
 )
-from fedmed.pixels import ImageError
-from fedmed.preprocessing import CLEAN, View
+from fedmed.imaging.augmentation import CLEAN, View
+from fedmed.imaging.levels import ImageError
 from tests.support.snapshots import random_backbone
 
 TURNED, DEGRADED = View("flip-rotate", 0, 42), View("degraded", 0, 42)

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from fedmed import outliers
 from fedmed.errors import UserError
-from fedmed.imaging import colourfulness
+from fedmed.imaging.augmentation import View, render
+from fedmed.imaging.decode import colourfulness
+from fedmed.imaging.preprocessing import to_grey
 from fedmed.outliers import IN_COLOUR, ONE_SHADE, UNLIKE, Typical, fit, warnings
-from fedmed.preprocessing import View, render, to_grey
 
 
 def films(count: int, seed: int) -> np.ndarray:

@@ -17,9 +17,9 @@ from torchvision.transforms import v2
 
 from fedmed import outliers
 from fedmed.backbone import Backbone
-from fedmed.imaging import ImageError
+from fedmed.imaging.decode import ImageError
+from fedmed.imaging.preprocessing import to_grey, to_input, to_pixels
 from fedmed.prediction import Panel, agreement, as_api
-from fedmed.preprocessing import to_grey, to_input, to_pixels
 from fedmed.snapshot import Snapshot, seal
 from fedmed.task import CLASSES, IMAGENET_MEAN, IMAGENET_STD
 from tests.support.reports import MODELS

@@ -9,7 +9,7 @@ import pytest
 
 from fedmed.backbone import Backbone
 from fedmed.errors import UserError
-from fedmed.preprocessing import CLEAN
+from fedmed.imaging.augmentation import CLEAN
 from fedmed.recipe import RECIPES, pick_recipe
 
 

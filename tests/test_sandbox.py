@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from fedmed import sandbox
-from fedmed.imaging import ImageError, colourfulness, decode
+from fedmed.imaging.decode import ImageError, colourfulness, decode
 from tests.support.image_bytes import PICTURE, overlapping, saved, with_segments
 
 GOOD = saved(PICTURE, "PNG")

@@ -17,8 +17,7 @@ class Xray:
     """One labelled image, not yet decoded.
 
     `digest` is the sha256 of what the pixels are made from; `load` decodes them (grey, any size)
-    and raises `fedmed.imaging.ImageError` where that fails, or another UserError where the file is
-    gone or changed.
+    and raises ImageError where that fails, or another UserError where the file is gone or changed.
     """
 
     name: str

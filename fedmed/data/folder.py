@@ -107,7 +107,7 @@ def _read_split(root: Path, split: str, problems: list[str]) -> list[Xray]:
 
 def _loader(path: Path, digest: str) -> Callable[[], Image.Image]:
     def load() -> Image.Image:
-        from fedmed.imaging import decode
+        from fedmed.imaging.decode import decode
 
         try:
             data = path.read_bytes()

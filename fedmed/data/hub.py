@@ -153,7 +153,7 @@ def _read_split(repo: str, split: str, table: Any) -> list[Xray]:
 
 def _loader(table: Any, index: int, where: str) -> Any:
     def load() -> Image.Image:
-        from fedmed.imaging import decode
+        from fedmed.imaging.decode import decode
 
         return decode(_encoded(table[index], where))
 

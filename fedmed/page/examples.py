@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image
 
-from fedmed.imaging import ImageError, decode
+from fedmed.imaging.decode import ImageError, decode
 from fedmed.page.marks import verdict
 from fedmed.task import CLASSES
 

@@ -26,8 +26,8 @@ with atheris.instrument_imports(include=["PIL", "pydicom", "fedmed"]):
         WebPImagePlugin,
     )
 
-    from fedmed.imaging import ImageError, colourfulness, decode
-    from fedmed.preprocessing import to_pixels
+    from fedmed.imaging.decode import ImageError, colourfulness, decode
+    from fedmed.imaging.preprocessing import to_pixels
 
 from tests.fuzz import seeds
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fedmed import report
 from fedmed.evaluation import compare, curves, evaluate
-from fedmed.preprocessing import PREPROCESSING
+from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.recipe import RECIPES
 from fedmed.settings import Settings
 from fedmed.shown import shown

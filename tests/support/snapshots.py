@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from fedmed import report
 from fedmed.backbone import Backbone, write_state
-from fedmed.preprocessing import to_input
+from fedmed.imaging.preprocessing import to_input
 from fedmed.snapshot import CARD, CONFIG, REPORT, model_file, seal, write_head
 from fedmed.training import Heads
 from tests.support.reports import MODELS, example_config, example_report

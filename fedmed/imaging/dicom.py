@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fedmed.pixels import TOO_LARGE, ImageError, check_dimensions, to_8_bits
+from fedmed.imaging.levels import TOO_LARGE, ImageError, check_dimensions, to_8_bits
 
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 RLE = "1.2.840.10008.1.2.5"

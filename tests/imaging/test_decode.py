@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fedmed import imaging
 from fedmed.errors import UserError
-from fedmed.imaging import ImageError, decode
+from fedmed.imaging import decode as imaging_decode
+from fedmed.imaging.decode import ImageError, decode
 
 SIDE = 64
 RAMP = np.tile(np.arange(SIDE, dtype=np.uint8) * 4, (SIDE, 1))  # dark left, bright right
@@ -175,7 +175,7 @@ def test_too_many_bytes_are_refused_before_anything_is_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     data = encoded(Image.fromarray(RAMP), "PNG")
-    monkeypatch.setattr(imaging, "MAX_MEBIBYTES", len(data) / 2**20 - 1e-6)
+    monkeypatch.setattr(imaging_decode, "MAX_MEBIBYTES", len(data) / 2**20 - 1e-6)
     with pytest.raises(ImageError, match="the limit is"):
         decode(data)
 

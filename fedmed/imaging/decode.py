@@ -9,8 +9,8 @@ from io import BytesIO
 import numpy as np
 from PIL import ExifTags, Image, ImageChops
 
-from fedmed import dicom
-from fedmed.pixels import MAX_MEGAPIXELS, TOO_LARGE, ImageError, check_dimensions, to_8_bits
+from fedmed.imaging import dicom
+from fedmed.imaging.levels import MAX_MEGAPIXELS, TOO_LARGE, ImageError, check_dimensions, to_8_bits
 
 __all__ = ["ImageError", "colourfulness", "decode"]
 

@@ -11,18 +11,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision import transforms
 
-from fedmed.preprocessing import (
-    CLEAN,
-    DEGRADE_DRAWS,
-    PREPROCESSING,
-    View,
-    degrade,
-    flip_and_rotate,
-    render,
-    to_grey,
-    to_input,
-    to_pixels,
-)
+from fedmed.imaging.augmentation import CLEAN, DEGRADE_DRAWS, View, degrade, flip_and_rotate, render
+from fedmed.imaging.preprocessing import PREPROCESSING, to_grey, to_input, to_pixels
 from fedmed.task import IMAGENET_MEAN, IMAGENET_STD
 
 VIEWS = [CLEAN, View("flip-rotate", 1, 7), View("degraded", 1, 7)]

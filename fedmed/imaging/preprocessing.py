@@ -1,0 +1,42 @@
+"""The one definition of what the network sees: small grey pixels, then normalised input.
+
+Training, evaluation and the app all come through here. An X-ray becomes 224 x 224 grey pixels
+(`to_pixels`), a view of them (`augmentation.render`), and a normalised RGB tensor (`to_input`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from fedmed.task import IMAGE_SIZE, IMAGENET_MEAN, IMAGENET_STD
+
+PREPROCESSING = {
+    "size": [IMAGE_SIZE, IMAGE_SIZE],
+    "resize": "bilinear, antialiased, aspect ratio not kept",
+    "channels": "grey, repeated three times",
+    "mean": list(IMAGENET_MEAN),
+    "std": list(IMAGENET_STD),
+}
+
+
+def to_pixels(image: Image.Image) -> np.ndarray:
+    """Resize a grey image to uint8 [224, 224]; the aspect ratio is not kept."""
+    size = (IMAGE_SIZE, IMAGE_SIZE)
+    if image.size != size:
+        image = image.resize(size, Image.Resampling.BILINEAR)
+    return np.array(image.convert("L"))
+
+
+def to_input(grey: Tensor) -> Tensor:
+    """Normalise grey images [n, 1, h, w] in 0..1 to [n, 3, h, w] with ImageNet's statistics."""
+    mean = torch.tensor(IMAGENET_MEAN, device=grey.device).view(1, 3, 1, 1)
+    std = torch.tensor(IMAGENET_STD, device=grey.device).view(1, 3, 1, 1)
+    return (grey - mean).div_(std)
+
+
+def to_grey(pixels: np.ndarray) -> Tensor:
+    """uint8 [n, h, w] to float [n, 1, h, w] in 0..1."""
+    return torch.from_numpy(np.ascontiguousarray(pixels)).unsqueeze(1).float().div_(255.0)
