@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 import numpy as np
 import torch
 
-from fedmed import cli, data, examples, hub, outliers, report, snapshot, source
+from fedmed import cli, data, examples, outliers, report, snapshot, source
 from fedmed.backbone import load as load_backbone
 from fedmed.backbone import write_state
 from fedmed.card import model_card
@@ -31,6 +31,7 @@ from fedmed.recipe import pick_recipe
 from fedmed.run_state import RunState
 from fedmed.scoring import Protocol, communication, model_entries, rounds, versions
 from fedmed.settings import Settings, parse
+from fedmed.snapshot_ import publish
 from fedmed.snapshot_place import check_output, claim, move_into_place
 from fedmed.stopwatch import Stopwatch
 from fedmed.task import CLASSES
@@ -41,7 +42,7 @@ from fedmed.transport import FORMATS
 def main(settings: Settings) -> None:
     watch = Stopwatch()
     if settings.push_to:
-        hub.check_access(settings.push_to, private=settings.private)
+        publish.check_access(settings.push_to, private=settings.private)
     backbone = load_backbone(settings.backbone).to(pick_device(settings.device))
     recipe = pick_recipe(settings.recipe, backbone)
 
@@ -192,8 +193,8 @@ def alone(settings: Settings) -> None:
         main(settings)
 
 
-def publish(settings: Settings, repo: str) -> None:
-    print(f"Published: {hub.publish(settings.output, repo, private=settings.private)}")
+def push(settings: Settings, repo: str) -> None:
+    print(f"Published: {publish.publish(settings.output, repo, private=settings.private)}")
 
 
 def run(settings: Settings) -> int:
@@ -207,7 +208,7 @@ def run(settings: Settings) -> int:
     private = ["--private"] if settings.private else []
     later = shlex.join(["python", "-m", "fedmed.push", str(settings.output), repo, *private])
     return cli.run(
-        lambda: publish(settings, repo),
+        lambda: push(settings, repo),
         resume_hint=f"The snapshot is kept. To publish it: {later}",
     )
 

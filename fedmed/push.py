@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from fedmed import cli, hub
+from fedmed import cli
+from fedmed.snapshot_ import publish
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         mend(options.snapshot)
         print(
-            hub.publish(
+            publish.publish(
                 options.snapshot,
                 options.repo,
                 private=options.private,

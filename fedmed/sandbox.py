@@ -25,7 +25,8 @@ from typing import IO, NamedTuple
 import numpy as np
 from PIL import Image
 
-from fedmed.imaging.decode import ImageError, colourfulness, decode
+from fedmed.imaging.decode import colourfulness, decode
+from fedmed.imaging.levels import ImageError
 
 MAX_WORKERS = 2  # that decode at once; more uploads wait
 MAX_MEMORY = 2 * 2**30  # bytes of address space

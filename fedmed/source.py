@@ -19,11 +19,12 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from fedmed import backbone, hub, original
+from fedmed import backbone, original
 from fedmed.errors import UserError
 from fedmed.original import Original
 from fedmed.prediction import Panel
 from fedmed.snapshot import Snapshot, shown
+from fedmed.snapshot_ import fetch
 from fedmed.snapshot_place import mend
 
 VARIABLES = ("FEDMED_SNAPSHOT", "FEDMED_MODEL_REPO")
@@ -105,7 +106,7 @@ def _from_folder(folder: Path, variable: str) -> Opened:
 
 
 def _from_hub(reference: str, variable: str) -> Opened:
-    repo, revision = hub.parse_reference(reference)
+    repo, revision = fetch.parse_reference(reference)
     told: list[str] = []
     folder = _fetch(repo, revision, told.append)
     label = f"{repo}@{folder.name[:7]}"
@@ -157,13 +158,13 @@ def _fetch(repo: str, revision: str | None, tell: Callable[[str], object]) -> Pa
     """`hub.fetch`, given up after FETCH_SECONDS; the download then goes on for the next start."""
     outcome: list[Path | Exception] = []
 
-    def fetch() -> None:
+    def ask() -> None:
         try:
-            outcome.append(hub.fetch(repo, revision, tell=tell))
+            outcome.append(fetch.fetch(repo, revision, tell=tell))
         except Exception as error:
             outcome.append(error)
 
-    thread = threading.Thread(target=fetch, daemon=True)
+    thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(FETCH_SECONDS)
     if not outcome:

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 
 from fedmed.cli import run
 from fedmed.errors import UserError
-from fedmed.hub import FetchError, PublishError
+from fedmed.hub.failures import FetchError, PublishError
 
 
 def failing(error: BaseException) -> Callable[[], None]:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from fedmed import sandbox
 from fedmed.film import develop, develop_to_show
-from fedmed.imaging.decode import ImageError
+from fedmed.imaging.levels import ImageError
 from fedmed.imaging.preprocessing import to_pixels
 
 GREY = Image.fromarray((np.arange(600 * 900) % 251).astype(np.uint8).reshape(600, 900))

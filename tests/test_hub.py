@@ -14,7 +14,9 @@ import pytest
 
 from fedmed import snapshot as snapshot_module
 from fedmed.errors import UserError
-from fedmed.hub import FetchError, PublishError, check_access, fetch, parse_reference, publish
+from fedmed.hub.failures import FetchError, PublishError
+from fedmed.snapshot_.fetch import fetch, parse_reference
+from fedmed.snapshot_.publish import check_access, publish
 from tests.support.hub_server import HubServer
 from tests.support.hub_tools import contents, small_snapshot, use_endpoint
 
@@ -287,8 +289,8 @@ def test_an_unreachable_hub_is_given_up_in_seconds(
 def test_a_silent_hub_is_given_up(
     hub: HubServer, snapshot: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fedmed.hub.PROBE_SECONDS", 0.2)
-    monkeypatch.setattr("fedmed.hub_client.ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("fedmed.hub.client.PROBE_SECONDS", 0.2)
+    monkeypatch.setattr("fedmed.hub.client.ANSWER_SECONDS", 0.2)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()  # the kernel accepts; nobody ever answers
@@ -319,7 +321,7 @@ def test_a_fresh_process_finds_the_hub_by_hf_endpoint(
     hub: HubServer, snapshot: Path, tmp_path: Path
 ) -> None:
     code = (
-        "import sys; from pathlib import Path; from fedmed.hub import fetch, publish\n"
+        "import sys; from pathlib import Path; from fedmed.snapshot_.fetch import fetch; from fedmed.snapshot_.publish import publish\n"
         "assert 'huggingface_hub' not in sys.modules\n"
         f"publish(Path({str(snapshot)!r}), {REPO!r}); print(fetch({REPO!r}))"
     )

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from fedmed import hub_access, push
+from fedmed import push
 from fedmed.errors import UserError
-from fedmed.hub import PublishError, check_access, publish
-from fedmed.hub_client import DOWNLOAD_ATTEMPTS
+from fedmed.hub.client import DOWNLOAD_ATTEMPTS
+from fedmed.hub.failures import PublishError
 from fedmed.snapshot import verify
+from fedmed.snapshot_ import permissions
+from fedmed.snapshot_.publish import check_access, publish
 from tests.support.hub_server import HubServer
 from tests.support.hub_tools import contents, small_snapshot
 
@@ -71,7 +73,7 @@ def test_a_config_json_of_any_size_is_not_fetched(
     hub: HubServer, snapshot: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.add(REPO, contents(snapshot))
-    monkeypatch.setattr(hub_access, "MAX_MEBIBYTES", 0)
+    monkeypatch.setattr(permissions, "MAX_MEBIBYTES", 0)
     assert_left_alone(hub, snapshot)
     assert hub.count("GET", "/resolve/") == 0
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from fedmed import backbone, hub_client, push, source
+from fedmed import backbone, push, source
 from fedmed.errors import UserError
+from fedmed.hub import client
 from fedmed.snapshot import verify
 from fedmed.source import open_snapshot
 from tests.support.hub_server import HubServer
@@ -118,7 +119,7 @@ def test_a_push(
     said = capsys.readouterr()
     assert status == fault.status, said.err
     assert "Traceback" not in said.err
-    assert max(pauses, default=0) <= hub_client.PAUSE_SECONDS + 1
+    assert max(pauses, default=0) <= client.PAUSE_SECONDS + 1
     assert TOKEN not in said.err + said.out + caplog.text
     held = {key: data for key, data in hub[REPO].files.items() if key != ".gitattributes"}
     assert held in (OLD, before)
@@ -173,7 +174,7 @@ def test_a_start(
         monkeypatch.setattr(source, "FETCH_SECONDS", 0.3)
     with caplog.at_level(logging.DEBUG):
         opened = open_snapshot({"FEDMED_SNAPSHOT": REPO})
-    assert max(pauses, default=0) <= hub_client.PAUSE_SECONDS + 1
+    assert max(pauses, default=0) <= client.PAUSE_SECONDS + 1
     assert opened.label == "bundled"
     assert opened.problem is not None
     words = fault.asked if step == "asked" else fault.fetched

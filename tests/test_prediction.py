@@ -17,7 +17,7 @@ from torchvision.transforms import v2
 
 from fedmed import outliers
 from fedmed.backbone import Backbone
-from fedmed.imaging.decode import ImageError
+from fedmed.imaging.levels import ImageError
 from fedmed.imaging.preprocessing import to_grey, to_input, to_pixels
 from fedmed.prediction import Panel, agreement, as_api
 from fedmed.snapshot import Snapshot, seal

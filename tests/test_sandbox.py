@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from fedmed import sandbox
-from fedmed.imaging.decode import ImageError, colourfulness, decode
+from fedmed.imaging.decode import colourfulness, decode
+from fedmed.imaging.levels import ImageError
 from tests.support.image_bytes import PICTURE, overlapping, saved, with_segments
 
 GOOD = saved(PICTURE, "PNG")

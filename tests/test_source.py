@@ -13,10 +13,11 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from fedmed import backbone, hub, source
+from fedmed import backbone, source
 from fedmed.errors import UserError
 from fedmed.original import Original
 from fedmed.snapshot import Snapshot, seal
+from fedmed.snapshot_ import fetch
 from fedmed.source import open_snapshot, show
 from tests.support.hub_server import HubServer
 from tests.support.hub_tools import contents
@@ -261,7 +262,7 @@ def test_a_name_that_is_none(bundled, no_network, asked):
 
 
 def test_a_hub_that_takes_for_ever_is_given_up(bundled, monkeypatch, caplog):
-    monkeypatch.setattr(hub, "fetch", lambda *_, **__: time.sleep(30))
+    monkeypatch.setattr(fetch, "fetch", lambda *_, **__: time.sleep(30))
     monkeypatch.setattr(source, "FETCH_SECONDS", 0.1)
     with caplog.at_level(logging.WARNING, logger="fedmed.source"):
         opened = open_snapshot({"FEDMED_MODEL_REPO": REPO})

@@ -13,7 +13,8 @@ from PIL import Image
 from fedmed.data.cohort import Cohort, Xray
 from fedmed.data.patients import key_patients, patient_of
 from fedmed.errors import UserError
-from fedmed.hub_client import HubError, is_away, may_pass, open_api, reason
+from fedmed.hub.client import open_api
+from fedmed.hub.failures import HubError, is_away, may_pass, reason
 from fedmed.task import CLASSES, DATASET, DATASET_ID
 
 SPLITS = ("train", "test")

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from fedmed.imaging.decode import ImageError
+from fedmed.imaging.levels import ImageError
 from fedmed.page.fairness import sender
 from fedmed.page.launching import PANEL
 from fedmed.prediction import as_api

@@ -8,7 +8,7 @@ from functools import cache
 import gradio as gr
 
 from fedmed.film import develop_to_show
-from fedmed.imaging.decode import ImageError
+from fedmed.imaging.levels import ImageError
 from fedmed.page.answer import SHOWN, Answer, problem
 from fedmed.page.examples import Example, strip
 from fedmed.page.fairness import sender

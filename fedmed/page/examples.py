@@ -13,7 +13,8 @@ from typing import Any
 
 from PIL import Image
 
-from fedmed.imaging.decode import ImageError, decode
+from fedmed.imaging.decode import decode
+from fedmed.imaging.levels import ImageError
 from fedmed.page.marks import verdict
 from fedmed.task import CLASSES
 

@@ -16,7 +16,7 @@ from PIL import Image
 from fedmed import data
 from fedmed.data.hub import SPLITS, read_hub
 from fedmed.errors import UserError
-from fedmed.hub_client import HubError
+from fedmed.hub.failures import HubError
 from fedmed.task import DATASET
 from tests.support.hub_server import HubServer, serve_parquet_dataset
 

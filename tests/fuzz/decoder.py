@@ -26,7 +26,8 @@ with atheris.instrument_imports(include=["PIL", "pydicom", "fedmed"]):
         WebPImagePlugin,
     )
 
-    from fedmed.imaging.decode import ImageError, colourfulness, decode
+    from fedmed.imaging.decode import colourfulness, decode
+    from fedmed.imaging.levels import ImageError
     from fedmed.imaging.preprocessing import to_pixels
 
 from tests.fuzz import seeds

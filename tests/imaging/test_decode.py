@@ -13,7 +13,8 @@ from PIL import Image
 
 from fedmed.errors import UserError
 from fedmed.imaging import decode as imaging_decode
-from fedmed.imaging.decode import ImageError, decode
+from fedmed.imaging.decode import decode
+from fedmed.imaging.levels import ImageError
 
 SIDE = 64
 RAMP = np.tile(np.arange(SIDE, dtype=np.uint8) * 4, (SIDE, 1))  # dark left, bright right

@@ -24,7 +24,8 @@ from pydicom.uid import (  # noqa: E402
     generate_uid,
 )
 
-from fedmed.imaging.decode import ImageError, decode  # noqa: E402
+from fedmed.imaging.decode import decode  # noqa: E402
+from fedmed.imaging.levels import ImageError  # noqa: E402
 
 SIDE = 64
 RAMP = np.tile(np.arange(SIDE, dtype=np.uint16) * 65, (SIDE, 1))  # 12 bits: 0..4095

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from fedmed.imaging.decode import ImageError, colourfulness, decode
-from fedmed.imaging.levels import to_8_bits
+from fedmed.imaging.decode import colourfulness, decode
+from fedmed.imaging.levels import ImageError, to_8_bits
 from tests.support.image_bytes import PICTURE, dicom, saved
 
 SIDES = arrays.array_shapes(min_dims=2, max_dims=2, min_side=32, max_side=40)

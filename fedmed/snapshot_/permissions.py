@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from fedmed.errors import UserError
 from fedmed.files import MAX_MEBIBYTES
-from fedmed.hub_client import TOKENS_PAGE, few_attempts, file_sizes
+from fedmed.hub.client import few_attempts, file_sizes
+from fedmed.hub.failures import TOKENS_PAGE
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
