@@ -19,14 +19,15 @@ from fedmed.backbone import write_state
 from fedmed.card import model_card
 from fedmed.data.audit import audit
 from fedmed.data.cohort import count, labels, patients
+from fedmed.data.decoding import decode_all
 from fedmed.data.holdout import description, hold_out
+from fedmed.data.partition import describe, split
 from fedmed.data.public_cohort import public_patients
 from fedmed.feature_cache import FeatureCache
-from fedmed.features import Features, TrainingSite, decode_all, extract, pick_device
+from fedmed.features import Features, TrainingSite, extract, pick_device
 from fedmed.federation import FedAvg, federate
 from fedmed.imaging.augmentation import CLEAN
 from fedmed.imaging.preprocessing import PREPROCESSING
-from fedmed.partition import describe, split
 from fedmed.recipe import pick_recipe
 from fedmed.run_state import RunState
 from fedmed.scoring import Protocol, communication, model_entries, rounds, versions

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from fedmed.partition import one_class_words
+from fedmed.data.partition import one_class_words
 from fedmed.report_schema import PROTOCOLS
 from fedmed.shown import note, shown, spread
 from fedmed.task import DISCLAIMER

@@ -27,7 +27,7 @@ OF_ROUNDS = (
     "data/public_cohort.py",
     "data/public_cohort.txt",
     "data/holdout.py",
-    "partition.py",
+    "data/partition.py",
     "recipe.py",
     "training.py",
     "transport.py",

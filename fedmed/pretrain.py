@@ -26,11 +26,11 @@ from tqdm import tqdm
 from fedmed import cli
 from fedmed.backbone import Backbone, write_state
 from fedmed.data.cohort import Xray
+from fedmed.data.decoding import decode_all
 from fedmed.data.folder import read_folder
 from fedmed.data.public_cohort import public_patients
 from fedmed.data.simulated import PUBLIC_LAST, simulated_xrays
 from fedmed.errors import UserError
-from fedmed.features import decode_all
 from fedmed.imaging.augmentation import DEGRADE_DRAWS, degrade
 from fedmed.imaging.preprocessing import to_grey, to_input
 

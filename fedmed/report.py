@@ -8,8 +8,8 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from fedmed.data.partition import one_class_words
 from fedmed.errors import UserError
-from fedmed.partition import one_class_words
 from fedmed.report_schema import (
     COUNTS,
     CURVES,

@@ -12,7 +12,7 @@ from typing import Any
 
 from fedmed import files
 from fedmed.data import is_hub_id
-from fedmed.partition import SCHEMES
+from fedmed.data.partition import SCHEMES
 from fedmed.recipe import RECIPES
 from fedmed.task import DATASET_ID
 

@@ -12,7 +12,7 @@ from fedmed.code_digest import OF_FEATURES, OF_ROUNDS, code_digest
 
 FEATURES = ("imaging/preprocessing.py", "imaging/decode.py", "task.py", "resnet18.py")
 FEATURES += ("engine.py", "backbone.py", "features.py")
-ROUNDS = ("training.py", "federation.py", "transport.py", "partition.py", "recipe.py")
+ROUNDS = ("training.py", "federation.py", "transport.py", "data/partition.py", "recipe.py")
 
 
 @pytest.fixture

@@ -321,7 +321,8 @@ def test_a_fresh_process_finds_the_hub_by_hf_endpoint(
     hub: HubServer, snapshot: Path, tmp_path: Path
 ) -> None:
     code = (
-        "import sys; from pathlib import Path; from fedmed.snapshot_.fetch import fetch; from fedmed.snapshot_.publish import publish\n"
+        "import sys; from pathlib import Path; from fedmed.snapshot_.fetch import fetch\n"
+        "from fedmed.snapshot_.publish import publish\n"
         "assert 'huggingface_hub' not in sys.modules\n"
         f"publish(Path({str(snapshot)!r}), {REPO!r}); print(fetch({REPO!r}))"
     )

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from fedmed import data
+from fedmed.data.decoding import UnreadableImages, decode_all
 from fedmed.data.folder import read_folder
 from fedmed.errors import UserError
-from fedmed.features import UnreadableImages, decode_all
 from tests.support.xrays import write_folder
 
 NAMES = [f"{s}/{c}/a.png" for s in ("train", "test") for c in ("NORMAL", "PNEUMONIA")]

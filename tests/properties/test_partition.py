@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedmed.data.partition import ONE_CLASS, SCHEMES, describe, split
 from fedmed.errors import UserError
-from fedmed.partition import ONE_CLASS, SCHEMES, describe, split
 from fedmed.task import CLASSES
 
 # Images as (patient, class): patients may have images of both.

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fedmed.data.partition import SCHEMES, describe, one_class_words, split
 from fedmed.errors import UserError
-from fedmed.partition import SCHEMES, describe, one_class_words, split
 
 
 def cohort(normal: int = 200, pneumonia: int = 400, seed: int = 0):

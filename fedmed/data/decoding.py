@@ -1,0 +1,64 @@
+"""Many X-rays decoded at once, on all cores, into one array on disk."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import tempfile
+from collections.abc import Sequence
+
+import numpy as np
+from tqdm import tqdm
+
+from fedmed.data.cohort import Xray
+from fedmed.errors import UserError
+from fedmed.imaging.preprocessing import to_pixels
+from fedmed.parallel import on_all_cores
+from fedmed.task import IMAGE_SIZE
+
+
+class UnreadableImages(UserError):
+    """Some images cannot be decoded; the message lists them with their reasons."""
+
+
+def decode_all(xrays: Sequence[Xray]) -> np.ndarray:
+    """Decode and resize to uint8 [n, 224, 224], backed by a temporary file.
+
+    Raises:
+        UnreadableImages: lists every image that cannot be decoded.
+        OSError: there is no room for the file.
+    """
+    shape = (max(len(xrays), 1), IMAGE_SIZE, IMAGE_SIZE)
+    with tempfile.TemporaryFile() as file:
+        _reserve(file.fileno(), math.prod(shape))
+        pixels = np.memmap(file, np.uint8, "w+", shape=shape)
+    problems: list[str] = []
+
+    def decode(index: int) -> None:
+        try:
+            pixels[index] = to_pixels(xrays[index].load())
+        except (UserError, OSError) as error:
+            problems.append(f"{xrays[index].name}: {error}")
+
+    work = on_all_cores(decode, range(len(xrays)))
+    for _ in tqdm(work, "Reading images", len(xrays), unit="image", disable=None):
+        pass
+    if problems:
+        raise UnreadableImages(
+            f"{len(problems)} of {len(xrays)} images cannot be read:\n  "
+            + "\n  ".join(sorted(problems))
+            + "\nRepair or remove these files and run again; nothing was written."
+        )
+    return pixels[: len(xrays)]
+
+
+def _reserve(file: int, size: int) -> None:
+    """Take the room now: a disk found full as mapped memory is written kills the process."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        os.posix_fallocate(file, 0, size)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise OSError(error.errno, error.strerror, tempfile.gettempdir()) from error
