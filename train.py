@@ -14,8 +14,9 @@ import numpy as np
 import torch
 
 from fedmed import cli, data, examples, outliers, report, snapshot, source
-from fedmed.backbone import load as load_backbone
-from fedmed.backbone import write_state
+from fedmed.backbones.backbone import load as load_backbone
+from fedmed.backbones.engine import pick_device
+from fedmed.backbones.weights import write_state
 from fedmed.card import model_card
 from fedmed.data.audit import audit
 from fedmed.data.cohort import count, labels, patients
@@ -24,7 +25,7 @@ from fedmed.data.holdout import description, hold_out
 from fedmed.data.partition import describe, split
 from fedmed.data.public_cohort import public_patients
 from fedmed.feature_cache import FeatureCache
-from fedmed.features import Features, TrainingSite, extract, pick_device
+from fedmed.features import Features, TrainingSite, extract
 from fedmed.federation import FedAvg, federate
 from fedmed.imaging.augmentation import CLEAN
 from fedmed.imaging.preprocessing import PREPROCESSING
@@ -152,7 +153,7 @@ def main(settings: Settings) -> None:
 
     # The snapshot is put together aside, opened as the app will, and moved into place whole.
     aside = state.aside()
-    stored = write_state(backbone, aside)
+    stored = write_state(backbone.state, backbone.origin, aside)
     for name, head in zip(names, unstack(models), strict=True):
         snapshot.write_head(aside / snapshot.model_file(name), head, backbone)
     verdicts = official.probabilities(federated.local) >= 0.5

@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks import measuring
 from benchmarks.serving import REPOSITORY, running
 from fedmed import cli
-from fedmed.backbone import BUNDLED
+from fedmed.backbones.backbone import BUNDLED
 
 ANSWER = b"fm-model"
 IMPORTS = [sys.executable, "-c", "import torch, gradio"]

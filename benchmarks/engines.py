@@ -24,8 +24,9 @@ from torch import Tensor
 
 from benchmarks import measuring
 from benchmarks.serving import REPOSITORY
-from fedmed import cli, data, engine
-from fedmed.backbone import Backbone, load
+from fedmed import cli, data
+from fedmed.backbones import engine
+from fedmed.backbones.backbone import Backbone, load
 from fedmed.data.cohort import Xray
 from fedmed.data.holdout import hold_out
 from fedmed.data.public_cohort import public_patients

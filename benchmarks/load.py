@@ -26,7 +26,7 @@ from typing import Any
 from benchmarks import measuring
 from benchmarks.serving import REPOSITORY, Server, running
 from fedmed import cli
-from fedmed.backbone import BUNDLED
+from fedmed.backbones.backbone import BUNDLED
 from fedmed.prediction import MOST, Panel
 from fedmed.snapshot import Snapshot
 

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from benchmarks.outlier_images import KINDS, draw
 from fedmed import cli, data, outliers
-from fedmed.backbone import BUNDLED
+from fedmed.backbones.backbone import BUNDLED
 from fedmed.data.cohort import Xray
 from fedmed.data.simulated import FIRST_TEST, simulated_xrays
 from fedmed.errors import UserError

@@ -32,7 +32,8 @@ from torch import nn
 from benchmarks import measuring
 from benchmarks.serving import REPOSITORY
 from fedmed import cli
-from fedmed.backbone import Backbone, write_state
+from fedmed.backbones.backbone import Backbone
+from fedmed.backbones.weights import write_state
 from fedmed.data.folder import read_folder
 from fedmed.features import BATCH
 from fedmed.task import IMAGENET_MEAN, IMAGENET_STD
@@ -68,7 +69,7 @@ def main() -> None:
         slices.append({"train": train, "evaluate": evaluate, "floor": floor})
 
     with tempfile.TemporaryDirectory() as scratch:
-        write_state(backbone, Path(scratch) / "backbone")
+        write_state(backbone.state, backbone.origin, Path(scratch) / "backbone")
         measure_slices()
         cold = run(options.data, options.views, Path(scratch))
         measure_slices()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fedmed.backbone import BUNDLED
+from fedmed.backbones.backbone import BUNDLED
 from fedmed.card import command
 
 REPOSITORY = Path(__file__).parent.parent

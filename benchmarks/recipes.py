@@ -20,8 +20,8 @@ from PIL import Image, ImageFilter
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from fedmed import cli, data
-from fedmed.backbone import Backbone
-from fedmed.backbone import load as load_backbone
+from fedmed.backbones.backbone import Backbone
+from fedmed.backbones.backbone import load as load_backbone
 from fedmed.data.cohort import labels
 from fedmed.data.decoding import decode_all
 from fedmed.data.holdout import hold_out

@@ -24,7 +24,7 @@ from benchmarks import measuring
 from benchmarks.app import ANSWER
 from benchmarks.serving import GIVE_UP_SECONDS, REPOSITORY, running
 from fedmed import cli
-from fedmed.backbone import BUNDLED
+from fedmed.backbones.backbone import BUNDLED
 from fedmed.errors import UserError
 
 REPO = "alice/snapshot"

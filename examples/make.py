@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from fedmed import simulation
-from fedmed.backbone import BUNDLED
+from fedmed.backbones.backbone import BUNDLED
 from fedmed.cli import run
 from fedmed.data.simulated import FIRST_EXAMPLE
 from fedmed.examples import choose

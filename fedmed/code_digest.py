@@ -14,9 +14,7 @@ PACKAGE = Path(__file__).parent
 OF_FEATURES = (
     "task.py",
     "imaging",
-    "resnet18.py",
-    "engine.py",
-    "backbone.py",
+    "backbones",
     "features.py",
     "simulation",
 )

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fedmed.backbone import Backbone
+from fedmed.backbones.backbone import Backbone
 from fedmed.code_digest import OF_FEATURES, code_digest
 from fedmed.errors import UserError
 from fedmed.imaging.augmentation import View

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from fedmed.backbone import Backbone
+from fedmed.backbones.backbone import Backbone
 from fedmed.data.cohort import Xray, labels
 from fedmed.data.decoding import decode_all
-from fedmed.errors import UserError
 from fedmed.feature_cache import FeatureCache
 from fedmed.imaging.augmentation import View, render
 from fedmed.imaging.preprocessing import to_input
@@ -134,23 +133,3 @@ def _features(view: View, pixels: np.ndarray, digests: list[str], backbone: Back
     if count < BATCH:
         inputs = torch.cat([inputs, inputs.new_zeros(BATCH - count, *inputs.shape[1:])])
     return backbone.features(inputs)[:count].numpy()
-
-
-def pick_device(name: str) -> str:
-    """`auto` is a CUDA device where there is one.
-
-    Raises:
-        UserError: a device that PyTorch cannot use here.
-    """
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        if name != "cpu" and torch.device(name).type != "cuda":  # cpu:0 would be no engine's
-            raise RuntimeError("no such device")
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        problem = str(error).splitlines()[0]
-        raise UserError(
-            f"--device {name} cannot be used here ({problem}); choose from auto, cpu, cuda."
-        ) from error
-    return name

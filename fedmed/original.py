@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fedmed.backbone import Backbone, check_state, fingerprint
+from fedmed.backbones.backbone import Backbone
+from fedmed.backbones.weights import check_state, fingerprint
 from fedmed.errors import UserError
 from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.prediction import Group

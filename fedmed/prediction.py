@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from fedmed import outliers
-from fedmed.backbone import Backbone, pool
+from fedmed.backbones.backbone import Backbone, pool
 from fedmed.batching import Batched
 from fedmed.film import Film, develop
 from fedmed.imaging.augmentation import CLEAN, render

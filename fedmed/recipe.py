@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fedmed.backbone import Backbone
+from fedmed.backbones.backbone import Backbone
 from fedmed.errors import UserError
 from fedmed.imaging.augmentation import CLEAN, View
 

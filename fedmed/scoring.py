@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 import fedmed
-from fedmed.backbone import Backbone
+from fedmed.backbones.backbone import Backbone
 from fedmed.data.cohort import Xray, labels, patients
 from fedmed.evaluation import compare, curves, evaluate
 from fedmed.federation import State

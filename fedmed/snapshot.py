@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fedmed.backbone import Backbone, read_state
+from fedmed.backbones.backbone import Backbone
+from fedmed.backbones.weights import read_state
 from fedmed.errors import UserError
 from fedmed.files import read_json, sha256_of
 from fedmed.imaging.preprocessing import PREPROCESSING

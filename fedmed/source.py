@@ -19,7 +19,8 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from fedmed import backbone, original
+from fedmed import original
+from fedmed.backbones import backbone
 from fedmed.errors import UserError
 from fedmed.original import Original
 from fedmed.prediction import Panel

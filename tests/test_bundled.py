@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fedmed.backbone import BUNDLED, load
+from fedmed.backbones.backbone import BUNDLED, load
 from fedmed.data.public_cohort import public_patients
 from fedmed.page import examples
 from fedmed.prediction import Panel

@@ -13,7 +13,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from torchvision.models import resnet18
 
-from fedmed.backbone import Backbone, write_state
+from fedmed.backbones.backbone import Backbone
+from fedmed.backbones.weights import write_state
 from fedmed.card import model_card
 from fedmed.imaging.preprocessing import to_grey, to_input, to_pixels
 from fedmed.settings import parse
@@ -172,7 +173,7 @@ def test_the_code_on_the_card_gives_the_models_answer(tmp_path, monkeypatch, cap
     torch.manual_seed(0)
     network = resnet18(num_classes=2).eval()
     backbone = Backbone(network.state_dict(), {"id": "random", "source": "a test"})
-    write_state(backbone, tmp_path)
+    write_state(backbone.state, backbone.origin, tmp_path)
     head = {"fc.weight": torch.randn(2, 512) / 20, "fc.bias": torch.randn(2)}
     save_file(head, tmp_path / "federated_model.safetensors")
     xray = Image.fromarray(np.random.default_rng(0).integers(0, 255, (300, 400), dtype=np.uint8))

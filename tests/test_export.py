@@ -12,7 +12,8 @@ import torch
 from torchvision.models import resnet18
 
 from fedmed import cli, export, report
-from fedmed.backbone import Backbone, write_state
+from fedmed.backbones.backbone import Backbone
+from fedmed.backbones.weights import write_state
 from fedmed.imaging.preprocessing import to_input
 from fedmed.snapshot import Snapshot, model_file, seal, write_head
 from fedmed.training import Heads
@@ -27,7 +28,7 @@ def folder(tmp_path_factory) -> Path:
     made = tmp_path_factory.mktemp("made") / "snapshot"
     torch.manual_seed(0)
     backbone = Backbone(resnet18().state_dict(), {"id": "random", "source": "a test"})
-    write_state(backbone, made)
+    write_state(backbone.state, backbone.origin, made)
     for model in MODELS:
         head = Heads(torch.randn(1, 2, 512) / 20, torch.randn(1, 2))
         write_head(made / model_file(model), head, backbone)

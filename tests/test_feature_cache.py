@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from fedmed import feature_cache
-from fedmed.backbone import Backbone
+from fedmed.backbones.backbone import Backbone
 from fedmed.errors import UserError
 from fedmed.feature_cache import FeatureCache, default_root
 from fedmed.imaging.augmentation import CLEAN, View

@@ -18,13 +18,13 @@ from PIL import Image
 from torch import Tensor
 
 from fedmed import features as module
-from fedmed.backbone import Backbone
+from fedmed.backbones.backbone import Backbone
+from fedmed.backbones.engine import pick, pick_device
 from fedmed.data.cohort import Xray
 from fedmed.data.decoding import UnreadableImages, decode_all
-from fedmed.engine import pick
 from fedmed.errors import UserError
 from fedmed.feature_cache import FeatureCache
-from fedmed.features import Features, TrainingSite, extract, pick_device
+from fedmed.features import Features, TrainingSite, extract
 from fedmed.imaging.augmentation import CLEAN, View
 from fedmed.imaging.levels import ImageError
 from tests.support.snapshots import random_backbone

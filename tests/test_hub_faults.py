@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from fedmed import backbone, push, source
+from fedmed import push, source
+from fedmed.backbones import backbone
 from fedmed.errors import UserError
 from fedmed.hub import client
 from fedmed.snapshot import verify

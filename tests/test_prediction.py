@@ -16,7 +16,7 @@ from torchvision.models import resnet18
 from torchvision.transforms import v2
 
 from fedmed import outliers
-from fedmed.backbone import Backbone
+from fedmed.backbones.backbone import Backbone
 from fedmed.imaging.levels import ImageError
 from fedmed.imaging.preprocessing import to_grey, to_input, to_pixels
 from fedmed.prediction import Panel, agreement, as_api

@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from fedmed.backbone import Backbone
+from fedmed.backbones.backbone import Backbone
 from fedmed.errors import UserError
 from fedmed.imaging.augmentation import CLEAN
 from fedmed.recipe import RECIPES, pick_recipe

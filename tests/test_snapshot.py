@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from fedmed import report
-from fedmed.backbone import write_state
+from fedmed.backbones.weights import write_state
 from fedmed.snapshot import CONFIG, Snapshot, SnapshotError, verify
 from tests.support.reports import MODELS, example_report
 from tests.support.snapshots import random_backbone, reseal
@@ -223,7 +223,8 @@ def test_a_sealed_report_that_lacks_a_field_is_refused(folder: Path) -> None:
 def test_another_backbone_is_refused_even_if_sealed(folder: Path) -> None:
     for old in folder.glob("backbone*"):
         old.unlink()
-    write_state(random_backbone(1), folder)
+    backbone = random_backbone(1)
+    write_state(backbone.state, backbone.origin, folder)
     reseal(folder)
     with pytest.raises(SnapshotError, match="not the one the heads belong to"):
         _ = Snapshot.open(folder).backbone

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fedmed import snapshot as snapshot_module
-from fedmed.backbone import BUNDLED
+from fedmed.backbones.backbone import BUNDLED
 from fedmed.errors import UserError
 from fedmed.outliers import Typical
 from fedmed.snapshot import DamagedError, Snapshot, SnapshotError, shown, verify

@@ -13,7 +13,8 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from fedmed import backbone, source
+from fedmed import source
+from fedmed.backbones import backbone, weights
 from fedmed.errors import UserError
 from fedmed.original import Original
 from fedmed.snapshot import Snapshot, seal
@@ -190,7 +191,7 @@ def test_weights_whose_answers_are_no_numbers_are_refused(bundled, copy):
     whole = backbone.Backbone(backbone_state, {"id": "huge", "source": "a test"})
     for path in copy.glob("backbone*"):
         path.unlink()
-    backbone.write_state(whole, copy)
+    weights.write_state(whole.state, whole.origin, copy)
     metadata["backbone"] = json.dumps({"id": "huge", "sha256": whole.sha256})
     for path in copy.glob("*_model.safetensors"):
         save_file(huge, path, metadata)

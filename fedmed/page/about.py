@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from fedmed.engine import pick
+from fedmed.backbones.engine import pick
 from fedmed.page.marks import number, size
 from fedmed.page.sweeping import KEPT_MINUTES
 from fedmed.task import CLASSES, DATASET, DISCLAIMER, FEATURES

@@ -33,7 +33,7 @@ import torch
 
 import train
 from fedmed import scoring
-from fedmed.backbone import write_state
+from fedmed.backbones.weights import write_state
 from fedmed.evaluation import evaluate
 from fedmed.settings import Settings
 from fedmed.snapshot import SnapshotError, verify
@@ -105,7 +105,8 @@ def prepare(place: Path) -> Bench:
 
     def make() -> int:
         write_films(place / "clinic")
-        write_state(random_backbone(), place / "backbone")
+        backbone = random_backbone()
+        write_state(backbone.state, backbone.origin, place / "backbone")
         tiny_snapshot(place / "old", seed=5)
         return 0
 

@@ -22,7 +22,7 @@ with atheris.instrument_imports(include=["fedmed", "safetensors"]):
     import torchvision  # noqa: F401  (first: it is large, and not ours to instrument)
 
     from fedmed import outliers, report
-    from fedmed.backbone import SINGLE, read_state
+    from fedmed.backbones.weights import SINGLE, read_state
     from fedmed.errors import UserError
     from fedmed.original import read_model
     from fedmed.page import report as page

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 
-from fedmed.engine import pick
+from fedmed.backbones.engine import pick
 from fedmed.page import about
 from fedmed.task import DATASET, DISCLAIMER
 from tests.support.markup import tags, text

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fedmed import backbone, report
+from fedmed import report
+from fedmed.backbones import backbone
 from fedmed.errors import UserError
 from fedmed.page import about, header
 from fedmed.page import report as report_page

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 from fedmed import outliers, report
-from fedmed.backbone import read_state
+from fedmed.backbones.weights import read_state
 from fedmed.errors import UserError
 from fedmed.page import report as page
 from fedmed.snapshot import CONFIG, EXAMPLES, REPORT, Snapshot, SnapshotError, model_file, seal

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fedmed import scoring
-from fedmed.backbone import write_state
+from fedmed.backbones.weights import write_state
 from fedmed.evaluation import evaluate
 from fedmed.settings import Settings
 from tests.support.films import write_films
@@ -29,7 +29,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Films in `clinic/` and a backbone of random weights in `backbone/`."""
     place = tmp_path_factory.mktemp("training")
     write_films(place / "clinic")
-    write_state(random_backbone(), place / "backbone")
+    backbone = random_backbone()
+    write_state(backbone.state, backbone.origin, place / "backbone")
     return place
 
 

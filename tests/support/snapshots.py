@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from fedmed import report
-from fedmed.backbone import Backbone, write_state
+from fedmed.backbones.backbone import Backbone
+from fedmed.backbones.weights import write_state
 from fedmed.imaging.preprocessing import to_input
 from fedmed.snapshot import CARD, CONFIG, REPORT, model_file, seal, write_head
 from fedmed.training import Heads
@@ -40,7 +41,7 @@ def random_backbone(seed: int = 0) -> Backbone:
 def tiny_snapshot(folder: Path, *, seed: int = 0) -> Path:
     """Write a complete, sealed snapshot of seven random models into `folder` and return it."""
     backbone = random_backbone(seed)
-    write_state(backbone, folder)
+    write_state(backbone.state, backbone.origin, folder)
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(8, 1, 6, 6, generator=generator)
     pictures = F.interpolate(coarse, 224, mode="bicubic").clamp(0, 1)

@@ -18,12 +18,11 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fedmed.backbones.resnet18 import _graph
 from fedmed.errors import UserError
-from fedmed.task import IMAGE_SIZE
 
 VARIABLE = "FEDMED_ENGINE"
 FALLBACK = "torch"
@@ -119,32 +118,6 @@ def _openvino(dtype: torch.dtype) -> Engine:
     return Engine(f"openvino {number} {precision}", f"OpenVINO {number}, {precision}", prepare)
 
 
-def _graph(network: nn.Module) -> Any:
-    """ResNet18 with its normalisation folded, as a graph of OpenVINO's."""
-    from openvino import Model
-    from openvino import opset13 as ops
-
-    convolutions = iter(m for m in network.modules() if isinstance(m, nn.Conv2d))
-
-    def convolution(inputs: Any) -> Any:
-        layer = next(convolutions)
-        assert layer.bias is not None and not isinstance(layer.padding, str)
-        weight = layer.weight.detach().contiguous().numpy()
-        bias = layer.bias.detach().view(1, -1, 1, 1).numpy()
-        stride, pad = list(layer.stride), list(layer.padding)
-        return ops.add(ops.convolution(inputs, weight, stride, pad, pad, [1, 1]), bias)
-
-    images = ops.parameter([-1, 3, IMAGE_SIZE, IMAGE_SIZE], np.float32)
-    maps = ops.relu(convolution(images))
-    maps = ops.max_pool(maps, [2, 2], [1, 1], [1, 1], [1, 1], [3, 3]).output(0)
-    for stage in range(1, 5):
-        for block in range(2):
-            found = convolution(ops.relu(convolution(maps)))
-            across = convolution(maps) if stage > 1 and block == 0 else maps
-            maps = ops.relu(ops.add(found, across))
-    return Model([maps], [images], "ResNet18")
-
-
 def _precision(dtype: torch.dtype) -> str:
     return {torch.float32: "FP32", torch.bfloat16: "bf16"}[dtype]
 
@@ -155,3 +128,23 @@ ENGINES: dict[str, Callable[[], Engine]] = {
     "openvino": lambda: _openvino(torch.float32),
     "openvino-bf16": lambda: _openvino(torch.bfloat16),
 }
+
+
+def pick_device(name: str) -> str:
+    """`auto` is a CUDA device where there is one.
+
+    Raises:
+        UserError: a device that PyTorch cannot use here.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        if name != "cpu" and torch.device(name).type != "cuda":  # cpu:0 would be no engine's
+            raise RuntimeError("no such device")
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        problem = str(error).splitlines()[0]
+        raise UserError(
+            f"--device {name} cannot be used here ({problem}); choose from auto, cpu, cuda."
+        ) from error
+    return name

@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 
 from fedmed import cli, pretrain
-from fedmed.backbone import load
+from fedmed.backbones import pretraining
+from fedmed.backbones.backbone import load
+from fedmed.backbones.pretraining import Stage, one_cycle, public_xrays
 from fedmed.data.public_cohort import public_patients
 from fedmed.errors import UserError
-from fedmed.pretrain import Stage, one_cycle, public_xrays
 
 STAGES, BATCH = (Stage(32, 1), Stage(48, 2)), 8
 Tensors = dict[str, torch.Tensor]
@@ -34,7 +35,7 @@ def run(
 ) -> Tensors:
     """Six of the images are simulated, and four of those take part in an epoch."""
     pixels = np.random.default_rng(0).integers(0, 256, (images, 224, 224), np.uint8)
-    return pretrain.pretrain(
+    return pretraining.pretrain(
         pixels,
         torch.arange(images) % 2,
         STAGES,
@@ -52,7 +53,7 @@ def whole() -> Tensors:
 
 
 def killed_after(epochs: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keep = pretrain._keep
+    keep = pretraining._keep
 
     def keep_or_die(network, optimizer, epoch, folder, identity) -> None:  # type: ignore[no-untyped-def]
         keep(network, optimizer, epoch, folder, identity)
@@ -60,7 +61,7 @@ def killed_after(epochs: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
             raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(pretrain, "_keep", keep_or_die)
+        patch.setattr(pretraining, "_keep", keep_or_die)
         run(folder)
 
 
@@ -97,7 +98,7 @@ def test_fewer_images_than_a_step_takes_are_refused() -> None:
 
 def test_an_epoch_shows_every_real_image_and_a_fresh_draw_of_the_simulated() -> None:
     first, second = (
-        pretrain._order(12, 9, 3, torch.Generator().manual_seed(seed)) for seed in (1, 2)
+        pretraining._order(12, 9, 3, torch.Generator().manual_seed(seed)) for seed in (1, 2)
     )
     for order in (first, second):
         assert sorted(order[order < 12].tolist()) == list(range(12))
@@ -172,7 +173,7 @@ def test_a_folder_that_cannot_be_replaced_is_refused_before_the_training(
 ) -> None:
     output = tmp_path / "backbone"
     (output / "backbone.safetensors").mkdir(parents=True)
-    monkeypatch.setattr(pretrain, "pretrain", None)
+    monkeypatch.setattr(pretraining, "pretrain", None)
     assert command(monkeypatch, "--data", str(data), "--output", str(output)) == 2
     assert "backbone.safetensors is a folder" in capsys.readouterr().err
 

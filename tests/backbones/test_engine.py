@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from fedmed import engine
-from fedmed.backbone import Backbone, fused_layers
+from fedmed.backbones import engine
+from fedmed.backbones.backbone import Backbone, fused_layers
 from fedmed.errors import UserError
 from fedmed.imaging.preprocessing import to_input
 from tests.support.snapshots import random_backbone

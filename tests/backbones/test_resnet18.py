@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torchvision.models import resnet18
 
-from fedmed.resnet18 import ResNet18
+from fedmed.backbones.resnet18 import ResNet18
 
 
 def test_it_is_torchvisions_without_the_classifier():

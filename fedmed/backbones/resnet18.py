@@ -8,7 +8,12 @@ importing torch: half of what the app's start would be.
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 from torch import Tensor, nn
+
+from fedmed.task import IMAGE_SIZE
 
 WIDTHS = (64, 128, 256, 512)
 
@@ -51,3 +56,29 @@ class Block(nn.Module):
         found = self.bn2(self.conv2(found))
         found += self.downsample(inputs)
         return self.relu(found)
+
+
+def _graph(network: nn.Module) -> Any:
+    """ResNet18 with its normalisation folded, as a graph of OpenVINO's."""
+    from openvino import Model
+    from openvino import opset13 as ops
+
+    convolutions = iter(m for m in network.modules() if isinstance(m, nn.Conv2d))
+
+    def convolution(inputs: Any) -> Any:
+        layer = next(convolutions)
+        assert layer.bias is not None and not isinstance(layer.padding, str)
+        weight = layer.weight.detach().contiguous().numpy()
+        bias = layer.bias.detach().view(1, -1, 1, 1).numpy()
+        stride, pad = list(layer.stride), list(layer.padding)
+        return ops.add(ops.convolution(inputs, weight, stride, pad, pad, [1, 1]), bias)
+
+    images = ops.parameter([-1, 3, IMAGE_SIZE, IMAGE_SIZE], np.float32)
+    maps = ops.relu(convolution(images))
+    maps = ops.max_pool(maps, [2, 2], [1, 1], [1, 1], [1, 1], [3, 3]).output(0)
+    for stage in range(1, 5):
+        for block in range(2):
+            found = convolution(ops.relu(convolution(maps)))
+            across = convolution(maps) if stage > 1 and block == 0 else maps
+            maps = ops.relu(ops.add(found, across))
+    return Model([maps], [images], "ResNet18")

@@ -19,8 +19,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torchvision.models import resnet18, resnet34
 
-from fedmed import backbone as module
-from fedmed.backbone import Backbone, load, read_state, write_state
+from fedmed.backbones import backbone as module
+from fedmed.backbones.backbone import Backbone, load
+from fedmed.backbones.weights import read_state, write_state
 from fedmed.errors import UserError
 from fedmed.imaging.preprocessing import to_input
 from tests.support.snapshots import random_backbone
@@ -36,7 +37,7 @@ def backbone() -> Backbone:
 @pytest.fixture(scope="module")
 def written(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("backbone")
-    write_state(backbone, folder)
+    write_state(backbone.state, backbone.origin, folder)
     return folder
 
 
@@ -122,8 +123,10 @@ def test_no_file_is_above_9_mb(written: Path) -> None:
 def test_writing_it_imports_no_symbolic_algebra(written: Path, tmp_path: Path) -> None:
     """huggingface_hub's own way to write shards does, by way of torch.distributed: seconds."""
     code = (
-        "import sys; from pathlib import Path; from fedmed.backbone import load, write_state;"
-        "write_state(load(sys.argv[1]), Path(sys.argv[2])); assert 'sympy' not in sys.modules"
+        "import sys; from pathlib import Path; from fedmed.backbones.backbone import load;"
+        "from fedmed.backbones.weights import write_state; backbone = load(sys.argv[1]);"
+        "write_state(backbone.state, backbone.origin, Path(sys.argv[2]));"
+        "assert 'sympy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, str(written), str(tmp_path)], check=True)
     assert load(str(tmp_path)).sha256 == load(str(written)).sha256

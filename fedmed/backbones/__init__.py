@@ -1,0 +1,1 @@
+"""Frozen networks that turn X-rays into features: their layers, weights and engines."""

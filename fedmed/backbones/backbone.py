@@ -1,0 +1,170 @@
+"""The frozen ResNet18: where its weights come from, and one pass through it.
+
+Every backbone is held in weights that FP16 can express (normalisation layers stay FP32): half the
+bytes to ship, and a snapshot's features are then exactly the ones its heads were trained on.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from functools import cached_property
+from http.client import HTTPException
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from fedmed.backbones.engine import Pass, pick
+from fedmed.backbones.weights import (
+    State,
+    check_state,
+    empty_network,
+    fingerprint,
+    read_state,
+    to_half_and_back,
+)
+from fedmed.errors import UserError
+from fedmed.files import is_text
+
+BUNDLED = Path(__file__).parents[1] / "bundled"
+PATIENCE_SECONDS = 30.0
+
+
+class Backbone:
+    """A frozen ResNet18 without its classifier, in eval mode, ready for inference.
+
+    `state` has torchvision's names, without `fc`. `origin` says where the weights came from:
+    `id`, `source`, and for a backbone of our own whether a public cohort trained it. `engine` is
+    what passes run on. Threads may share it.
+    """
+
+    def __init__(
+        self, state: Mapping[str, Tensor], origin: Mapping[str, Any], *, rounded: bool = True
+    ) -> None:
+        """`rounded=False` leaves FP32 weights as they are, for heads that never saw rounded ones.
+
+        Raises:
+            UserError: FEDMED_ENGINE names no engine.
+        """
+        self.state: State = to_half_and_back(state) if rounded else dict(state)
+        self.origin = dict(origin)
+        self.sha256 = fingerprint(self.state)
+        self.engine = pick()
+        self._at_once = 1
+
+    @property
+    def id(self) -> str:
+        return str(self.origin["id"])
+
+    @property
+    def public_cohort(self) -> bool:
+        """Whether patients of the public cohort trained it, and so may not be used again."""
+        return bool(self.origin.get("public_cohort"))
+
+    def to(self, device: str) -> Backbone:
+        """Run passes on `cpu` or `cuda` from now on; inputs and maps stay on the CPU."""
+        self.engine = pick(device)
+        self.__dict__.pop("_run", None)
+        return self
+
+    def shared_by(self, threads: int) -> Backbone:
+        """The same backbone, for passes by so many threads at once that divide the cores."""
+        other = copy.copy(self)
+        other._at_once = threads
+        other.__dict__.pop("_run", None)
+        return other
+
+    def feature_maps(self, inputs: Tensor) -> Tensor:
+        """Normalised images [n, 3, 224, 224] to the last feature maps [n, 512, 7, 7]."""
+        return self._run(inputs)
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Normalised images [n, 3, 224, 224] to features [n, 512]: the maps' spatial mean."""
+        return pool(self.feature_maps(inputs))
+
+    @cached_property
+    def _run(self) -> Pass:
+        return self.engine.prepare(fused_layers(self.state), self._at_once)
+
+
+def pool(maps: Tensor) -> Tensor:
+    """The spatial mean of feature maps [n, 512, 7, 7], as [n, 512]."""
+    return maps.mean(dim=(2, 3))
+
+
+def load(name: str) -> Backbone:
+    """Load `imagenet`, `bundled`, or the backbone in a safetensors file or snapshot folder.
+
+    Raises:
+        UserError: the weights are not there, cannot be fetched, or are no ResNet18.
+    """
+    if name == "imagenet":
+        return _load_imagenet()
+    path = BUNDLED if name == "bundled" else Path(name)
+    if not is_text(path.resolve().name):
+        raise UserError(f"--backbone {name!a}: its name is not UTF-8; rename it.")
+    if not os.path.exists(path):
+        raise UserError(
+            f"--backbone {name}: no such file. Use 'imagenet', 'bundled' or the path of a "
+            "backbone written by `python -m fedmed.pretrain`."
+        )
+    backbone = Backbone(*read_state(path))
+    check_state(backbone.state, f"--backbone {name}, rounded to FP16,")
+    return backbone
+
+
+def _load_imagenet() -> Backbone:
+    from torchvision.models import ResNet18_Weights
+
+    weights = ResNet18_Weights.IMAGENET1K_V1
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE_SECONDS)  # torch.hub itself would wait for ever
+    try:
+        state = weights.get_state_dict(
+            progress=sys.stderr.isatty(), check_hash=True, weights_only=True
+        )
+    except (OSError, HTTPException, RuntimeError, EOFError, UnpicklingError) as error:
+        raise UserError(
+            f"The ImageNet weights could not be had from {weights.url} or {torch.hub.get_dir()} "
+            f"({error}).\nWith a network they are fetched once and kept there; without one, use "
+            "--backbone bundled."
+        ) from error
+    finally:
+        socket.setdefaulttimeout(before)
+    return Backbone(
+        state,
+        {
+            "id": "resnet18-imagenet1k-v1",
+            "source": "torchvision ResNet18_Weights.IMAGENET1K_V1, rounded to FP16",
+        },
+    )
+
+
+def fused_layers(state: State) -> nn.Module:
+    """ResNet18 up to its last feature map, normalisation folded into the convolutions.
+
+    Folding makes a pass faster and changes features by rounding only.
+    """
+    network = empty_network()
+    network.load_state_dict(state, strict=False, assign=True)
+    network.eval()
+    for parent in list(network.modules()):
+        for conv, norm in (("conv1", "bn1"), ("conv2", "bn2")):
+            if isinstance(getattr(parent, norm, None), nn.BatchNorm2d):
+                setattr(parent, conv, _fuse(getattr(parent, conv), getattr(parent, norm)))
+                setattr(parent, norm, nn.Identity())
+        downsample = getattr(parent, "downsample", None)
+        if isinstance(downsample, nn.Sequential):
+            parent.downsample = _fuse(*downsample)
+    return network.requires_grad_(False)
+
+
+def _fuse(conv: Any, norm: Any) -> nn.Module:
+    return fuse_conv_bn_eval(conv, norm)
