@@ -24,8 +24,9 @@ from fedmed.data.decoding import decode_all
 from fedmed.data.holdout import description, hold_out
 from fedmed.data.partition import describe, split
 from fedmed.data.public_cohort import public_patients
-from fedmed.feature_cache import FeatureCache
-from fedmed.features import Features, TrainingSite, extract
+from fedmed.features.cache import FeatureCache
+from fedmed.features.extract import extract
+from fedmed.features.sites import Features, TrainingSite
 from fedmed.federation import FedAvg, federate
 from fedmed.imaging.augmentation import CLEAN
 from fedmed.imaging.preprocessing import PREPROCESSING

@@ -32,8 +32,9 @@ from fedmed.data.holdout import hold_out
 from fedmed.data.public_cohort import public_patients
 from fedmed.errors import UserError
 from fedmed.evaluation import METRICS
-from fedmed.feature_cache import FeatureCache
-from fedmed.features import BATCH, Features
+from fedmed.features.cache import FeatureCache
+from fedmed.features.extract import BATCH
+from fedmed.features.sites import Features
 from fedmed.imaging.augmentation import CLEAN
 from fedmed.snapshot import Snapshot
 from fedmed.training import probabilities

@@ -35,7 +35,7 @@ from fedmed import cli
 from fedmed.backbones.backbone import Backbone
 from fedmed.backbones.weights import write_state
 from fedmed.data.folder import read_folder
-from fedmed.features import BATCH
+from fedmed.features.extract import BATCH
 from fedmed.task import IMAGENET_MEAN, IMAGENET_STD
 
 WORKERS = 2

@@ -26,8 +26,9 @@ from fedmed.data.cohort import labels
 from fedmed.data.decoding import decode_all
 from fedmed.data.holdout import hold_out
 from fedmed.data.public_cohort import public_patients
-from fedmed.feature_cache import FeatureCache
-from fedmed.features import BATCH, Features, TrainingSite, extract
+from fedmed.features.cache import FeatureCache
+from fedmed.features.extract import BATCH, extract
+from fedmed.features.sites import Features, TrainingSite
 from fedmed.imaging.augmentation import CLEAN, View
 from fedmed.imaging.preprocessing import to_grey, to_input
 from fedmed.training import Optimisation, new_heads, probabilities, train

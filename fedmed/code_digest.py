@@ -15,7 +15,7 @@ OF_FEATURES = (
     "task.py",
     "imaging",
     "backbones",
-    "features.py",
+    "features",
     "simulation",
 )
 # And on to what a federation makes of them.

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import islice
 
 import numpy as np
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from fedmed.backbones.backbone import Backbone
-from fedmed.data.cohort import Xray, labels
+from fedmed.data.cohort import Xray
 from fedmed.data.decoding import decode_all
-from fedmed.feature_cache import FeatureCache
+from fedmed.features.cache import FeatureCache
 from fedmed.imaging.augmentation import View, render
 from fedmed.imaging.preprocessing import to_input
 from fedmed.parallel import on_all_cores
-from fedmed.task import FEATURES
 
 BATCH = 16  # larger ones are no faster on a core, and take memory on each
 CHUNK = 16 * BATCH  # images between two writes to the cache
-HELD_BYTES = 512 * 2**20  # of features that one `Features` keeps in memory
 
 
 def extract(
@@ -75,54 +71,6 @@ def extract(
                 bar.update(len(features))
             cache.add(view, [digests[row] for row in rows], np.concatenate(found))
     return passes
-
-
-class Features:
-    """Cached features of some images; views are read when asked for.
-
-    As many views are held in memory as fit into HELD_BYTES, however many there are.
-    """
-
-    def __init__(self, xrays: Sequence[Xray], cache: FeatureCache) -> None:
-        self.labels = torch.tensor(labels(xrays))
-        self._digests = [xray.digest for xray in xrays]
-        self._cache = cache
-        view_bytes = 4 * FEATURES * max(len(xrays), 1)
-        self.view = lru_cache(maxsize=max(2, HELD_BYTES // view_bytes))(self._read)
-        self.epoch = lru_cache(maxsize=1)(self._mix)
-
-    def _read(self, view: View) -> Tensor:
-        """Features [n, 512] of one view."""
-        return torch.from_numpy(self._cache.load(view, self._digests))
-
-    def _mix(self, number: int, views: tuple[View, ...]) -> Tensor:
-        """Features [n, 512] of one view of each image: of image i, number (epoch + i) modulo V."""
-        mixed = torch.empty(len(self._digests), FEATURES)
-        for index, view in enumerate(views):
-            first = (index - number) % len(views)
-            mixed[first :: len(views)] = self.view(view)[first :: len(views)]
-        return mixed
-
-
-class TrainingSite:
-    """One site's images in training: every epoch sees one view of each image.
-
-    Image i takes view (epoch + i) modulo the number of views, so that each epoch mixes all kinds
-    of views and each image meets every view equally often.
-    """
-
-    def __init__(
-        self, name: str, features: Features, chosen: np.ndarray, views: Sequence[View]
-    ) -> None:
-        self.name = name
-        self._features = features
-        self._chosen = torch.from_numpy(np.asarray(chosen, np.int64))
-        self._views = tuple(views)
-        self.labels = features.labels[self._chosen]
-
-    def epoch(self, number: int) -> Tensor:
-        """Features [n, 512] for epoch `number`."""
-        return self._features.epoch(number, self._views)[self._chosen]
 
 
 def _features(view: View, pixels: np.ndarray, digests: list[str], backbone: Backbone) -> np.ndarray:

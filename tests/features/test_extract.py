@@ -17,14 +17,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from fedmed import features as module
 from fedmed.backbones.backbone import Backbone
 from fedmed.backbones.engine import pick, pick_device
 from fedmed.data.cohort import Xray
 from fedmed.data.decoding import UnreadableImages, decode_all
 from fedmed.errors import UserError
-from fedmed.feature_cache import FeatureCache
-from fedmed.features import Features, TrainingSite, extract
+from fedmed.features import extract as features_extract
+from fedmed.features import sites
+from fedmed.features.cache import FeatureCache
+from fedmed.features.extract import extract
+from fedmed.features.sites import Features, TrainingSite
 from fedmed.imaging.augmentation import CLEAN, View
 from fedmed.imaging.levels import ImageError
 from tests.support.snapshots import random_backbone
@@ -65,8 +67,8 @@ def cores() -> Iterator[Callable[[int], None]]:
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BATCH", 4)
-    monkeypatch.setattr(module, "CHUNK", 8)
+    monkeypatch.setattr(features_extract, "BATCH", 4)
+    monkeypatch.setattr(features_extract, "CHUNK", 8)
 
 
 def xrays(count: int, first: int = 0) -> list[Xray]:
@@ -294,7 +296,7 @@ def test_views_in_memory_are_bounded_by_their_size(
 ) -> None:
     cache = FeatureCache(counting, root=tmp_path)
     assert Features(xrays(10), cache).view.cache_info().maxsize == 2**29 // (10 * 2048)
-    monkeypatch.setattr(module, "HELD_BYTES", 10 * 2048 * 3)
+    monkeypatch.setattr(sites, "HELD_BYTES", 10 * 2048 * 3)
     assert Features(xrays(10), cache).view.cache_info().maxsize == 3
     assert Features(xrays(100), cache).view.cache_info().maxsize == 2
 

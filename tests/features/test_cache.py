@@ -14,10 +14,10 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from fedmed import feature_cache
 from fedmed.backbones.backbone import Backbone
 from fedmed.errors import UserError
-from fedmed.feature_cache import FeatureCache, default_root
+from fedmed.features import cache as features_cache
+from fedmed.features.cache import FeatureCache, default_root
 from fedmed.imaging.augmentation import CLEAN, View
 
 DAY = 86_400
@@ -93,7 +93,7 @@ def test_another_backbone_engine_or_view_finds_nothing(
 
 def test_other_code_or_libraries_find_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(root)
-    monkeypatch.setattr(feature_cache, "code_digest", lambda sources: "another")
+    monkeypatch.setattr(features_cache, "code_digest", lambda sources: "another")
     assert FeatureCache(backbone(), root=root).missing(VIEW, digests(1)) == digests(1)
 
 
@@ -145,7 +145,7 @@ def test_a_write_that_is_stopped_leaves_nothing(
     def stop(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(feature_cache.os, "replace", stop)
+    monkeypatch.setattr(features_cache.os, "replace", stop)
     expected = UserError if isinstance(error, OSError) else KeyboardInterrupt
     with pytest.raises(expected):
         fill(root)
@@ -282,7 +282,7 @@ def test_without_a_home_the_variable_is_asked_for(monkeypatch: pytest.MonkeyPatc
 WRITER = """
 import sys
 from pathlib import Path
-from tests.test_feature_cache import VIEW, backbone, digests, features
+from tests.features.test_cache import VIEW, backbone, digests, features
 from fedmed.feature_cache import FeatureCache
 
 first = int(sys.argv[2])
