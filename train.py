@@ -30,7 +30,6 @@ from fedmed.features.sites import Features, TrainingSite
 from fedmed.federation import FedAvg, federate
 from fedmed.imaging.augmentation import CLEAN
 from fedmed.imaging.preprocessing import PREPROCESSING
-from fedmed.recipe import pick_recipe
 from fedmed.run_state import RunState
 from fedmed.scoring import Protocol, communication, model_entries, rounds, versions
 from fedmed.settings import Settings, parse
@@ -38,7 +37,10 @@ from fedmed.snapshot_ import publish
 from fedmed.snapshot_place import check_output, claim, move_into_place
 from fedmed.stopwatch import Stopwatch
 from fedmed.task import CLASSES
-from fedmed.training import Optimisation, new_heads, stack, train, unstack
+from fedmed.training.heads import new_heads, stack, unstack
+from fedmed.training.local_training import train
+from fedmed.training.optimizer import Optimisation
+from fedmed.training.recipe import pick_recipe
 from fedmed.transport import FORMATS
 
 

@@ -37,7 +37,7 @@ from fedmed.features.extract import BATCH
 from fedmed.features.sites import Features
 from fedmed.imaging.augmentation import CLEAN
 from fedmed.snapshot import Snapshot
-from fedmed.training import probabilities
+from fedmed.training.heads import probabilities
 
 REFERENCE = "torch"
 SIZES = (1, 8, 32)

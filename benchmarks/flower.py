@@ -25,7 +25,8 @@ from torch import nn
 from benchmarks.hospitals import LOCAL_EPOCHS, OPTIMISATION, SEED, go_on, site, sites
 from fedmed.federation import State
 from fedmed.task import CLASSES, FEATURES
-from fedmed.training import Heads, _order
+from fedmed.training.heads import Heads
+from fedmed.training.local_training import _order
 
 # Rounding in another order may move a head's numbers by a tenth of one of Adam's steps: these are
 # as long where a gradient is nearly nothing but rounding as anywhere.

@@ -34,7 +34,7 @@ from fedmed import cli
 from fedmed.evaluation import evaluate
 from fedmed.federation import FedAvg, State, federate
 from fedmed.task import FEATURES
-from fedmed.training import Optimisation
+from fedmed.training.optimizer import Optimisation
 from fedmed.transport import FORMATS
 
 REPOSITORY = Path(__file__).parent.parent

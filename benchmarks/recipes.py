@@ -31,7 +31,9 @@ from fedmed.features.extract import BATCH, extract
 from fedmed.features.sites import Features, TrainingSite
 from fedmed.imaging.augmentation import CLEAN, View
 from fedmed.imaging.preprocessing import to_grey, to_input
-from fedmed.training import Optimisation, new_heads, probabilities, train
+from fedmed.training.heads import new_heads, probabilities
+from fedmed.training.local_training import train
+from fedmed.training.optimizer import Optimisation
 
 
 def _through_jpeg(image: Image.Image) -> Image.Image:

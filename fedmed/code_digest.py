@@ -26,8 +26,7 @@ OF_ROUNDS = (
     "data/public_cohort.txt",
     "data/holdout.py",
     "data/partition.py",
-    "recipe.py",
-    "training.py",
+    "training",
     "transport.py",
     "federation.py",
 )

@@ -20,7 +20,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from fedmed.errors import UserError
-from fedmed.training import Heads, Optimisation, Site, new_heads, stack, train, unstack
+from fedmed.training.heads import Heads, add, subtract, new_heads, stack, unstack
+from fedmed.training.local_training import Site, train
+from fedmed.training.optimizer import Optimisation
 from fedmed.transport import Ledger, decode, encode
 
 
@@ -154,16 +156,16 @@ def _round(
 ) -> State:
     # The server, too, applies the decoded bytes to its copy of the shared head: what quantization
     # loses on the way down stays in the difference that the next round sends.
-    message = encode(_subtract(state.global_head, state.shared), format)
-    shared = _add(state.shared, decode(message))
+    message = encode(subtract(state.global_head, state.shared), format)
+    shared = add(state.shared, decode(message))
 
     local = algorithm.train(shared, sites, epochs, settings, seed=seed)
-    messages = [encode(update, format) for update in unstack(_subtract(local, shared))]
+    messages = [encode(update, format) for update in unstack(subtract(local, shared))]
 
     updates = stack([decode(message) for message in messages])
     samples = torch.tensor([len(site.labels) for site in sites])
     names = [site.name for site in sites]
-    global_head = _add(state.global_head, algorithm.aggregate(updates, samples))
+    global_head = add(state.global_head, algorithm.aggregate(updates, samples))
     return State(
         global_heads=stack([state.global_heads, global_head]),
         shared=shared,
@@ -181,11 +183,3 @@ def _sha256(tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
         digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()
-
-
-def _add(a: Heads, b: Heads) -> Heads:
-    return Heads(a.weight + b.weight, a.bias + b.bias)
-
-
-def _subtract(a: Heads, b: Heads) -> Heads:
-    return Heads(a.weight - b.weight, a.bias - b.bias)

@@ -21,7 +21,7 @@ from fedmed.errors import UserError
 from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.prediction import Group
 from fedmed.task import CLASSES, FEATURES
-from fedmed.training import Heads, stack
+from fedmed.training.heads import Heads, stack
 
 MAX_MEBIBYTES = 128  # a ResNet18 in FP32 has 43
 WRAPPERS = ("state_dict", "model_state_dict")

@@ -23,7 +23,7 @@ from fedmed.imaging.augmentation import CLEAN, render
 from fedmed.imaging.preprocessing import to_input, to_pixels
 from fedmed.snapshot import Snapshot
 from fedmed.task import CLASSES
-from fedmed.training import Heads
+from fedmed.training.heads import Heads
 
 if TYPE_CHECKING:
     from fedmed.original import Original

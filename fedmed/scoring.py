@@ -18,7 +18,7 @@ from fedmed.evaluation import compare, curves, evaluate
 from fedmed.federation import State
 from fedmed.shown import shown
 from fedmed.snapshot import model_file
-from fedmed.training import Heads, probabilities
+from fedmed.training.heads import Heads, probabilities
 from fedmed.transport import full_model_bytes, summary
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from fedmed import files
 from fedmed.data import is_hub_id
 from fedmed.data.partition import SCHEMES
-from fedmed.recipe import RECIPES
 from fedmed.task import DATASET_ID
+from fedmed.training.recipe import RECIPES
 
 
 def _option(default: Any, help: str, **more: Any) -> Any:

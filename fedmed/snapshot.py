@@ -24,7 +24,7 @@ from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.report import validate
 from fedmed.report_schema import NUMBER, PER_CLASS, check
 from fedmed.task import CLASSES, FEATURES
-from fedmed.training import Heads
+from fedmed.training.heads import Heads
 
 SCHEMA_VERSION = 1
 CONFIG, REPORT, CARD = "config.json", "evaluation.json", "README.md"

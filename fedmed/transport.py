@@ -19,7 +19,7 @@ from torch import Tensor
 
 from fedmed.errors import UserError
 from fedmed.task import CLASSES, FEATURES
-from fedmed.training import Heads
+from fedmed.training.heads import Heads
 
 FORMATS = ("fp32", "fp16", "int8")
 TITLES = {

@@ -16,7 +16,7 @@ from fedmed.backbones.backbone import Backbone
 from fedmed.backbones.weights import write_state
 from fedmed.imaging.preprocessing import to_input
 from fedmed.snapshot import Snapshot, model_file, seal, write_head
-from fedmed.training import Heads
+from fedmed.training.heads import Heads
 from tests.support.reports import MODELS, example_config, example_report
 
 FILES = {model_file(model).replace(".safetensors", ".pth") for model in MODELS}

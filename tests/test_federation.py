@@ -9,7 +9,9 @@ from torch import Tensor
 from fedmed import federation
 from fedmed.errors import UserError
 from fedmed.federation import Algorithm, FedAvg, State, federate
-from fedmed.training import Heads, Optimisation, new_heads, probabilities, stack, train
+from fedmed.training.heads import Heads, new_heads, probabilities, stack
+from fedmed.training.local_training import train
+from fedmed.training.optimizer import Optimisation
 from fedmed.transport import FORMATS, Ledger
 
 DIRECTION = torch.randn(512, generator=torch.Generator().manual_seed(0)) / 512**0.5

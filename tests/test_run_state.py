@@ -17,7 +17,7 @@ from fedmed.errors import UserError
 from fedmed.federation import State
 from fedmed.run_state import RunState
 from fedmed.settings import Settings
-from fedmed.training import new_heads
+from fedmed.training.heads import new_heads
 from tests.support.xrays import xrays
 
 XRAYS = xrays(["IM-0001-0001.jpeg", "IM-0002-0001.jpeg"], 0)

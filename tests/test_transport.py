@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load, save
 
 from fedmed.errors import UserError
-from fedmed.training import Heads, unstack
+from fedmed.training.heads import Heads, unstack
 from fedmed.transport import (
     FORMATS,
     LARGEST_MESSAGE,

@@ -283,7 +283,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from tests.features.test_cache import VIEW, backbone, digests, features
-from fedmed.feature_cache import FeatureCache
+from fedmed.features.cache import FeatureCache
 
 first = int(sys.argv[2])
 cache = FeatureCache(backbone(), root=Path(sys.argv[1]))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from fedmed.federation import FedAvg
-from fedmed.training import Heads
+from fedmed.training.heads import Heads
 
 SAMPLES = st.lists(st.integers(1, 10_000), min_size=1, max_size=8)
 NUMBERS = st.floats(-100, 100, width=32)

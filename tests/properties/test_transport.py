@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from fedmed import transport
-from fedmed.training import Heads
+from fedmed.training.heads import Heads
 from fedmed.transport import FORMATS, INT8_MAX, Ledger, TransportError, decode, encode, summary
 
 SIZES = {"fp32": 4232, "fp16": 2184, "int8": 1216}  # as README prints them

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import torch
@@ -17,16 +16,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from fedmed.task import CLASSES, FEATURES
+from fedmed.training.heads import Heads
+from fedmed.training.optimizer import Adam, Optimisation
 
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Adam's, as Kingma & Ba recommend
 GROUP_IMAGES = 512  # in one matrix product: 1 MB of features
-
-
-class Heads(NamedTuple):
-    """H heads, one model each; float32."""
-
-    weight: Tensor  # [H, 2, 512]
-    bias: Tensor  # [H, 2]
 
 
 class Site(Protocol):
@@ -42,35 +35,6 @@ class Site(Protocol):
 
     def epoch(self, number: int) -> Tensor:
         """Features of one augmented view of each image: [n, 512]; the epoch sets which view."""
-
-
-@dataclass(frozen=True)
-class Optimisation:
-    learning_rate: float = 1e-3
-    batch_size: int = 64
-    class_weights: tuple[float, float] = (1.0, 1.0)
-    weight_decay: float = 0.0  # an L2 penalty, as in torch.optim.Adam
-
-
-def new_heads(count: int) -> Heads:
-    """Zero heads: the problem is convex, so a random start would add noise and help nothing."""
-    return Heads(torch.zeros(count, len(CLASSES), FEATURES), torch.zeros(count, len(CLASSES)))
-
-
-def stack(heads: Sequence[Heads]) -> Heads:
-    """Several Heads put together as one."""
-    return Heads(torch.cat([h.weight for h in heads]), torch.cat([h.bias for h in heads]))
-
-
-def unstack(heads: Heads) -> list[Heads]:
-    """H heads as H Heads of one."""
-    return [Heads(w, b) for w, b in zip(heads.weight.split(1), heads.bias.split(1), strict=True)]
-
-
-def probabilities(heads: Heads, features: Tensor) -> Tensor:
-    """P(PNEUMONIA) of n images under each of H heads: [n, 512] -> [H, n]."""
-    logits = torch.einsum("nf,hcf->hnc", features, heads.weight) + heads.bias[:, None]
-    return logits.softmax(2)[..., CLASSES.index("PNEUMONIA")]
 
 
 @contextmanager
@@ -121,29 +85,6 @@ def train(
             adam.step(parameters, gradient, some)
     parameters = parameters[ranks.argsort()]
     return Heads(parameters[..., :-1].contiguous(), parameters[..., -1].contiguous())
-
-
-class Adam:
-    """Adam (Kingma & Ba 2015), with moments and a step count for each head."""
-
-    def __init__(self, parameters: Tensor, settings: Optimisation) -> None:
-        self.settings = settings
-        self.mean = torch.zeros_like(parameters)
-        self.square = torch.zeros_like(parameters)
-        # In float32, 1 - 0.999 is off by 5e-5.
-        self.steps = torch.zeros(len(parameters), 1, 1, dtype=torch.float64)
-
-    def step(self, parameters: Tensor, gradient: Tensor, some: slice) -> None:
-        """Move `parameters[some]` in place; the other heads and their moments stay untouched."""
-        parameters, steps = parameters[some], self.steps[some]
-        mean, square = self.mean[some], self.square[some]
-        gradient = gradient.add(parameters, alpha=self.settings.weight_decay)
-        steps += 1
-        mean.lerp_(gradient, 1 - BETA1)
-        square.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
-        length = self.settings.learning_rate / (1 - BETA1**steps)
-        rms = (square / (1 - BETA2**steps).float()).sqrt_().add_(EPSILON)
-        parameters.addcdiv_(mean, rms.div_(length.float()), value=-1)
 
 
 class _Group(NamedTuple):

@@ -10,7 +10,7 @@ import pytest
 from fedmed.backbones.backbone import Backbone
 from fedmed.errors import UserError
 from fedmed.imaging.augmentation import CLEAN
-from fedmed.recipe import RECIPES, pick_recipe
+from fedmed.training.recipe import RECIPES, pick_recipe
 
 
 def backbone(**origin: object) -> Backbone:

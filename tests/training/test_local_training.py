@@ -7,18 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from fedmed.training import (
-    GROUP_IMAGES,
-    Heads,
-    Optimisation,
-    _groups,
-    _order,
-    new_heads,
-    probabilities,
-    stack,
-    train,
-    unstack,
-)
+from fedmed.training.heads import Heads, new_heads, probabilities, stack, unstack
+from fedmed.training.local_training import GROUP_IMAGES, _groups, _order, train
+from fedmed.training.optimizer import Optimisation
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""Features to heads: softmax regression, many heads at once as one batched product."""
