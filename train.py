@@ -27,7 +27,9 @@ from fedmed.data.public_cohort import public_patients
 from fedmed.features.cache import FeatureCache
 from fedmed.features.extract import extract
 from fedmed.features.sites import Features, TrainingSite
-from fedmed.federation import FedAvg, federate
+from fedmed.federated.algorithms.fedavg import FedAvg
+from fedmed.federated.messages import FORMATS
+from fedmed.federated.rounds import federate
 from fedmed.imaging.augmentation import CLEAN
 from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.run_state import RunState
@@ -41,7 +43,6 @@ from fedmed.training.heads import new_heads, stack, unstack
 from fedmed.training.local_training import train
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.recipe import pick_recipe
-from fedmed.transport import FORMATS
 
 
 def main(settings: Settings) -> None:

@@ -23,7 +23,7 @@ from flwr.simulation import run_simulation
 from torch import nn
 
 from benchmarks.hospitals import LOCAL_EPOCHS, OPTIMISATION, SEED, go_on, site, sites
-from fedmed.federation import State
+from fedmed.federated.state import State
 from fedmed.task import CLASSES, FEATURES
 from fedmed.training.heads import Heads
 from fedmed.training.local_training import _order

@@ -32,10 +32,12 @@ from benchmarks.hospitals_plot import draw
 from benchmarks.measuring import median_of, table, write
 from fedmed import cli
 from fedmed.evaluation import evaluate
-from fedmed.federation import FedAvg, State, federate
+from fedmed.federated.algorithms.fedavg import FedAvg
+from fedmed.federated.messages import FORMATS
+from fedmed.federated.rounds import federate
+from fedmed.federated.state import State
 from fedmed.task import FEATURES
 from fedmed.training.optimizer import Optimisation
-from fedmed.transport import FORMATS
 
 REPOSITORY = Path(__file__).parent.parent
 COUNTS = (5, 50, 500, 1000, 5000)

@@ -27,8 +27,7 @@ OF_ROUNDS = (
     "data/holdout.py",
     "data/partition.py",
     "training",
-    "transport.py",
-    "federation.py",
+    "federated",
 )
 LIBRARIES = ("pillow", "pydicom", "numpy", "torch", "torchvision")
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from fedmed.code_digest import OF_ROUNDS, code_digest
 from fedmed.data.cohort import Xray
 from fedmed.errors import UserError
-from fedmed.federation import State
+from fedmed.federated.state import State
 from fedmed.files import read_json
 from fedmed.settings import Settings
 

@@ -15,11 +15,11 @@ import fedmed
 from fedmed.backbones.backbone import Backbone
 from fedmed.data.cohort import Xray, labels, patients
 from fedmed.evaluation import compare, curves, evaluate
-from fedmed.federation import State
+from fedmed.federated.ledger import full_model_bytes, summary
+from fedmed.federated.state import State
 from fedmed.shown import shown
 from fedmed.snapshot import model_file
 from fedmed.training.heads import Heads, probabilities
-from fedmed.transport import full_model_bytes, summary
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,12 @@ from fedmed.code_digest import OF_FEATURES, OF_ROUNDS, code_digest
 
 FEATURES = ("imaging/preprocessing.py", "imaging/decode.py", "task.py", "backbones/resnet18.py")
 FEATURES += ("backbones/engine.py", "backbones/weights.py", "features/extract.py")
-ROUNDS = ("training/optimizer.py", "federation.py", "transport.py", "data/partition.py")
+ROUNDS = (
+    "training/optimizer.py",
+    "federated/rounds.py",
+    "federated/algorithms/fedavg.py",
+    "data/partition.py",
+)
 
 
 @pytest.fixture

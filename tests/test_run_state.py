@@ -14,7 +14,7 @@ import pytest
 from fedmed import run_state
 from fedmed.data.cohort import Xray
 from fedmed.errors import UserError
-from fedmed.federation import State
+from fedmed.federated.state import State
 from fedmed.run_state import RunState
 from fedmed.settings import Settings
 from fedmed.training.heads import new_heads

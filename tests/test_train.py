@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 import train
-from fedmed import federation, report, shown
+from fedmed import report, shown
+from fedmed.federated import rounds
 from fedmed.settings import Settings
 from fedmed.snapshot import Snapshot
 from tests.support.films import TEST
@@ -184,7 +185,7 @@ def test_a_run_of_other_options_is_not_gone_on_with(
     assert "--resume" in capsys.readouterr().err
     assert train.run(replace(settings, resume=True, seed=1)) == 2
     assert "belongs to a run with other options" in capsys.readouterr().err
-    monkeypatch.setattr(federation, "_round", None)
+    monkeypatch.setattr(rounds, "_round", None)
     assert train.run(replace(settings, resume=True)) == 0, "no round is trained again"
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from fedmed.federation import FedAvg
+from fedmed.federated.algorithms.fedavg import FedAvg
 from fedmed.training.heads import Heads
 
 SAMPLES = st.lists(st.integers(1, 10_000), min_size=1, max_size=8)

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from fedmed import transport
+from fedmed.federated import messages as federated_messages
+from fedmed.federated.ledger import Ledger, summary
+from fedmed.federated.messages import FORMATS, INT8_MAX, TransportError, decode, encode
 from fedmed.training.heads import Heads
-from fedmed.transport import FORMATS, INT8_MAX, Ledger, TransportError, decode, encode, summary
 
 SIZES = {"fp32": 4232, "fp16": 2184, "int8": 1216}  # as README prints them
 
@@ -90,7 +91,7 @@ def test_damaged_messages_are_no_updates_or_finite_ones(format: str, data: st.Da
     assert bool(found.weight.isfinite().all() and found.bias.isfinite().all())
 
 
-@given(st.binary(max_size=2 * transport.LARGEST_MESSAGE))
+@given(st.binary(max_size=2 * federated_messages.LARGEST_MESSAGE))
 def test_random_bytes_are_no_update(data: bytes) -> None:
     with pytest.raises(TransportError):
         decode(data)

@@ -9,13 +9,13 @@ import numpy as np
 
 from fedmed import report
 from fedmed.evaluation import compare, curves, evaluate
+from fedmed.federated.ledger import TITLES
 from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.settings import Settings
 from fedmed.shown import shown
 from fedmed.snapshot import model_file
 from fedmed.task import CLASSES, SIMULATED
 from fedmed.training.recipe import RECIPES
-from fedmed.transport import TITLES
 
 HOSPITALS = tuple(f"hospital_{number}" for number in range(1, 6))
 MODELS = ("central", "federated", *HOSPITALS)

@@ -6,13 +6,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from fedmed import federation
 from fedmed.errors import UserError
-from fedmed.federation import Algorithm, FedAvg, State, federate
+from fedmed.federated import rounds as federated_rounds
+from fedmed.federated.algorithm import Algorithm
+from fedmed.federated.algorithms.fedavg import FedAvg
+from fedmed.federated.ledger import Ledger
+from fedmed.federated.messages import FORMATS
+from fedmed.federated.rounds import federate
+from fedmed.federated.state import State
 from fedmed.training.heads import Heads, new_heads, probabilities, stack
 from fedmed.training.local_training import train
 from fedmed.training.optimizer import Optimisation
-from fedmed.transport import FORMATS, Ledger
 
 DIRECTION = torch.randn(512, generator=torch.Generator().manual_seed(0)) / 512**0.5
 SETTINGS = Optimisation(learning_rate=3e-3, batch_size=32)
@@ -149,8 +153,8 @@ def test_bytes_in_the_ledger_are_the_bytes_sent(monkeypatch):
         sent.append(len(data))
         return data
 
-    encode = federation.encode
-    monkeypatch.setattr(federation, "encode", listening)
+    encode = federated_rounds.encode
+    monkeypatch.setattr(federated_rounds, "encode", listening)
     sites = iid()[:2]
     ledger = run(sites, rounds=3, format="int8").ledger
     rounds = [sent[i : i + 3] for i in range(0, len(sent), 3)]
@@ -161,7 +165,7 @@ def test_bytes_in_the_ledger_are_the_bytes_sent(monkeypatch):
 
 def test_the_server_sees_only_decoded_bytes(monkeypatch):
     """Where the wire delivers zeros, nothing of local training reaches the global head."""
-    monkeypatch.setattr(federation, "decode", lambda data: new_heads(1))
+    monkeypatch.setattr(federated_rounds, "decode", lambda data: new_heads(1))
     state = run(iid(), rounds=2)
     assert not state.global_head.weight.any() and not state.shared.weight.any()
     assert state.local.weight.any()
@@ -208,7 +212,7 @@ def test_saving_replaces_the_file_whole_and_leaves_nothing_beside_it(tmp_path, m
     def fail(*paths):
         raise OSError("disk full")
 
-    monkeypatch.setattr(federation.os, "replace", fail)
+    monkeypatch.setattr("os.replace", fail)
     with pytest.raises(OSError, match="disk full"):
         run(iid(), rounds=2).save(path)
     assert path.read_bytes() == before

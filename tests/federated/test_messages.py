@@ -8,17 +8,9 @@ import torch
 from safetensors.torch import load, save
 
 from fedmed.errors import UserError
+from fedmed.federated.ledger import Ledger, full_model_bytes, summary
+from fedmed.federated.messages import FORMATS, LARGEST_MESSAGE, TransportError, decode, encode
 from fedmed.training.heads import Heads, unstack
-from fedmed.transport import (
-    FORMATS,
-    LARGEST_MESSAGE,
-    Ledger,
-    TransportError,
-    decode,
-    encode,
-    full_model_bytes,
-    summary,
-)
 
 
 def update(scale: float = 1e-2, seed: int = 0) -> Heads:

@@ -1,0 +1,62 @@
+"""The bytes that a federation sent, counted on its messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+TITLES = {
+    "full_fp32": "Whole ResNet18, FP32",
+    "fp32": "Head, FP32",
+    "fp16": "Head, FP16",
+    "int8": "Head, INT8",
+}
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Bytes sent, a dictionary {hospital: bytes} per round; up is from hospital to server."""
+
+    up: list[dict[str, int]] = field(default_factory=list)
+    down: list[dict[str, int]] = field(default_factory=list)
+
+    def after(self, *, up: dict[str, int], down: dict[str, int]) -> Ledger:
+        """This ledger with one more round."""
+        return Ledger([*self.up, up], [*self.down, down])
+
+    @property
+    def messages(self) -> list[int]:
+        """The size of every message of the run."""
+        return [size for entry in [*self.up, *self.down] for size in entry.values()]
+
+
+def full_model_bytes(state: Mapping[str, Tensor]) -> int:
+    """What sending a whole network in FP32 would cost, headers aside.
+
+    `state` is its state dict: parameters and BatchNorm statistics count, integer counters do not.
+    """
+    return 4 * sum(tensor.numel() for tensor in state.values() if tensor.is_floating_point())
+
+
+def summary(ledgers: Mapping[str, Ledger], full_model: int) -> dict[str, dict[str, Any]]:
+    """The report's cost per format: measured for each ledger, computed for the whole model.
+
+    `ledgers` are of runs with the same hospitals and rounds, at least one; `full_model` is the
+    size of one full update in bytes. Rounds count both ways and all hospitals.
+    """
+    some = next(iter(ledgers.values()))
+    sent = {"full_fp32": [full_model] * len(some.messages)}
+    sent |= {format: ledger.messages for format, ledger in ledgers.items()}
+    return {
+        format: {
+            "title": TITLES[format],
+            "measured": format in ledgers,
+            "update_bytes": max(messages),
+            "round_bytes": sum(messages) // len(some.up),
+            "run_bytes": sum(messages),
+        }
+        for format, messages in sent.items()
+    }
