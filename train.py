@@ -13,17 +13,17 @@ from datetime import datetime, timezone
 import numpy as np
 import torch
 
-from fedmed import cli, data, examples, outliers, report, snapshot, source
+from fedmed import cli, data, examples, outliers, snapshot, source
 from fedmed.backbones.backbone import load as load_backbone
 from fedmed.backbones.engine import pick_device
 from fedmed.backbones.weights import write_state
-from fedmed.card import model_card
 from fedmed.data.audit import audit
 from fedmed.data.cohort import count, labels, patients
 from fedmed.data.decoding import decode_all
 from fedmed.data.holdout import description, hold_out
 from fedmed.data.partition import describe, split
 from fedmed.data.public_cohort import public_patients
+from fedmed.evaluation.evaluation_set import EvaluationSet
 from fedmed.features.cache import FeatureCache
 from fedmed.features.extract import extract
 from fedmed.features.sites import Features, TrainingSite
@@ -32,8 +32,10 @@ from fedmed.federated.messages import FORMATS
 from fedmed.federated.rounds import federate
 from fedmed.imaging.augmentation import CLEAN
 from fedmed.imaging.preprocessing import PREPROCESSING
+from fedmed.report import document, table
+from fedmed.report.card import model_card
+from fedmed.report.sections import communication, model_entries, protocol, rounds, versions
 from fedmed.run_state import RunState
-from fedmed.scoring import Protocol, communication, model_entries, rounds, versions
 from fedmed.settings import Settings, parse
 from fedmed.snapshot_ import publish
 from fedmed.snapshot_place import check_output, claim, move_into_place
@@ -129,14 +131,14 @@ def main(settings: Settings) -> None:
     watch.lap("local_only")
 
     # One evaluator for all. Nothing was chosen on the official test split.
-    held_out = Protocol(description(cohort.patients_known), validation, unseen[0])
-    official = Protocol("the official test split, scored once", cohort.test, unseen[1])
+    held_out = EvaluationSet(description(cohort.patients_known), validation, unseen[0])
+    official = EvaluationSet("the official test split, scored once", cohort.test, unseen[1])
     protocols = {"validation": held_out, "test": official}
     models = stack([central, federated.global_head, federated.local])
     sites = [site.name for site in hospitals]
     names = ["central", "federated", *sites]
-    results = report.build(
-        protocols={key: p.report(models, names) for key, p in protocols.items()},
+    results = document.build(
+        protocols={key: protocol(p, models, names) for key, p in protocols.items()},
         comparison={key: p.compare(federated.global_head, central) for key, p in protocols.items()},
         rounds=rounds(federated, held_out),
         communication=communication(federations, settings.format, backbone, protocols),
@@ -167,7 +169,7 @@ def main(settings: Settings) -> None:
     trained_on = torch.cat([features.view(view) for view in views[:2]])
     typical = outliers.fit(trained_on, held_out.features, seen, kept)
     outliers.save(typical, aside)
-    report.write(results, aside / snapshot.REPORT)
+    document.write(results, aside / snapshot.REPORT)
     config = snapshot.seal(
         aside,
         {
@@ -187,7 +189,7 @@ def main(settings: Settings) -> None:
     move_into_place(aside, settings.output)
     state.finish()
     cache.prune()
-    print(report.table(results))
+    print(table.table(results))
     where = shlex.quote(str(settings.output))
     print(f"\nSnapshot in {settings.output}. To look at it: FEDMED_SNAPSHOT={where} python app.py")
 

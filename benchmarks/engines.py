@@ -31,7 +31,7 @@ from fedmed.data.cohort import Xray
 from fedmed.data.holdout import hold_out
 from fedmed.data.public_cohort import public_patients
 from fedmed.errors import UserError
-from fedmed.evaluation import METRICS
+from fedmed.evaluation.metrics import METRICS
 from fedmed.features.cache import FeatureCache
 from fedmed.features.extract import BATCH
 from fedmed.features.sites import Features

@@ -31,7 +31,7 @@ from torch import Tensor
 from benchmarks.hospitals_plot import draw
 from benchmarks.measuring import median_of, table, write
 from fedmed import cli
-from fedmed.evaluation import evaluate
+from fedmed.evaluation.metrics import evaluate
 from fedmed.federated.algorithms.fedavg import FedAvg
 from fedmed.federated.messages import FORMATS
 from fedmed.federated.rounds import federate

@@ -29,7 +29,7 @@ from fedmed.errors import UserError
 from fedmed.imaging.augmentation import View, render
 from fedmed.imaging.preprocessing import to_pixels
 from fedmed.prediction import Panel
-from fedmed.scoring import versions
+from fedmed.report.sections import versions
 from fedmed.snapshot import Snapshot
 
 TURNS: dict[str, Callable[[Image.Image], Image.Image]] = {

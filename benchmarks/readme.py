@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fedmed.backbones.backbone import BUNDLED
-from fedmed.card import command
+from fedmed.report.card import command
 
 REPOSITORY = Path(__file__).parent.parent
 README = REPOSITORY / "README.md"

@@ -21,8 +21,8 @@ from fedmed.backbones.weights import read_state
 from fedmed.errors import UserError
 from fedmed.files import read_json, sha256_of
 from fedmed.imaging.preprocessing import PREPROCESSING
-from fedmed.report import validate
-from fedmed.report_schema import NUMBER, PER_CLASS, check
+from fedmed.report.document import validate
+from fedmed.report.schema import NUMBER, PER_CLASS, check
 from fedmed.task import CLASSES, FEATURES
 from fedmed.training.heads import Heads
 

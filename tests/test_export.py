@@ -11,10 +11,11 @@ import pytest
 import torch
 from torchvision.models import resnet18
 
-from fedmed import cli, export, report
+from fedmed import cli, export
 from fedmed.backbones.backbone import Backbone
 from fedmed.backbones.weights import write_state
 from fedmed.imaging.preprocessing import to_input
+from fedmed.report import document
 from fedmed.snapshot import Snapshot, model_file, seal, write_head
 from fedmed.training.heads import Heads
 from tests.support.reports import MODELS, example_config, example_report
@@ -32,7 +33,7 @@ def folder(tmp_path_factory) -> Path:
     for model in MODELS:
         head = Heads(torch.randn(1, 2, 512) / 20, torch.randn(1, 2))
         write_head(made / model_file(model), head, backbone)
-    report.write(example_report(), made / "evaluation.json")
+    document.write(example_report(), made / "evaluation.json")
     config = example_config()
     config["backbone"]["sha256"] = backbone.sha256
     seal(made, config)

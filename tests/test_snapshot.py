@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from fedmed import report
 from fedmed.backbones.weights import write_state
+from fedmed.report import document
 from fedmed.snapshot import CONFIG, Snapshot, SnapshotError, verify
 from tests.support.reports import MODELS, example_report
 from tests.support.snapshots import random_backbone, reseal
@@ -210,7 +210,7 @@ def test_no_folder_is_no_snapshot(tmp_path: Path) -> None:
 def test_a_sealed_report_that_lacks_a_field_is_refused(folder: Path) -> None:
     lacking = example_report()
     del lacking["protocols"]["test"]["models"]["central"]["auc"]
-    report.write(lacking, folder / "evaluation.json")
+    document.write(lacking, folder / "evaluation.json")
     reseal(folder)
     with pytest.raises(SnapshotError, match=r"central\.auc is missing"):
         _ = Snapshot.open(folder).report

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import train
-from fedmed import report, shown
 from fedmed.federated import rounds
+from fedmed.report import document, highlights
 from fedmed.settings import Settings
 from fedmed.snapshot import Snapshot
 from tests.support.films import TEST
@@ -37,7 +37,7 @@ class TestARun:
 
     def test_the_report_holds(self, folder: Path) -> None:
         opened = Snapshot.open(folder)
-        report.validate(opened.report)
+        document.validate(opened.report)
         assert opened.report["protocols"]["test"]["n"] == 2 * TEST
         assert list(opened.report["protocols"]["validation"]["models"]) == MODELS
         assert [one["round"] for one in opened.report["rounds"]] == [1, 2]
@@ -180,7 +180,7 @@ def test_a_run_of_other_options_is_not_gone_on_with(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(report, "build", die)
+        patch.setattr(document, "build", die)
         assert train.run(settings) == 130
     assert "--resume" in capsys.readouterr().err
     assert train.run(replace(settings, resume=True, seed=1)) == 2
@@ -198,7 +198,7 @@ def test_a_failed_run_leaves_the_snapshot_of_before(
     def fail(*_: object, **__: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(report, "write", fail)
+    monkeypatch.setattr(document, "write", fail)
     assert train.run(settings) == 1
     assert "disk full" in capsys.readouterr().err
     assert tensors(settings.output) == before
@@ -253,8 +253,8 @@ def test_one_hospital_is_a_federation_too(settings: Settings) -> None:
 def test_of_many_hospitals_all_are_kept_and_some_are_shown(
     settings: Settings, monkeypatch: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(shown, "MANY", 3)
-    monkeypatch.setattr(shown, "EXAMPLES", 2)
+    monkeypatch.setattr(highlights, "MANY", 3)
+    monkeypatch.setattr(highlights, "EXAMPLES", 2)
     assert train.run(replace(settings, hospitals=8, partition="iid", examples=0)) == 0
     told = capsys.readouterr().out
     assert "Of 8 hospitals, 2 are shown" in told and "hospital_2 " not in told

@@ -7,7 +7,7 @@ dealt, never images, so no patient's images are spread over two hospitals.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -64,18 +64,6 @@ def split(
     owners = hospital[owner]
     ends = np.bincount(owners, minlength=hospitals).cumsum()
     return np.split(np.argsort(owners, kind="stable"), ends[:-1])
-
-
-def one_class_words(partition: Mapping[str, Any]) -> str:
-    """What a reader should know of a `describe`d split where hospitals lack a class; else empty."""
-    images = [hospital["images"] for hospital in partition["hospitals"]]
-    lacking = {title: sum(not counts[title] for counts in images) for title in CLASSES}
-    return " ".join(
-        f"{count:,} of {len(images):,} hospitals hold no {title} X-ray: there are more hospitals "
-        "than such patients."
-        for title, count in lacking.items()
-        if count
-    )
 
 
 def describe(

@@ -9,7 +9,7 @@ from typing import Any
 from fedmed.page import charts
 from fedmed.page.charts import Frame
 from fedmed.page.scores import title
-from fedmed.shown import is_hospital, shown
+from fedmed.report.highlights import is_hospital, shown
 
 Fields = Mapping[str, Any]
 

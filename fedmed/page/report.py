@@ -10,8 +10,8 @@ from html import escape
 from typing import Any
 
 from fedmed.page import curves, run_facts, scores
-from fedmed.report_schema import PROTOCOLS
-from fedmed.shown import note, shown
+from fedmed.report.highlights import note, shown
+from fedmed.report.schema import PROTOCOLS
 
 Fields = Mapping[str, Any]
 

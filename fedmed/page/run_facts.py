@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from fedmed.data.partition import one_class_words
 from fedmed.page import charts
 from fedmed.page.charts import Frame
 from fedmed.page.marks import counted, size
 from fedmed.page.scores import title
-from fedmed.shown import note, shown
+from fedmed.report.highlights import note, one_class_words, shown
 from fedmed.task import CLASSES
 
 Fields = Mapping[str, Any]

@@ -9,8 +9,8 @@ from io import StringIO
 from typing import Any
 
 from fedmed.page.marks import shape
-from fedmed.report_schema import PROTOCOLS
-from fedmed.shown import note, shown, spread
+from fedmed.report.highlights import note, shown, spread
+from fedmed.report.schema import PROTOCOLS
 from fedmed.task import CLASSES
 
 Fields = Mapping[str, Any]

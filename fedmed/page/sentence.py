@@ -10,7 +10,7 @@ from typing import Any
 
 from fedmed.page.marks import listed, name_of, number
 from fedmed.prediction import Reading
-from fedmed.shown import MANY
+from fedmed.report.highlights import MANY
 
 TOGETHER = ("central", "federated")
 

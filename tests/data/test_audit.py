@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from fedmed.data.audit import audit
-from fedmed.report_schema import REPORT, check
+from fedmed.report.schema import REPORT, check
 from tests.support.xrays import cohort, xrays
 
 

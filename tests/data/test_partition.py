@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fedmed.data.partition import SCHEMES, describe, one_class_words, split
+from fedmed.data.partition import SCHEMES, describe, split
 from fedmed.errors import UserError
+from fedmed.report.highlights import one_class_words
 
 
 def cohort(normal: int = 200, pneumonia: int = 400, seed: int = 0):

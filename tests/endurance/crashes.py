@@ -32,9 +32,9 @@ import huggingface_hub  # noqa: F401  (what every run imports is imported once, 
 import torch
 
 import train
-from fedmed import scoring
 from fedmed.backbones.weights import write_state
-from fedmed.evaluation import evaluate
+from fedmed.evaluation.metrics import evaluate
+from fedmed.report import sections
 from fedmed.settings import Settings
 from fedmed.snapshot import SnapshotError, verify
 from tests.endurance.trouble import (
@@ -150,7 +150,7 @@ def start(settings: Settings, trouble: Trouble | None = None) -> tuple[int, Path
 
     def run() -> int:
         os.environ["FEDMED_CACHE"] = str(folder / "cache")
-        scoring.evaluate = functools.partial(evaluate, resamples=5)
+        sections.evaluate = functools.partial(evaluate, resamples=5)
         torch.set_num_threads(1)
         if trouble:
             trouble()

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fedmed import report
 from fedmed.backbones import backbone
 from fedmed.errors import UserError
 from fedmed.page import about, header
@@ -19,6 +18,7 @@ from fedmed.page import report as report_page
 from fedmed.page.answer import Answer
 from fedmed.page.examples import Example, strip
 from fedmed.prediction import Reading, agreement
+from fedmed.report import document
 from fedmed.source import Opened, show
 from tests.support.reports import MODELS, example_config, example_report
 from tests.support.snapshots import reseal, tiny_snapshot
@@ -93,7 +93,7 @@ def test_no_text_of_a_snapshot_becomes_markup(stored: dict[str, Any]) -> None:
     hostile["timing"][MARK] = 1.5
     hostile["environment"][MARK] = MARK
     hostile["recipe"][MARK] = [MARK]
-    report.validate(hostile)
+    document.validate(hostile)
     config = strings_replaced(example_config(), keep=("classes",))
     html = report_page.html(hostile) + about.html(config, hostile) + answer(config)
     assert html.count("&lt;script&gt;") > 30
@@ -102,7 +102,7 @@ def test_no_text_of_a_snapshot_becomes_markup(stored: dict[str, Any]) -> None:
 
 def test_names_of_hospitals_do_not_either(stored: dict[str, Any]) -> None:
     hostile = json.loads(json.dumps(stored).replace('"hospital_1"', json.dumps(MARK)))
-    report.validate(hostile)
+    document.validate(hostile)
     assert_harmless(report_page.html(hostile))
 
 
@@ -111,7 +111,7 @@ def test_no_text_in_place_of_a_number_becomes_markup(stored: dict[str, Any]) -> 
     for path in places(stored):
         hostile = put(stored, path, MARK)
         try:
-            report.validate(hostile)
+            document.validate(hostile)
         except UserError as error:
             assert "evaluation.json" in str(error)
             continue
@@ -152,7 +152,7 @@ def test_numbers_that_cannot_be_are_refused_drawn_or_told(
     for path in places(stored):
         hostile = put(stored, path, wrong)
         try:
-            report.validate(hostile)
+            document.validate(hostile)
             html = draw(Opened(Opens(hostile), None, "a", "b"))  # type: ignore[arg-type]
         except (UserError, ValueError, KeyError, ZeroDivisionError, OverflowError, StopIteration):
             continue

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from fedmed.errors import UserError
-from fedmed.evaluation import METRICS, choose_threshold, compare, curves, evaluate, mcnemar
+from fedmed.evaluation.comparison import compare, mcnemar
+from fedmed.evaluation.curves import curves
+from fedmed.evaluation.metrics import METRICS, evaluate
 
 RESAMPLES = 20
 FEWER = settings(max_examples=50)  # each is scored by two programs
@@ -88,20 +90,6 @@ def test_auc_knows_ranks_alone_and_turns_round_with_the_scores(drawn) -> None:
     auc = evaluated(scores, labels)["auc"]["value"]
     assert evaluated(scores / 2 + 0.1, labels)["auc"]["value"] == pytest.approx(auc)
     assert evaluated(1 - scores, labels)["auc"]["value"] == pytest.approx(1 - auc)
-
-
-@FEWER
-@given(scored())
-def test_no_threshold_between_two_scores_is_better_than_the_chosen_one(drawn) -> None:
-    scores, labels = drawn
-    chosen = choose_threshold(scores, labels)
-    cuts = np.unique(scores)[1:]
-    if not len(cuts):
-        assert chosen == 0.5
-        return
-    best = max(metrics.balanced_accuracy_score(labels, scores >= cut) for cut in cuts)
-    assert scores.min() < chosen <= scores.max()
-    assert metrics.balanced_accuracy_score(labels, scores >= chosen) == pytest.approx(best)
 
 
 @settings(max_examples=30)

@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from fedmed import outliers, report
+from fedmed import outliers
 from fedmed.backbones.weights import read_state
 from fedmed.errors import UserError
 from fedmed.page import report as page
+from fedmed.report import table
 from fedmed.snapshot import CONFIG, EXAMPLES, REPORT, Snapshot, SnapshotError, model_file, seal
 from tests.support.reports import MODELS, example_config, example_report
 
@@ -116,7 +117,7 @@ def test_a_report_is_refused_or_shown(tmp_path_factory, data: st.DataObject) -> 
     except SnapshotError:
         return
     assert page.html(found)
-    assert report.table(found)
+    assert table.table(found)
 
 
 @given(data=st.data())

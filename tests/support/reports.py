@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from fedmed import report
-from fedmed.evaluation import compare, curves, evaluate
+from fedmed.evaluation.comparison import compare
+from fedmed.evaluation.curves import curves
+from fedmed.evaluation.metrics import evaluate
 from fedmed.federated.ledger import TITLES
 from fedmed.imaging.preprocessing import PREPROCESSING
+from fedmed.report import document
+from fedmed.report.highlights import shown
 from fedmed.settings import Settings
-from fedmed.shown import shown
 from fedmed.snapshot import model_file
 from fedmed.task import CLASSES, SIMULATED
 from fedmed.training.recipe import RECIPES
@@ -72,7 +74,7 @@ def example_report() -> dict[str, Any]:
             round_scores = [
                 score(_probabilities(generator, labels, 1.0 + number)) for number in range(ROUNDS)
             ]
-    return report.build(
+    return document.build(
         protocols=protocols,
         comparison=comparison,
         rounds=[

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from fedmed import report
 from fedmed.backbones.backbone import Backbone
 from fedmed.backbones.weights import write_state
 from fedmed.imaging.preprocessing import to_input
+from fedmed.report import document
 from fedmed.snapshot import CARD, CONFIG, REPORT, model_file, seal, write_head
 from fedmed.training.heads import Heads
 from tests.support.reports import MODELS, example_config, example_report
@@ -51,7 +51,7 @@ def tiny_snapshot(folder: Path, *, seed: int = 0) -> Path:
         centre = weight @ features.mean(0)  # so that its answers lie on both sides of 0.5
         heads = Heads(weight, -centre)
         write_head(folder / model_file(model), heads, backbone)
-    report.write(example_report(), folder / REPORT)
+    document.write(example_report(), folder / REPORT)
     config = example_config()
     config["backbone"] |= {
         **backbone.origin,

@@ -4,63 +4,38 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 import fedmed
 from fedmed.backbones.backbone import Backbone
-from fedmed.data.cohort import Xray, labels, patients
-from fedmed.evaluation import compare, curves, evaluate
+from fedmed.data.cohort import labels, patients
+from fedmed.evaluation.curves import curves
+from fedmed.evaluation.evaluation_set import EvaluationSet
 from fedmed.federated.ledger import full_model_bytes, summary
 from fedmed.federated.state import State
-from fedmed.shown import shown
+from fedmed.report.highlights import shown
 from fedmed.snapshot import model_file
-from fedmed.training.heads import Heads, probabilities
+from fedmed.training.heads import Heads
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """Images that models are scored on, and where they come from."""
-
-    description: str
-    xrays: Sequence[Xray]
-    features: Tensor  # [n, 512], clean views
-
-    def probabilities(self, heads: Heads) -> np.ndarray:
-        """P(PNEUMONIA) [H, n] under each of H heads."""
-        return probabilities(heads, self.features).numpy()
-
-    def score(self, heads: Heads, names: Sequence[str]) -> dict[str, Any]:
-        """METRICS of each of H heads, by name."""
-        truth, of_whom = np.array(labels(self.xrays)), patients(self.xrays)
-        found = evaluate(self.probabilities(heads), truth, of_whom)
-        return dict(zip(names, found, strict=True))
-
-    def compare(self, first: Heads, second: Heads) -> dict[str, Any]:
-        """The federated head minus the central one, paired."""
-        truth, of_whom = np.array(labels(self.xrays)), patients(self.xrays)
-        scores = [self.probabilities(heads)[0] for heads in (first, second)]
-        return compare(scores[0], scores[1], truth, of_whom)
-
-    def report(self, heads: Heads, names: Sequence[str]) -> dict[str, Any]:
-        """This protocol's entry in the report, with curves of the models that are shown."""
-        models = self.score(heads, names)
-        scores = dict(zip(names, self.probabilities(heads), strict=True))
-        for name in shown(names):
-            models[name] |= curves(scores[name], np.array(labels(self.xrays)))
-        return {
-            "n": len(self.xrays),
-            "patients": len(set(patients(self.xrays))),
-            "description": self.description,
-            "models": models,
-        }
+def protocol(evaluation_set: EvaluationSet, heads: Heads, names: Sequence[str]) -> dict[str, Any]:
+    """The entry of a protocol: H heads scored, with curves of the models that are shown."""
+    models = evaluation_set.score(heads, names)
+    scores = dict(zip(names, evaluation_set.probabilities(heads), strict=True))
+    for name in shown(names):
+        models[name] |= curves(scores[name], np.array(labels(evaluation_set.xrays)))
+    return {
+        "n": len(evaluation_set.xrays),
+        "patients": len(set(patients(evaluation_set.xrays))),
+        "description": evaluation_set.description,
+        "models": models,
+    }
 
 
-def rounds(federation: State, validation: Protocol) -> list[dict[str, Any]]:
+def rounds(federation: State, validation: EvaluationSet) -> list[dict[str, Any]]:
     """The global head after each round on validation, and the bytes of that round."""
     numbers = [str(number) for number in range(1, federation.round + 1)]
     scores = validation.score(federation.global_heads, numbers)
@@ -75,7 +50,7 @@ def communication(
     federations: Mapping[str, State],
     sent: str,
     backbone: Backbone,
-    protocols: Mapping[str, Protocol],
+    protocols: Mapping[str, EvaluationSet],
 ) -> dict[str, Any]:
     """Bytes of every wire format, measured, and what its federated model scores."""
     head = federations[sent].global_head

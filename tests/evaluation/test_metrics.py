@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from fedmed import evaluation
-from fedmed.bootstrap import Bootstrap
 from fedmed.errors import UserError
-from fedmed.evaluation import METRICS, choose_threshold, compare, curves, mcnemar
-from fedmed.evaluation import evaluate as evaluate_all
+from fedmed.evaluation import metrics
+from fedmed.evaluation.bootstrap import Bootstrap
+from fedmed.evaluation.comparison import compare, mcnemar
+from fedmed.evaluation.curves import curves
+from fedmed.evaluation.metrics import METRICS
+from fedmed.evaluation.metrics import evaluate as evaluate_all
 
 
 def evaluate(probabilities: np.ndarray, *arguments: object, **options: object) -> dict:
@@ -115,7 +117,7 @@ def test_calibration_averages_each_bin_and_drops_empty_ones():
 
 
 def test_many_models_are_scored_as_each_alone(monkeypatch):
-    monkeypatch.setattr(evaluation, "MODELS_AT_ONCE", 3)
+    monkeypatch.setattr(metrics, "MODELS_AT_ONCE", 3)
     _, labels, patients = cohort()
     models = np.stack([cohort(seed=seed)[0] for seed in range(7)])
     together = evaluate_all(models, labels, patients, resamples=40, seed=7)
@@ -201,33 +203,3 @@ def test_words_claim_no_more_than_the_interval_shows():
     assert "accuracy -18.0 points" in words(2, 20, 78)
     assert "McNemar's test does not confirm it" in words(4, 0, 96)
     assert "does not confirm" not in words(20, 2, 78)
-
-
-def test_threshold_is_midway_between_the_neighbours_that_split_best():
-    probabilities = np.array([0.1, 0.2, 0.3, 0.8, 0.7, 0.6])
-    assert choose_threshold(probabilities, np.array([0, 0, 0, 1, 1, 1])) == pytest.approx(0.45)
-    assert choose_threshold(probabilities, np.array([0, 0, 1, 1, 1, 1])) == pytest.approx(0.25)
-
-
-def test_threshold_maximises_balanced_accuracy():
-    for seed in range(5):
-        probabilities, labels, _ = cohort(seed=seed)
-        chosen = choose_threshold(probabilities, labels)
-        candidates = np.linspace(0.005, 1.005, 101)
-        best = max(sk.balanced_accuracy_score(labels, probabilities >= cut) for cut in candidates)
-        found = sk.balanced_accuracy_score(labels, probabilities >= chosen)
-        assert found == pytest.approx(best, abs=1e-12)
-
-
-def test_of_equally_good_thresholds_the_nearest_to_one_half_is_taken():
-    # Cuts at 0.15 and 0.6 both leave one image of four wrong.
-    assert choose_threshold(
-        np.array([0.1, 0.2, 0.4, 0.8]), np.array([0, 1, 0, 1])
-    ) == pytest.approx(0.6)
-
-
-def test_threshold_without_a_choice_or_room_between_neighbours():
-    assert choose_threshold(np.array([0.3, 0.3]), np.array([0, 1])) == 0.5
-    low = 0.7
-    high = np.nextafter(low, 1)
-    assert low < choose_threshold(np.array([low, high]), np.array([0, 1])) <= high

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from fedmed.shown import EXAMPLES, MANY, note, shown, spread
+from fedmed.report.highlights import EXAMPLES, MANY, note, shown, spread
 
 
 def models(hospitals: int) -> list[str]:

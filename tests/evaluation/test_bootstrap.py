@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
-from fedmed import bootstrap
-from fedmed.bootstrap import Bootstrap, auc_statistic, confusion_statistic, limits
+from fedmed.evaluation import bootstrap
+from fedmed.evaluation.bootstrap import Bootstrap, auc_statistic, confusion_statistic, limits
 
 
 def scored(images: int, seed: int = 0, levels: int | None = None) -> tuple[np.ndarray, np.ndarray]:

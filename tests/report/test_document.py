@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedmed import report
 from fedmed.errors import UserError
+from fedmed.report import document, table
 from tests.support.reports import MODELS, example_report, with_hospitals
 
 EXAMPLE = example_report()
@@ -30,7 +30,7 @@ def changed(*path: str | int, to: Any = None, drop: bool = False) -> dict[str, A
 
 
 def test_build_puts_the_parts_in_the_contracts_order():
-    built = report.build(**PARTS)
+    built = document.build(**PARTS)
     assert built == EXAMPLE
     assert list(built)[:4] == ["schema_version", "protocols", "comparison", "rounds"]
 
@@ -38,7 +38,7 @@ def test_build_puts_the_parts_in_the_contracts_order():
 def test_build_refuses_a_part_that_lacks_a_field():
     partition = {key: value for key, value in PARTS["partition"].items() if key != "scheme"}
     with pytest.raises(UserError, match=r"partition\.scheme is missing"):
-        report.build(**{**PARTS, "partition": partition})
+        document.build(**{**PARTS, "partition": partition})
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,12 @@ def test_build_refuses_a_part_that_lacks_a_field():
 )
 def test_a_missing_field_is_named(path):
     with pytest.raises(UserError, match=rf"{'.'.join(path)} is missing"):
-        report.validate(changed(*path, drop=True))
+        document.validate(changed(*path, drop=True))
 
 
 def test_a_field_missing_in_a_list_is_named_with_its_place():
     with pytest.raises(UserError, match=r"rounds\[1\]\.bytes_up is missing"):
-        report.validate(changed("rounds", 1, "bytes_up", drop=True))
+        document.validate(changed("rounds", 1, "bytes_up", drop=True))
 
 
 @pytest.mark.parametrize(
@@ -92,19 +92,19 @@ def test_a_field_missing_in_a_list_is_named_with_its_place():
 )
 def test_a_field_of_the_wrong_kind_is_named(path, value, said):
     with pytest.raises(UserError, match=said):
-        report.validate(changed(*path, to=value))
+        document.validate(changed(*path, to=value))
 
 
 @pytest.mark.parametrize("value", [None, [], "text", 1])
 def test_what_is_no_report_at_all_is_refused(value):
     with pytest.raises(UserError, match="the report must be an object"):
-        report.validate(value)
+        document.validate(value)
 
 
 def test_further_fields_and_null_where_allowed_are_welcome():
-    report.validate(changed("protocols", "test", "remark", to="added later"))
-    report.validate(changed("partition", "alpha", to=0.5))
-    report.validate(changed("data", "public_cohort", to=EXAMPLE["data"]["training"]))
+    document.validate(changed("protocols", "test", "remark", to="added later"))
+    document.validate(changed("partition", "alpha", to=0.5))
+    document.validate(changed("data", "public_cohort", to=EXAMPLE["data"]["training"]))
 
 
 MODEL = ("protocols", "test", "models", "central")
@@ -127,14 +127,14 @@ MODEL = ("protocols", "test", "models", "central")
 def test_what_could_not_be_shown_is_refused(path, value, said):
     """Each of these once kept the page from coming up."""
     with pytest.raises(UserError, match=re.escape(said)):
-        report.validate(changed(*path, to=value))
+        document.validate(changed(*path, to=value))
 
 
 def test_what_is_written_reads_back_valid_with_six_digits(tmp_path):
-    report.write(EXAMPLE, tmp_path / "evaluation.json")
+    document.write(EXAMPLE, tmp_path / "evaluation.json")
     text = (tmp_path / "evaluation.json").read_text(encoding="utf-8")
     read = json.loads(text)
-    report.validate(read)
+    document.validate(read)
     assert text.endswith("}\n")
     assert max(len(line) for line in text.splitlines()) < 1500
     written = read["protocols"]["test"]["models"]["central"]["auc"]
@@ -151,23 +151,23 @@ def test_writing_leaves_text_integers_and_nesting_alone(tmp_path):
         "nested": [[1, 2.5], [3, -1e-7]],
         "objects": [{"a": "x  }"}, {"b": "[  y"}],
     }
-    report.write(odd, tmp_path / "odd.json")
+    document.write(odd, tmp_path / "odd.json")
     assert json.loads((tmp_path / "odd.json").read_text(encoding="utf-8")) == odd
 
 
 def test_a_number_json_does_not_have_is_never_written(tmp_path):
     with pytest.raises(ValueError):
-        report.write({"value": float("inf")}, tmp_path / "bad.json")
+        document.write({"value": float("inf")}, tmp_path / "bad.json")
     assert not (tmp_path / "bad.json").exists()
 
 
 def test_numbers_of_numpy_are_refused_before_they_reach_a_file():
     with pytest.raises(UserError, match="must be int"):
-        report.validate(changed("protocols", "test", "n", to=np.int64(90)))
+        document.validate(changed("protocols", "test", "n", to=np.int64(90)))
 
 
 def test_table_holds_every_model_and_fits_80_columns():
-    lines = report.table(EXAMPLE).splitlines()
+    lines = table.table(EXAMPLE).splitlines()
     assert max(map(len, lines)) <= 80
     assert "validation (n = 120)" in lines[0] and "test (n = 90)" in lines[0]
     rows = {line.split()[0]: line.split()[1:] for line in lines[2:9]}
@@ -182,7 +182,7 @@ def test_table_holds_every_model_and_fits_80_columns():
 
 
 def test_table_tells_the_bytes_and_which_format_was_sent():
-    lines = report.table(EXAMPLE).splitlines()
+    lines = table.table(EXAMPLE).splitlines()
     head = EXAMPLE["communication"]["formats"]["fp32"]
     (sent,) = [line for line in lines if "Head, FP32 *" in line]
     assert sent.split()[-3:] == [
@@ -196,14 +196,14 @@ class TestManyHospitals:
     MANY = with_hospitals(EXAMPLE, 1000)
 
     def test_curves_are_kept_of_those_that_are_shown(self):
-        report.validate(self.MANY)
+        document.validate(self.MANY)
         lacking = copy.deepcopy(self.MANY)
         del lacking["protocols"]["test"]["models"]["hospital_112"]["roc"]
         with pytest.raises(UserError, match=r"test\.models\.hospital_112\.roc is missing"):
-            report.validate(lacking)
+            document.validate(lacking)
 
     def test_the_closing_table_is_short_and_tells_the_median(self):
-        lines = report.table(self.MANY).splitlines()
+        lines = table.table(self.MANY).splitlines()
         assert len(lines) < 25 and max(map(len, lines)) <= 80
         assert "Of 1,000 hospitals, 10 are shown" in "\n".join(lines)
         accuracies = sorted(
@@ -217,5 +217,5 @@ class TestManyHospitals:
         report_without = copy.deepcopy(self.MANY)
         for hospital in report_without["partition"]["hospitals"][:3]:
             hospital["images"]["NORMAL"] = 0
-        told = " ".join(report.table(report_without).split())
+        told = " ".join(table.table(report_without).split())
         assert "3 of 1,000 hospitals hold no NORMAL X-ray" in told

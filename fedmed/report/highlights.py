@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from fedmed.task import CLASSES
+
 MANY = 20  # hospitals up to which each is shown
 EXAMPLES = 10  # of more than that
 SPREAD = (0.025, 0.5, 0.975)
@@ -55,3 +57,15 @@ def note(models: Iterable[str]) -> str:
     if len(shown(models)) == len(models):
         return ""
     return f"Of {hospitals:,} hospitals, {EXAMPLES} are shown, evenly spaced by number."
+
+
+def one_class_words(partition: Mapping[str, Any]) -> str:
+    """What a reader should know of a `describe`d split where hospitals lack a class; else empty."""
+    images = [hospital["images"] for hospital in partition["hospitals"]]
+    lacking = {title: sum(not counts[title] for counts in images) for title in CLASSES}
+    return " ".join(
+        f"{count:,} of {len(images):,} hospitals hold no {title} X-ray: there are more hospitals "
+        "than such patients."
+        for title, count in lacking.items()
+        if count
+    )

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Any
 
-from fedmed.data.partition import one_class_words
-from fedmed.report_schema import PROTOCOLS
-from fedmed.shown import note, shown, spread
+from fedmed.report import card_tables
+from fedmed.report.card_tables import Fields
 from fedmed.task import DISCLAIMER
-
-Fields = dict[str, Any]
 
 LIBRARY = "torchvision"
 HUB_METRICS = {
@@ -22,17 +18,6 @@ HUB_METRICS = {
     "auc": ("roc_auc", "ROC AUC"),
 }
 SCORED_FOR_THE_HUB = ("central", "federated")
-COLUMNS = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "precision": "precision",
-    "recall": "recall",
-    "specificity": "specificity",
-    "f1": "F1",
-    "auc": "AUC",
-}
-ALL = "all hospitals: median, and 95 % of them"
-SPLIT_TITLES = {"validation": "Validation (patients held out of train)", "test": "Official test"}
 
 
 def model_card(report: Fields, config: Fields, repo: str | None = None) -> str:
@@ -42,13 +27,13 @@ def model_card(report: Fields, config: Fields, repo: str | None = None) -> str:
     """
     sections = (
         _opening(report, config),
-        _results(report, config),
-        _hospitals(report),
-        _communication(report),
+        card_tables.results(report, config),
+        card_tables.hospitals(report),
+        card_tables.communication(report),
         _making(report, config),
         _usage(config, repo or "USER/REPO"),
         _limits(report),
-        _data(report, config),
+        card_tables.data(report, config),
     )
     return f"---\n{_front_matter(report, repo)}\n---\n\n" + "\n\n".join(sections) + "\n"
 
@@ -102,94 +87,6 @@ def _opening(report: Fields, config: Fields) -> str:
         f"{report['communication']['rounds']} rounds, in which updates travelled and images did "
         "not. Each `hospital` model is that hospital's own after the last round.\n\n"
         f"{report['comparison']['test']['words']}"
-    )
-
-
-def _results(report: Fields, config: Fields) -> str:
-    parts = [
-        "## Results\n\nIn percent, with 95 % intervals from a bootstrap over patients. An X-ray is "
-        f"called {config['classes'][1]} where its probability reaches the threshold."
-    ]
-    for name in PROTOCOLS:
-        protocol = report["protocols"][name]
-        models = protocol["models"]
-        rows = [
-            [
-                _title(config, model),
-                *(_percent(models[model][column]) for column in COLUMNS),
-                f"{models[model]['threshold']['value']:.3g} ({models[model]['threshold']['rule']})",
-            ]
-            for model in shown(models)
-        ]
-        if words := note(models):
-            middle = spread(models, COLUMNS)
-            rows.append([ALL, *(_percent(middle[column]) for column in COLUMNS), ""])
-            words = f"\n\n{words}"
-        parts.append(
-            f"### {SPLIT_TITLES[name]}: n = {protocol['n']} images of {protocol['patients']} "
-            f"patients\n\n{protocol['description']}\n\n"
-            + _table(["model", *COLUMNS.values(), "threshold"], rows)
-            + f"{words}\n\n{report['comparison'][name]['words']}"
-        )
-    return "\n\n".join(parts)
-
-
-def _hospitals(report: Fields) -> str:
-    partition = report["partition"]
-    alone = report["local_only"]["test"]
-    size = report["protocols"]["test"]["n"]
-    by_name = {hospital["name"]: hospital for hospital in partition["hospitals"]}
-    rows = []
-    for name in shown(by_name):
-        images, patients = by_name[name]["images"], by_name[name]["patients"]
-        rows.append(
-            [
-                name.replace("_", " "),
-                str(sum(patients.values())),
-                *(str(images[label]) for label in images),
-                f"{100 * images['PNEUMONIA'] / sum(images.values()):.0f} %",
-                _percent(alone[name]["balanced_accuracy"]),
-                _percent(alone[name]["auc"]),
-            ]
-        )
-    labels = partition["hospitals"][0]["images"]
-    header = ["hospital", "patients", *(f"{label} images" for label in labels), "PNEUMONIA"]
-    header += [f"alone: balanced accuracy (test, n = {size})", "alone: AUC (test)"]
-    alpha = "" if partition["alpha"] is None else f", alpha {partition['alpha']:g}"
-    return (
-        "## The hospitals\n\n"
-        f"One data set dealt out by patient (`{partition['scheme']}`{alpha}, seed "
-        f"{partition['seed']}); `alone` is the model a hospital gets without the others. "
-        f"{one_class_words(partition)} {note(by_name)}".rstrip()
-        + "\n\n"
-        + _table(header, rows)
-    )
-
-
-def _communication(report: Fields) -> str:
-    communication = report["communication"]
-    rows = [
-        [
-            sent["title"] + (" (sent)" if name == communication["sent"] else ""),
-            *(f"{sent[f'{unit}_bytes']:,}" for unit in ("update", "round", "run")),
-            "measured" if sent["measured"] else "computed",
-            _percent(sent["metrics"]["test"]["accuracy"]) if sent["measured"] else "",
-        ]
-        for name, sent in communication["formats"].items()
-    ]
-    header = [
-        "what travels",
-        "bytes per update",
-        "per round",
-        "per run",
-        "bytes are",
-        "accuracy (test)",
-    ]
-    return (
-        "## Bytes that travelled\n\n"
-        f"Up and down, {communication['hospitals']} hospitals, {communication['rounds']} rounds; "
-        "measured rows are the sizes of serialised updates of a run in that format.\n\n"
-        + _table(header, rows)
     )
 
 
@@ -271,42 +168,3 @@ def _limits(report: Fields) -> str:
     if data["patient_overlap"]:
         limits.append(f"{data['patient_overlap']} patients are in both train and test.")
     return "## Limits\n\n" + "\n".join(f"- {limit}" for limit in limits)
-
-
-def _data(report: Fields, config: Fields) -> str:
-    data = report["data"]
-    parts = {
-        "train split": data["splits"]["train"],
-        "of it, trained on": data["training"],
-        "of it, held out for validation": data["held_out"],
-        "test split": data["splits"]["test"],
-    }
-    if data["public_cohort"]:
-        parts["of train, only for the backbone"] = data["public_cohort"]
-    rows = [
-        [title, *(counts["images"][name] for name in config["classes"]), counts["patients"]]
-        for title, counts in parts.items()
-    ]
-    header = ["", *(f"{name} images" for name in config["classes"]), "patients"]
-    return (
-        f"## Data\n\n{data['title']}, licence {data['licence']}. {data['citation']}\n\n"
-        + _table(header, rows)
-        + f"\n\nByte-identical repeats: {data['repeats']['train']} in train, "
-        f"{data['repeats']['test']} in test, {data['repeats']['across']} across. Unreadable files: "
-        f"{len(data['unreadable'])}. The weights and the code are under the MIT licence; an X-ray "
-        "in `examples/` keeps the licence that `examples.json` names."
-    )
-
-
-def _title(config: Fields, model: str) -> str:
-    return str(config["models"][model]["title"])
-
-
-def _percent(interval: Fields) -> str:
-    value, low, high = (100 * interval[key] for key in ("value", "low", "high"))
-    return f"{value:.1f} ({low:.1f}–{high:.1f})"
-
-
-def _table(header: list[str], rows: list[list[Any]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)

@@ -1,0 +1,1 @@
+"""The one evaluator: metrics of all models at once, with intervals over patients."""

@@ -1,0 +1,1 @@
+"""evaluation.json and the model card: their fields, their sections, their words."""
