@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 import numpy as np
 import torch
 
-from fedmed import cli, data, examples, outliers, snapshot, source
+from fedmed import cli, data, outliers, source
 from fedmed.backbones.backbone import load as load_backbone
 from fedmed.backbones.engine import pick_device
 from fedmed.backbones.weights import write_state
@@ -34,11 +34,12 @@ from fedmed.imaging.augmentation import CLEAN
 from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.report import document, table
 from fedmed.report.card import model_card
-from fedmed.report.sections import communication, model_entries, protocol, rounds, versions
+from fedmed.report.sections import communication, protocol, rounds, versions
 from fedmed.run_state import RunState
 from fedmed.settings import Settings, parse
-from fedmed.snapshot_ import publish
-from fedmed.snapshot_place import check_output, claim, move_into_place
+from fedmed.snapshot import examples, manifest, publish, reader
+from fedmed.snapshot.manifest import model_entries
+from fedmed.snapshot.replace import check_output, claim, move_into_place
 from fedmed.stopwatch import Stopwatch
 from fedmed.task import CLASSES
 from fedmed.training.heads import new_heads, stack, unstack
@@ -161,7 +162,7 @@ def main(settings: Settings) -> None:
     aside = state.aside()
     stored = write_state(backbone.state, backbone.origin, aside)
     for name, head in zip(names, unstack(models), strict=True):
-        snapshot.write_head(aside / snapshot.model_file(name), head, backbone)
+        reader.write_head(aside / manifest.model_file(name), head, backbone)
     verdicts = official.probabilities(federated.local) >= 0.5
     chosen = examples.choose(verdicts, labels(cohort.test), settings.examples)
     examples.write(aside / "examples", cohort, chosen)
@@ -169,8 +170,8 @@ def main(settings: Settings) -> None:
     trained_on = torch.cat([features.view(view) for view in views[:2]])
     typical = outliers.fit(trained_on, held_out.features, seen, kept)
     outliers.save(typical, aside)
-    document.write(results, aside / snapshot.REPORT)
-    config = snapshot.seal(
+    document.write(results, aside / manifest.REPORT)
+    config = manifest.seal(
         aside,
         {
             "classes": list(CLASSES),
@@ -184,7 +185,7 @@ def main(settings: Settings) -> None:
         },
     )
     card = model_card(results, config, settings.push_to)
-    (aside / snapshot.CARD).write_text(card, encoding="utf-8")
+    (aside / manifest.CARD).write_text(card, encoding="utf-8")
     source.check(aside)
     move_into_place(aside, settings.output)
     state.finish()

@@ -45,7 +45,7 @@ def reading(repeats: int, folder: Path) -> dict[str, Any]:
     from fedmed.imaging.augmentation import CLEAN, render
     from fedmed.imaging.preprocessing import to_input
     from fedmed.prediction import Panel
-    from fedmed.snapshot import Snapshot
+    from fedmed.snapshot.reader import Snapshot
 
     snapshot = Snapshot.open(folder)
     panel = Panel(snapshot)

@@ -36,7 +36,7 @@ from fedmed.features.cache import FeatureCache
 from fedmed.features.extract import BATCH
 from fedmed.features.sites import Features
 from fedmed.imaging.augmentation import CLEAN
-from fedmed.snapshot import Snapshot
+from fedmed.snapshot.reader import Snapshot
 from fedmed.training.heads import probabilities
 
 REFERENCE = "torch"

@@ -28,7 +28,7 @@ from benchmarks.serving import REPOSITORY, Server, running
 from fedmed import cli
 from fedmed.backbones.backbone import BUNDLED
 from fedmed.prediction import MOST, Panel
-from fedmed.snapshot import Snapshot
+from fedmed.snapshot.reader import Snapshot
 
 EXAMPLES = sorted((REPOSITORY / "examples").glob("*.png"))
 BATCHES = (1, 2, 4, 8, 16)

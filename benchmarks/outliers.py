@@ -30,7 +30,7 @@ from fedmed.imaging.augmentation import View, render
 from fedmed.imaging.preprocessing import to_pixels
 from fedmed.prediction import Panel
 from fedmed.report.sections import versions
-from fedmed.snapshot import Snapshot
+from fedmed.snapshot.reader import Snapshot
 
 TURNS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "X-ray, upside down": ImageOps.flip,

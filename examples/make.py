@@ -2,7 +2,7 @@
 
 A pool of simulated patients whom no model has seen, without pneumonias that a reader would easily
 overlook; of each class, half are taken where hospitals of the bundled snapshot disagree, half where
-they do not (`fedmed.examples.choose`), out of those that draw no warning. How the central or the
+they do not (`snapshot.examples.choose`), out of those that draw no warning. How the central or the
 federated model does plays no part.
 """
 
@@ -18,9 +18,9 @@ from fedmed import simulation
 from fedmed.backbones.backbone import BUNDLED
 from fedmed.cli import run
 from fedmed.data.simulated import FIRST_EXAMPLE
-from fedmed.examples import choose
 from fedmed.prediction import Panel, Reading
-from fedmed.snapshot import Snapshot
+from fedmed.snapshot.examples import choose
+from fedmed.snapshot.reader import Snapshot
 from fedmed.task import CLASSES, SIMULATED
 
 FOLDER = Path(__file__).parent

@@ -17,8 +17,8 @@ from torchvision.models import resnet18
 
 from fedmed import cli
 from fedmed.errors import UserError
-from fedmed.snapshot import Snapshot
-from fedmed.snapshot_place import mend
+from fedmed.snapshot.reader import Snapshot
+from fedmed.snapshot.replace import mend
 from fedmed.task import CLASSES
 
 

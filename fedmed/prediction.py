@@ -8,7 +8,7 @@ arrive together share that pass too.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,27 +16,20 @@ from PIL import Image
 from torch import Tensor
 
 from fedmed import outliers
-from fedmed.backbones.backbone import Backbone, pool
+from fedmed.backbones.backbone import pool
 from fedmed.batching import Batched
 from fedmed.film import Film, develop
 from fedmed.imaging.augmentation import CLEAN, render
 from fedmed.imaging.preprocessing import to_input, to_pixels
-from fedmed.snapshot import Snapshot
+from fedmed.snapshot.model_group import Group
+from fedmed.snapshot.reader import Snapshot
 from fedmed.task import CLASSES
 from fedmed.training.heads import Heads
 
 if TYPE_CHECKING:
-    from fedmed.original import Original
+    from fedmed.snapshot.original import Original
 
 MOST = 16  # X-rays in one pass; more at once gain no speed
-
-
-class Group(NamedTuple):
-    """Models whose heads read the same backbone."""
-
-    models: list[str]
-    backbone: Backbone
-    heads: Heads
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from fedmed import cli
-from fedmed.snapshot_ import publish
+from fedmed.snapshot import publish
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -15,7 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
 
     def command() -> None:
-        from fedmed.snapshot_place import mend  # torch is behind it, and --help needs none
+        from fedmed.snapshot.replace import mend  # torch is behind it, and --help needs none
 
         mend(options.snapshot)
         print(

@@ -19,14 +19,14 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from fedmed import original
 from fedmed.backbones import backbone
 from fedmed.errors import UserError
-from fedmed.original import Original
 from fedmed.prediction import Panel
-from fedmed.snapshot import Snapshot, shown
-from fedmed.snapshot_ import fetch
-from fedmed.snapshot_place import mend
+from fedmed.snapshot import fetch, original
+from fedmed.snapshot.manifest import printable
+from fedmed.snapshot.original import Original
+from fedmed.snapshot.reader import Snapshot
+from fedmed.snapshot.replace import mend
 
 VARIABLES = ("FEDMED_SNAPSHOT", "FEDMED_MODEL_REPO")
 FETCH_SECONDS = 180.0
@@ -101,7 +101,7 @@ def _from_folder(folder: Path, variable: str) -> Opened:
     name = folder.name or str(folder)
     if not folder.is_dir():
         raise UserError(
-            f"there is no folder {shown(name)}. {variable} takes a folder or USER/REPO."
+            f"there is no folder {printable(name)}. {variable} takes a folder or USER/REPO."
         )
     return _open(folder, f"folder {name}", f"{variable} names this folder.", called=name)
 

@@ -8,7 +8,7 @@ from fedmed.backbones.backbone import BUNDLED, load
 from fedmed.data.public_cohort import public_patients
 from fedmed.page import examples
 from fedmed.prediction import Panel
-from fedmed.snapshot import Snapshot
+from fedmed.snapshot.reader import Snapshot
 
 MODELS = ["central", "federated", *(f"hospital_{number}" for number in range(1, 6))]
 

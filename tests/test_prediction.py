@@ -20,7 +20,8 @@ from fedmed.backbones.backbone import Backbone
 from fedmed.imaging.levels import ImageError
 from fedmed.imaging.preprocessing import to_grey, to_input, to_pixels
 from fedmed.prediction import Panel, agreement, as_api
-from fedmed.snapshot import Snapshot, seal
+from fedmed.snapshot.manifest import seal
+from fedmed.snapshot.reader import Snapshot
 from fedmed.task import CLASSES, IMAGENET_MEAN, IMAGENET_STD
 from tests.support.reports import MODELS
 

@@ -83,7 +83,7 @@ def test_interrupted_is_130(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fedmed.snapshot_.publish.publish", interrupted)
+    monkeypatch.setattr("fedmed.snapshot.publish.publish", interrupted)
     assert push.main([snapshot, REPO]) == 130
     assert "run it again" in capsys.readouterr().err
 

@@ -16,9 +16,10 @@ from safetensors.torch import save_file
 from fedmed import source
 from fedmed.backbones import backbone, weights
 from fedmed.errors import UserError
-from fedmed.original import Original
-from fedmed.snapshot import Snapshot, seal
-from fedmed.snapshot_ import fetch
+from fedmed.snapshot import fetch
+from fedmed.snapshot.manifest import seal
+from fedmed.snapshot.original import Original
+from fedmed.snapshot.reader import Snapshot
 from fedmed.source import open_snapshot, show
 from tests.support.hub_server import HubServer
 from tests.support.hub_tools import contents

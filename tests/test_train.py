@@ -15,7 +15,7 @@ import train
 from fedmed.federated import rounds
 from fedmed.report import document, highlights
 from fedmed.settings import Settings
-from fedmed.snapshot import Snapshot
+from fedmed.snapshot.reader import Snapshot
 from tests.support.films import TEST
 from tests.support.runs import MODELS, arguments, start, tensors
 from tests.support.snapshots import random_backbone, tiny_snapshot

@@ -10,7 +10,7 @@ import pytest
 
 import train
 from fedmed.settings import Settings
-from fedmed.snapshot import Snapshot
+from fedmed.snapshot.reader import Snapshot
 from tests.support.films import write_films
 from tests.support.hub_server import HubServer
 

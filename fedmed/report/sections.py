@@ -17,7 +17,6 @@ from fedmed.evaluation.evaluation_set import EvaluationSet
 from fedmed.federated.ledger import full_model_bytes, summary
 from fedmed.federated.state import State
 from fedmed.report.highlights import shown
-from fedmed.snapshot import model_file
 from fedmed.training.heads import Heads
 
 
@@ -67,22 +66,6 @@ def communication(
         "rounds": federations[sent].round,
         "hospitals": len(federations[sent].local.weight),
         "formats": formats,
-    }
-
-
-def model_entries(names: Sequence[str], results: Mapping[str, Any]) -> dict[str, Any]:
-    """config.json's `models`: file, title, threshold and what each model was trained on."""
-    mixes = {site["name"]: site["images"] for site in results["partition"]["hospitals"]}
-    everything = results["data"]["training"]["images"]
-    scores = results["protocols"]["validation"]["models"]
-    return {
-        name: {
-            "file": model_file(name),
-            "title": name.replace("_", " ").capitalize(),
-            "threshold": scores[name]["threshold"],
-            "training": mixes.get(name, everything),
-        }
-        for name in names
     }
 
 

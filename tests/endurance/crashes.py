@@ -36,7 +36,7 @@ from fedmed.backbones.weights import write_state
 from fedmed.evaluation.metrics import evaluate
 from fedmed.report import sections
 from fedmed.settings import Settings
-from fedmed.snapshot import SnapshotError, verify
+from fedmed.snapshot.manifest import SnapshotError, verify
 from tests.endurance.trouble import (
     Trouble,
     count_writes,

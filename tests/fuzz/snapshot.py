@@ -24,10 +24,11 @@ with atheris.instrument_imports(include=["fedmed", "safetensors"]):
     from fedmed import outliers
     from fedmed.backbones.weights import SINGLE, read_state
     from fedmed.errors import UserError
-    from fedmed.original import read_model
     from fedmed.page import report as page
     from fedmed.report import table
-    from fedmed.snapshot import CONFIG, EXAMPLES, REPORT, Snapshot, seal
+    from fedmed.snapshot.manifest import CONFIG, EXAMPLES, REPORT, seal
+    from fedmed.snapshot.original import read_model
+    from fedmed.snapshot.reader import Snapshot
 
 from tests.fuzz import seeds
 from tests.support.reports import example_config, example_report

@@ -20,7 +20,8 @@ from fedmed.backbones.weights import read_state
 from fedmed.errors import UserError
 from fedmed.page import report as page
 from fedmed.report import table
-from fedmed.snapshot import CONFIG, EXAMPLES, REPORT, Snapshot, SnapshotError, model_file, seal
+from fedmed.snapshot.manifest import CONFIG, EXAMPLES, REPORT, SnapshotError, model_file, seal
+from fedmed.snapshot.reader import Snapshot
 from tests.support.reports import MODELS, example_config, example_report
 
 REPORTED = example_report()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from fedmed.snapshot import seal
+from fedmed.snapshot.manifest import seal
 from fedmed.task import CLASSES
 
 

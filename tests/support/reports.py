@@ -15,7 +15,7 @@ from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.report import document
 from fedmed.report.highlights import shown
 from fedmed.settings import Settings
-from fedmed.snapshot import model_file
+from fedmed.snapshot.manifest import model_file
 from fedmed.task import CLASSES, SIMULATED
 from fedmed.training.recipe import RECIPES
 

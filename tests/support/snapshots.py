@@ -14,7 +14,8 @@ from fedmed.backbones.backbone import Backbone
 from fedmed.backbones.weights import write_state
 from fedmed.imaging.preprocessing import to_input
 from fedmed.report import document
-from fedmed.snapshot import CARD, CONFIG, REPORT, model_file, seal, write_head
+from fedmed.snapshot.manifest import CARD, CONFIG, REPORT, model_file, seal
+from fedmed.snapshot.reader import write_head
 from fedmed.training.heads import Heads
 from tests.support.reports import MODELS, example_config, example_report
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from fedmed import snapshot as snapshot_module
 from fedmed.errors import UserError
 from fedmed.hub.failures import FetchError, PublishError
-from fedmed.snapshot_.fetch import fetch, parse_reference
-from fedmed.snapshot_.publish import check_access, publish
+from fedmed.snapshot import manifest as snapshot_module
+from fedmed.snapshot.fetch import fetch, parse_reference
+from fedmed.snapshot.publish import check_access, publish
 from tests.support.hub_server import HubServer
 from tests.support.hub_tools import contents, small_snapshot, use_endpoint
 
@@ -321,8 +321,8 @@ def test_a_fresh_process_finds_the_hub_by_hf_endpoint(
     hub: HubServer, snapshot: Path, tmp_path: Path
 ) -> None:
     code = (
-        "import sys; from pathlib import Path; from fedmed.snapshot_.fetch import fetch\n"
-        "from fedmed.snapshot_.publish import publish\n"
+        "import sys; from pathlib import Path; from fedmed.snapshot.fetch import fetch\n"
+        "from fedmed.snapshot.publish import publish\n"
         "assert 'huggingface_hub' not in sys.modules\n"
         f"publish(Path({str(snapshot)!r}), {REPO!r}); print(fetch({REPO!r}))"
     )

@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 
 from fedmed.backbones.weights import write_state
 from fedmed.report import document
-from fedmed.snapshot import CONFIG, Snapshot, SnapshotError, verify
+from fedmed.snapshot.manifest import CONFIG, SnapshotError, verify
+from fedmed.snapshot.reader import Snapshot
 from tests.support.reports import MODELS, example_report
 from tests.support.snapshots import random_backbone, reseal
 

@@ -14,6 +14,7 @@ from fedmed.errors import UserError
 from fedmed.files import MAX_MEBIBYTES
 from fedmed.hub.client import few_attempts, file_sizes
 from fedmed.hub.failures import TOKENS_PAGE
+from fedmed.snapshot.manifest import CARD, CONFIG, SnapshotError, is_read, printable, read_config
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -64,8 +65,6 @@ def replaceable(api: HfApi, repo: str, commit: str | None) -> set[str]:
     A new snapshot removes those that it does not replace. Files that no snapshot listed stay.
     Raises UserError where the repository holds files, and no snapshot: they are someone's work.
     """
-    from fedmed.snapshot import CARD, CONFIG, is_read, shown
-
     sizes = file_sizes(api, repo, commit)
     others = sorted(name for name in sizes if not NEW.fullmatch(name))
     if not others:
@@ -74,8 +73,8 @@ def replaceable(api: HfApi, repo: str, commit: str | None) -> set[str]:
     if listed is None:
         raise UserError(
             f"can't publish to {repo}: it holds no FedMed snapshot that could be replaced, but "
-            f"other files, such as {shown(others[0])}. They were left as they are: choose another "
-            "repository name, or empty this one first."
+            f"other files, such as {printable(others[0])}. They were left as they are: choose "
+            "another repository name, or empty this one first."
         )
     snapshot = listed | {CONFIG, CARD}
     return {name for name in sizes if name in snapshot or is_read(name)} - {ATTRIBUTES}
@@ -83,8 +82,6 @@ def replaceable(api: HfApi, repo: str, commit: str | None) -> set[str]:
 
 def _listed(api: HfApi, repo: str, commit: str | None, size: int | None) -> set[str] | None:
     """What the snapshot at `commit` lists; None where there is none, or its list is damaged."""
-    from fedmed.snapshot import CONFIG, SnapshotError, read_config
-
     if size is None or size > MAX_MEBIBYTES * 2**20:
         return None
     # Not by the cache, where this one file would pass for the whole snapshot.

@@ -19,7 +19,7 @@ from fedmed.backbones.backbone import Backbone
 from fedmed.backbones.weights import check_state, fingerprint
 from fedmed.errors import UserError
 from fedmed.imaging.preprocessing import PREPROCESSING
-from fedmed.prediction import Group
+from fedmed.snapshot.model_group import Group
 from fedmed.task import CLASSES, FEATURES
 from fedmed.training.heads import Heads, stack
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from fedmed.data.cohort import Cohort, Xray
 from fedmed.errors import UserError
-from fedmed.examples import choose, write
 from fedmed.imaging.decode import decode
+from fedmed.snapshot.examples import choose, write
 
 LABELS = [0, 1] * 20
 

@@ -12,7 +12,8 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from fedmed.snapshot import Snapshot, SnapshotError
+from fedmed.snapshot.manifest import SnapshotError
+from fedmed.snapshot.reader import Snapshot
 from tests.support.snapshots import linked_copy, reseal
 
 HEAD = "central_model.safetensors"

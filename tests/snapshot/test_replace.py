@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from fedmed.errors import UserError
-from fedmed.snapshot import Snapshot, SnapshotError
-from fedmed.snapshot_place import check_output, claim, mend, move_into_place
+from fedmed.snapshot.manifest import SnapshotError
+from fedmed.snapshot.reader import Snapshot
+from fedmed.snapshot.replace import check_output, claim, mend, move_into_place
 from tests.support.snapshots import reseal
 
 
@@ -111,7 +112,7 @@ class TestClaim:
         code = f"""
 import sys
 from pathlib import Path
-from fedmed.snapshot_place import claim
+from fedmed.snapshot.replace import claim
 with claim(Path({str(tmp_path / "snapshot")!r})):
     print("claimed", flush=True)
     sys.stdin.read()
@@ -203,7 +204,7 @@ class TestMoveIntoPlace:
         code = f"""
 import os, signal
 from pathlib import Path
-from fedmed.snapshot_place import move_into_place
+from fedmed.snapshot.replace import move_into_place
 rename = Path.rename
 def dying(path, target):
     if path == Path({str(aside)!r}):

@@ -15,8 +15,8 @@ from torchvision.models import resnet18, resnet34
 from fedmed.errors import UserError
 from fedmed.imaging.augmentation import CLEAN, render
 from fedmed.imaging.preprocessing import to_input
-from fedmed.original import Original, is_original, read_model
 from fedmed.prediction import Panel
+from fedmed.snapshot.original import Original, is_original, read_model
 
 SIX = {"central": "central_model.pth"} | {
     f"hospital_{number}": f"client_{number}_model.pth" for number in range(1, 6)

@@ -10,8 +10,8 @@ import pytest
 from fedmed.errors import UserError
 from fedmed.hub.client import DOWNLOAD_ATTEMPTS
 from fedmed.hub.failures import FetchError
-from fedmed.snapshot import verify
-from fedmed.snapshot_.fetch import fetch
+from fedmed.snapshot.fetch import fetch
+from fedmed.snapshot.manifest import verify
 from tests.support.hub_server import HubServer
 from tests.support.hub_tools import contents, small_snapshot
 
@@ -45,7 +45,7 @@ def test_a_branch_is_looked_up_and_offline_the_last_copy_serves(
     hub[REPO].commit({"config.json": b"new"})
     assert (fetch(REPO) / "config.json").read_bytes() == b"new"
     hub.stop()
-    with caplog.at_level(logging.WARNING, logger="fedmed.snapshot_.fetch"):
+    with caplog.at_level(logging.WARNING, logger="fedmed.snapshot.fetch"):
         assert (fetch(REPO) / "config.json").read_bytes() == b"new"
     assert "copy fetched earlier" in caplog.text
 
@@ -123,7 +123,7 @@ def test_a_folder_of_the_original_project_is_fetched(hub: HubServer) -> None:
 def test_more_than_any_snapshot_is_refused_unfetched(
     name: str, hub: HubServer, snapshot: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fedmed.snapshot_.fetch.MAX_MEBIBYTES", 1)
+    monkeypatch.setattr("fedmed.snapshot.fetch.MAX_MEBIBYTES", 1)
     hub.add(REPO, contents(snapshot) | {name: bytes(2**20 + 1)})
     with pytest.raises(UserError, match=f"{REPO}: its files come to more than 1 MiB"):
         fetch(REPO)
@@ -133,7 +133,7 @@ def test_more_than_any_snapshot_is_refused_unfetched(
 def test_more_than_any_snapshot_has_in_what_it_lists(
     hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fedmed.snapshot_.fetch.MAX_MEBIBYTES", 1)
+    monkeypatch.setattr("fedmed.snapshot.fetch.MAX_MEBIBYTES", 1)
     half = {f"{name}.bin": name.encode() + bytes(2**19) for name in "ab"}
     commit = hub.add(REPO, contents(small_snapshot(tmp_path / "large", half)))
     for revision in (None, commit):

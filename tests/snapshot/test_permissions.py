@@ -12,9 +12,9 @@ from fedmed import push
 from fedmed.errors import UserError
 from fedmed.hub.client import DOWNLOAD_ATTEMPTS
 from fedmed.hub.failures import PublishError
-from fedmed.snapshot import verify
-from fedmed.snapshot_ import permissions
-from fedmed.snapshot_.publish import check_access, publish
+from fedmed.snapshot import permissions
+from fedmed.snapshot.manifest import verify
+from fedmed.snapshot.publish import check_access, publish
 from tests.support.hub_server import HubServer
 from tests.support.hub_tools import contents, small_snapshot
 

@@ -23,6 +23,7 @@ from fedmed.hub.client import (
     open_api,
 )
 from fedmed.hub.failures import FetchError, may_pass, reason
+from fedmed.snapshot.manifest import DamagedError, SnapshotError, read_config, verify
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -100,8 +101,6 @@ def _healed(folder: Path, api: HfApi, repo: str) -> Path:
     The client looks at sizes only and would keep such a file for ever. What is still wrong then,
     or cannot be fetched, is for whoever opens the folder to say.
     """
-    from fedmed.snapshot import DamagedError, SnapshotError, verify
-
     try:
         verify(folder)
     except DamagedError as error:
@@ -125,8 +124,6 @@ def _files(repo: str, revision: str | None, sizes: Mapping[str, int], **options:
     Raises UserError where their `sizes` come to more than any snapshot's.
     """
     from huggingface_hub import snapshot_download
-
-    from fedmed.snapshot import SnapshotError, read_config
 
     def get(*patterns: str) -> Path:
         wanted = [n for n in sizes if any(fnmatchcase(n, pattern) for pattern in patterns)]

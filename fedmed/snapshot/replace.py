@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from fedmed.errors import UserError
 from fedmed.files import is_text, read_json
-from fedmed.snapshot import CARD, CONFIG, verify
+from fedmed.snapshot.manifest import CARD, CONFIG, verify
 
 
 def check_output(folder: Path) -> None:

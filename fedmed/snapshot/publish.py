@@ -20,7 +20,8 @@ from fedmed.hub.client import (
     open_api,
 )
 from fedmed.hub.failures import PublishError, may_pass, mended_by_user, reason
-from fedmed.snapshot_.permissions import check_rights, check_visibility, replaceable
+from fedmed.snapshot.manifest import verify
+from fedmed.snapshot.permissions import check_rights, check_visibility, replaceable
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -65,8 +66,6 @@ def publish(
     and PublishError after that; the repository then holds the old snapshot or the new one. Its
     exit status is that of bad usage where another token or name is needed.
     """
-    from fedmed.snapshot import verify
-
     check_name(repo)
     contents = _contents(folder, verify(folder)["files"])
     api = open_api(find_token(token))

@@ -14,7 +14,7 @@ from fedmed import push, source
 from fedmed.backbones import backbone
 from fedmed.errors import UserError
 from fedmed.hub import client
-from fedmed.snapshot import verify
+from fedmed.snapshot.manifest import verify
 from fedmed.source import open_snapshot
 from tests.support.hub_server import HubServer
 from tests.support.hub_tools import contents, small_snapshot

@@ -13,11 +13,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from fedmed import snapshot as snapshot_module
 from fedmed.backbones.backbone import BUNDLED
 from fedmed.errors import UserError
 from fedmed.outliers import Typical
-from fedmed.snapshot import DamagedError, Snapshot, SnapshotError, shown, verify
+from fedmed.snapshot import manifest as snapshot_module
+from fedmed.snapshot.manifest import DamagedError, SnapshotError, printable, verify
+from fedmed.snapshot.reader import Snapshot
 from tests.support.hub_tools import small_snapshot
 from tests.support.snapshots import linked_copy, reseal
 
@@ -344,7 +345,7 @@ def test_statistics_of_another_shape_are_refused(folder: Path) -> None:
 
 
 def test_what_a_snapshot_says_is_short_and_plain_in_a_message() -> None:
-    assert shown("a.png") == "a.png"
-    assert shown("\x1b[31m") == r"'\x1b[31m'"
-    assert len(shown("a" * 9999)) < 120
-    assert shown({"a": 1}) == "{'a': 1}"
+    assert printable("a.png") == "a.png"
+    assert printable("\x1b[31m") == r"'\x1b[31m'"
+    assert len(printable("a" * 9999)) < 120
+    assert printable({"a": 1}) == "{'a': 1}"

@@ -1,0 +1,1 @@
+"""The folder that a run ends in and the app begins with: written, verified, published, fetched."""

@@ -1,0 +1,180 @@
+"""A snapshot: the folder every run ends in and the app begins with.
+
+It opens only if every sha256 in its config.json holds, and it appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fedmed.backbones.backbone import Backbone
+from fedmed.backbones.weights import read_state
+from fedmed.errors import UserError
+from fedmed.files import read_json
+from fedmed.imaging.preprocessing import PREPROCESSING
+from fedmed.report.document import validate
+from fedmed.snapshot.manifest import (
+    CONFIG,
+    EXAMPLES,
+    REPORT,
+    SnapshotError,
+    check_fields,
+    printable,
+    verify,
+)
+from fedmed.task import CLASSES, FEATURES
+from fedmed.training.heads import Heads
+
+EXAMPLE = ("file", "label", "source", "licence")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """An opened, verified snapshot."""
+
+    folder: Path
+    config: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: Path) -> Snapshot:
+        """Open a folder.
+
+        Raises:
+            SnapshotError: it is no snapshot, a file is missing or differs from its sha256, or it
+                was made for another input.
+        """
+        config = verify(folder)
+        check_fields(config, folder)
+        if config.get("preprocessing") != PREPROCESSING:
+            raise SnapshotError(
+                f"{folder} was made for another preprocessing than this version of FedMed does."
+            )
+        return cls(folder, config)
+
+    @property
+    def models(self) -> list[str]:
+        """`central`, `federated`, `hospital_1` ..., in the order they are shown."""
+        return list(self.config["models"])
+
+    @cached_property
+    def report(self) -> dict[str, Any]:
+        """The stored evaluation.json.
+
+        Raises:
+            SnapshotError: it lacks a field that FedMed reads, or is of other models.
+        """
+        try:
+            report = read_json(self.folder / REPORT)
+            validate(report)
+        except (OSError, ValueError) as error:
+            raise SnapshotError(f"{self.folder}: {REPORT} is damaged: {error}.") from error
+        except UserError as error:
+            raise SnapshotError(f"{self.folder}: {error}") from error
+        if set(report["protocols"]["test"]["models"]) != set(self.models):
+            raise SnapshotError(f"{self.folder}: {REPORT} is of other models than {CONFIG} names.")
+        return report
+
+    @cached_property
+    def backbone(self) -> Backbone:
+        """The stored backbone.
+
+        Raises:
+            SnapshotError: it is damaged, or not the one the heads were trained on.
+        """
+        try:
+            backbone = Backbone(*read_state(self.folder))
+        except UserError:
+            raise
+        except Exception as error:  # as in `head`
+            kind = type(error).__name__
+            raise SnapshotError(f"{self.folder}: the backbone is damaged ({kind}).") from error
+        if backbone.sha256 != self.config["backbone"]["sha256"]:
+            raise SnapshotError(f"{self.folder}: the backbone is not the one the heads belong to.")
+        return backbone
+
+    def backbone_state(self) -> dict[str, Tensor]:
+        """The backbone's FP32 tensors under torchvision's names, without the classifier."""
+        return {name: tensor.float() for name, tensor in read_state(self.folder)[0].items()}
+
+    def head(self, model: str) -> dict[str, Tensor]:
+        """One model's `fc.weight` [2, 512] and `fc.bias` [2], FP32.
+
+        Raises:
+            SnapshotError: the file holds something else, or belongs to another backbone.
+        """
+        file = self.config["models"][model]["file"]
+        where = f"{self.folder}: the head of {model} ({printable(file)})"
+        try:
+            stored, metadata = _tensors(self.folder / file)
+            head = {name: tensor.float() for name, tensor in stored.items()}
+        # Whatever the file holds: safetensors, JSON and torch each have errors of their own.
+        except Exception as error:
+            raise SnapshotError(f"{where} is damaged ({type(error).__name__}).") from error
+        shapes = {name: list(tensor.shape) for name, tensor in head.items()}
+        if shapes != {"fc.weight": [len(CLASSES), FEATURES], "fc.bias": [len(CLASSES)]}:
+            raise SnapshotError(f"{where} has the shapes {printable(shapes)}.")
+        fractions = all(tensor.is_floating_point() for tensor in stored.values())
+        # As it is used: what is finite in 64 bits may not be in 32, and 8 bits can't be asked.
+        if not fractions or not all(torch.isfinite(tensor).all() for tensor in head.values()):
+            raise SnapshotError(f"{where} holds numbers that are not finite fractions.")
+        try:
+            belongs = json.loads(metadata["backbone"])["sha256"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            belongs = None
+        if belongs != self.config["backbone"]["sha256"]:
+            raise SnapshotError(f"{where} belongs to another backbone than {CONFIG} tells.")
+        return head
+
+    def heads(self) -> Heads:
+        """All models' heads, in the order of `models`."""
+        heads = [self.head(model) for model in self.models]
+        return Heads(
+            torch.stack([h["fc.weight"] for h in heads]), torch.stack([h["fc.bias"] for h in heads])
+        )
+
+    @property
+    def examples(self) -> list[dict[str, str]]:
+        """What can be clicked: `file` (in examples/), `label`, `source`, `licence`.
+
+        Raises:
+            SnapshotError: examples.json is not that, or names a file that is not vouched for.
+        """
+        if EXAMPLES not in self.config["files"]:
+            return []
+        try:
+            listing = read_json(self.folder / EXAMPLES)
+            entries = [{key: str(entry[key]) for key in EXAMPLE} for entry in listing["examples"]]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SnapshotError(f"{self.folder}: {EXAMPLES} is damaged.") from error
+        for entry in entries:
+            listed = f"examples/{entry['file']}" in self.config["files"]
+            if not listed or entry["label"] not in CLASSES:
+                raise SnapshotError(
+                    f"{self.folder}: {EXAMPLES} names what is not there: {printable(entry)}."
+                )
+        return entries
+
+
+def write_head(path: Path, heads: Heads, backbone: Backbone) -> None:
+    """Write one head (H = 1); the file's metadata names the backbone it belongs to."""
+    from safetensors.torch import save_file
+
+    tensors = {"fc.weight": heads.weight[0].contiguous(), "fc.bias": heads.bias[0].contiguous()}
+    # One entry: safetensors writes several in an order of chance, and a checkpoint's bytes count.
+    belongs = json.dumps({"id": backbone.id, "sha256": backbone.sha256})
+    save_file(tensors, path, {"backbone": belongs})
+
+
+def _tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a safetensors file, and its metadata."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
