@@ -21,8 +21,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import gradio as gr
 
 import fedmed.page.zero_gpu  # noqa: F401  (before torch is imported)
-from fedmed.page import about, api, compare, examples, header, launching, report, uploads
+from fedmed.page import about, api, compare, examples, header, launching, report
 from fedmed.source import Opened, show
+from fedmed.uploads import storage
 
 
 def build(opened: Opened) -> gr.Blocks:
@@ -47,7 +48,7 @@ if __name__ == "__main__":
     for ending in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         if signal.getsignal(ending) is not signal.SIG_IGN:  # as nohup sets it
             signal.signal(ending, signal.default_int_handler)  # ends as Ctrl-C does: tidied up
-    with suppress(KeyboardInterrupt), uploads.folder_of_its_own():
+    with suppress(KeyboardInterrupt), storage.folder_of_its_own():
         page = show(build)
         gc.freeze()  # all of this stays: not looked through while visitors wait either
         gc.enable()

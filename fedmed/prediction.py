@@ -18,13 +18,13 @@ from torch import Tensor
 from fedmed import outliers
 from fedmed.backbones.backbone import pool
 from fedmed.batching import Batched
-from fedmed.film import Film, develop
 from fedmed.imaging.augmentation import CLEAN, render
-from fedmed.imaging.preprocessing import to_input, to_pixels
+from fedmed.imaging.preprocessing import DecodedXray, to_input, to_pixels
 from fedmed.snapshot.model_group import Group
 from fedmed.snapshot.reader import Snapshot
 from fedmed.task import CLASSES
 from fedmed.training.heads import Heads
+from fedmed.uploads.decode import decode_upload
 
 if TYPE_CHECKING:
     from fedmed.snapshot.original import Original
@@ -71,23 +71,23 @@ class Panel:
         }
         self._batched = Batched(self._read_together, MOST)
 
-    def read_film(self, film: Film) -> Reading:
+    def read_film(self, film: DecodedXray) -> Reading:
         """Read a film."""
         return self._batched(film)
 
     def read_file(self, data: bytes, sender: str = "") -> Reading:
-        """Read an encoded image: JPEG, PNG or DICOM. `sender` as in `film.develop`.
+        """Read an encoded image: JPEG, PNG or DICOM. `sender` as in `film.decode_upload`.
 
         Raises:
             ImageError: it can't be read as a radiograph.
         """
-        return self.read_film(develop(data, sender))
+        return self.read_film(decode_upload(data, sender))
 
     def read(self, image: Image.Image, *, colour: float = 0.0) -> Reading:
         """Read a grey image (mode "L", any size); `colour` is its `imaging.colourfulness`."""
-        return self.read_film(Film(to_pixels(image), colour))
+        return self.read_film(DecodedXray(to_pixels(image), colour))
 
-    def _read_together(self, films: list[Film]) -> list[Reading]:
+    def _read_together(self, films: list[DecodedXray]) -> list[Reading]:
         """One pass for all of them. What torch computes stays on the thread that runs this."""
         pixels = np.stack([film.pixels for film in films])
         inputs = to_input(render(CLEAN, pixels, [""] * len(films)))
@@ -99,7 +99,9 @@ class Panel:
             for place, film in enumerate(films)
         ]
 
-    def _reading(self, film: Film, passed: list[tuple[Group, Tensor]], features: Tensor) -> Reading:
+    def _reading(
+        self, film: DecodedXray, passed: list[tuple[Group, Tensor]], features: Tensor
+    ) -> Reading:
         """`passed` holds the feature maps [512, 7, 7] of each group, `features` [512]."""
         found: dict[str, np.ndarray] = {}
         for group, maps in passed:

@@ -6,6 +6,8 @@ Training, evaluation and the app all come through here. An X-ray becomes 224 x 2
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from PIL import Image
@@ -20,6 +22,13 @@ PREPROCESSING = {
     "mean": list(IMAGENET_MEAN),
     "std": list(IMAGENET_STD),
 }
+
+
+class DecodedXray(NamedTuple):
+    """A decoded X-ray, made small."""
+
+    pixels: np.ndarray  # uint8 [224, 224]: what the backbone sees
+    colour: float  # its `decode.colourfulness`
 
 
 def to_pixels(image: Image.Image) -> np.ndarray:

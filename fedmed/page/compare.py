@@ -7,13 +7,13 @@ from functools import cache
 
 import gradio as gr
 
-from fedmed.film import develop_to_show
 from fedmed.imaging.levels import ImageError
 from fedmed.page.answer import SHOWN, Answer, problem
 from fedmed.page.examples import Example, strip
 from fedmed.page.fairness import sender
 from fedmed.page.launching import PANEL
 from fedmed.source import Opened
+from fedmed.uploads.decode import decode_upload_to_show
 
 CLICKED = """element.addEventListener('click', (event) => {
   const tile = event.target.closest('.fm-tile');
@@ -43,7 +43,7 @@ def build(opened: Opened, examples: Sequence[Example]) -> None:
 
     def uploaded(data: bytes, request: gr.Request) -> str:
         try:
-            film, picture = develop_to_show(data, SHOWN, sender(request))
+            film, picture = decode_upload_to_show(data, SHOWN, sender(request))
         except ImageError as error:
             return problem(str(error))
         reading = opened.panel.read_film(film)

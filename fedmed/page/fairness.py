@@ -53,7 +53,7 @@ class Share:
 
     A client may hold as many places as it leaves free. So whoever holds none finds one, unless
     very many clients at once take all they may. And whoever has fewest events at work or ahead in
-    the queue comes next in it. An event costs what its file costs to decode: see `fedmed.film`.
+    the queue comes next in it. An event costs what its file costs to decode: see `uploads.decode`.
 
     Args:
         make_room: Called with the app before an event joins.

@@ -16,9 +16,9 @@ from fedmed.page.events import Events
 from fedmed.page.fairness import Crowd, Share, trust_proxies
 from fedmed.page.surface import Surface
 from fedmed.page.sweeping import EVERY, Sweeping
-from fedmed.page.uploads import Uploads
 from fedmed.page.visits import SESSIONS, Visits
 from fedmed.prediction import MOST
+from fedmed.uploads.storage import Uploads
 
 FOLDER = Path(__file__).parent
 

@@ -17,7 +17,7 @@ from gradio_client.exceptions import AppError
 
 pytest.importorskip("pydicom")
 
-from fedmed.page.uploads import PREFIX
+from fedmed.uploads.storage import PREFIX
 from tests.support.hostile_images import COSTLY, TOO_COSTLY, Case, cases
 from tests.support.image_bytes import PICTURE, saved
 from tests.support.reports import MODELS

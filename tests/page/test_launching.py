@@ -11,8 +11,8 @@ from fedmed.page.bodies import Bodies
 from fedmed.page.events import Events
 from fedmed.page.fairness import Crowd, Share
 from fedmed.page.surface import Surface
-from fedmed.page.uploads import Uploads
 from fedmed.page.visits import Visits
+from fedmed.uploads.storage import Uploads
 
 
 def test_guards_stand_in_the_order_that_they_count_on():

@@ -12,7 +12,7 @@ import pytest
 HELD = """
 import asyncio
 from fedmed.page.launching import guarded
-from fedmed.page.uploads import Uploads
+from fedmed.uploads.storage import Uploads
 from fedmed.page.visits import Visits
 
 def resident():

@@ -14,7 +14,7 @@ import pytest
 
 from fedmed.errors import UserError
 from fedmed.hub.failures import FetchError, PublishError
-from fedmed.snapshot import manifest as snapshot_module
+from fedmed.snapshot import publish as publishing
 from fedmed.snapshot.fetch import fetch, parse_reference
 from fedmed.snapshot.publish import check_access, publish
 from tests.support.hub_server import HubServer
@@ -58,14 +58,14 @@ def test_publishing_is_one_commit_and_removes_what_is_stale(hub: HubServer, tmp_
 def test_a_file_that_changes_after_it_was_verified_is_not_sent(
     hub: HubServer, snapshot: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    verify = snapshot_module.verify
+    verify = publishing.verify
 
     def verified(folder: Path) -> dict[str, Any]:
         config = verify(folder)
         (folder / "central_model.safetensors").write_bytes(b"of another run")
         return config
 
-    monkeypatch.setattr(snapshot_module, "verify", verified)
+    monkeypatch.setattr(publishing, "verify", verified)
     with pytest.raises(UserError, match=r"central_model\.safetensors has just been changed"):
         publish(snapshot, REPO)
     assert hub.count("POST") == hub.count("PUT") == 0

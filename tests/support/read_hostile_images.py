@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fedmed import sandbox
+from fedmed.uploads import sandbox
 from tests.support.hostile_images import cases
 from tests.support.image_bytes import PICTURE, saved
 

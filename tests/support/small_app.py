@@ -13,8 +13,8 @@ import gradio as gr
 
 from fedmed.page import launching
 from fedmed.page.launching import guarded
-from fedmed.page.uploads import Uploads
 from fedmed.page.visits import Visits
+from fedmed.uploads.storage import Uploads
 from tests.support.strangers import ask
 
 OLD, EVERY = 0.6, 0.2

@@ -1,4 +1,4 @@
-"""Few places, many who want one, and nobody who can keep the others waiting by wanting many."""
+"""A semaphore that serves whoever holds and awaits fewest places, so nobody starves the others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Turns:
+class FairSemaphore:
     """Places for threads. Of those who wait, one who has fewest turns goes first.
 
     A turn is one that somebody has or waits for ahead of this one; among equals it is first come,

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fedmed import sandbox
 from fedmed.imaging.decode import colourfulness, decode
 from fedmed.imaging.levels import ImageError
+from fedmed.uploads import sandbox
 from tests.support.image_bytes import PICTURE, overlapping, saved, with_segments
 
 GOOD = saved(PICTURE, "PNG")
@@ -134,7 +134,7 @@ def test_a_worker_whose_answer_nobody_takes_is_not_used_again(monkeypatch) -> No
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(sandbox, "_receive", interrupted)
+        patched.setattr(sandbox, "receive", interrupted)
         sandbox.read(saved(PICTURE[::-1], "PNG"))
     assert worker.poll() is not None
     assert same(sandbox.read(GOOD))
@@ -149,12 +149,12 @@ def test_no_more_than_so_many_workers_for_any_number_of_threads() -> None:
 def test_workers_end_with_whoever_started_them() -> None:
     code = """
 import os, sys
-from fedmed import sandbox
+from fedmed.uploads import sandbox
 sandbox.read(open(sys.argv[1], "rb").read())
 print(sandbox._idle.queue[0].pid, flush=True)
 os._exit(0)
 """
-    film = os.path.join(os.path.dirname(__file__), "..", "examples", "01_normal.png")
+    film = os.path.join(os.path.dirname(__file__), "..", "..", "examples", "01_normal.png")
     done = subprocess.run(
         [sys.executable, "-c", code, film], capture_output=True, text=True, timeout=120, check=True
     )

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fedmed import sandbox
-from fedmed.film import develop, develop_to_show
 from fedmed.imaging.levels import ImageError
 from fedmed.imaging.preprocessing import to_pixels
+from fedmed.uploads import sandbox
+from fedmed.uploads.decode import decode_upload, decode_upload_to_show
 
 GREY = Image.fromarray((np.arange(600 * 900) % 251).astype(np.uint8).reshape(600, 900))
 
@@ -27,17 +27,17 @@ def encoded(picture: Image.Image) -> bytes:
 
 def test_the_pixels_come_from_the_full_size():
     expected = to_pixels(GREY)
-    assert np.array_equal(develop(encoded(GREY)).pixels, expected)
-    found, picture = develop_to_show(encoded(GREY), 300)
+    assert np.array_equal(decode_upload(encoded(GREY)).pixels, expected)
+    found, picture = decode_upload_to_show(encoded(GREY), 300)
     assert np.array_equal(found.pixels, expected)
     assert picture.size == (300, 200) and picture.mode == "L"
     assert found.colour == 0
-    _, small = develop_to_show(encoded(GREY), 1000)
+    _, small = decode_upload_to_show(encoded(GREY), 1000)
     assert small.size == GREY.size
 
 
 def test_colour_is_judged_before_it_is_gone():
-    assert develop(encoded(Image.new("RGB", (64, 64), (200, 80, 40)))).colour == 160
+    assert decode_upload(encoded(Image.new("RGB", (64, 64), (200, 80, 40)))).colour == 160
 
 
 def test_two_are_decoded_at_once_and_a_bad_one_makes_room(monkeypatch):
@@ -56,7 +56,7 @@ def test_two_are_decoded_at_once_and_a_bad_one_makes_room(monkeypatch):
 
     monkeypatch.setattr(sandbox, "read", read)
     with ThreadPoolExecutor(8) as callers:
-        found = [callers.submit(develop, b"bad" if i % 2 else b"good") for i in range(12)]
+        found = [callers.submit(decode_upload, b"bad" if i % 2 else b"good") for i in range(12)]
     for place, one in enumerate(found):
         if place % 2:
             with pytest.raises(ImageError):

@@ -12,21 +12,19 @@ import atexit
 import os
 import re
 import signal
-import struct
 import subprocess
 import sys
-import warnings
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, LifoQueue
 from threading import BoundedSemaphore
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from fedmed.imaging.decode import colourfulness, decode
 from fedmed.imaging.levels import ImageError
+from fedmed.uploads.worker import READY, REFUSED, SHAPE, receive, write
 
 MAX_WORKERS = 2  # that decode at once; more uploads wait
 MAX_MEMORY = 2 * 2**30  # bytes of address space
@@ -36,9 +34,6 @@ MAX_SECONDS = 5.0  # of processor time an upload; the largest honest ones need l
 _INHERITED = re.compile(
     "PATH|PYTHONHOME|PYTHONUTF8|LD_LIBRARY_PATH|DYLD_.*|SYSTEMROOT|LANG|LC_.*|TMPDIR|TEMP|TMP"
 )
-_LENGTH = struct.Struct("<Q")
-_SHAPE = struct.Struct("<IId")  # width, height, colourfulness
-_READY, _READ, _REFUSED = b"S", b"R", b"E"
 
 _slots = BoundedSemaphore(MAX_WORKERS)
 _idle: LifoQueue[subprocess.Popen[bytes]] = LifoQueue()
@@ -63,8 +58,8 @@ def read(data: bytes) -> Upload:
     with _slots:
         worker = _take()
         try:
-            _write(worker.stdin, data)
-            answer = _receive(worker.stdout)
+            write(worker.stdin, data)
+            answer = receive(worker.stdout)
         except (OSError, EOFError) as error:
             _end(worker)
             if worker.returncode == -getattr(signal, "SIGPROF", 0):
@@ -75,10 +70,10 @@ def read(data: bytes) -> Upload:
             raise
         _idle.put(worker)
     kind, content = answer[:1], memoryview(answer)[1:]
-    if kind == _REFUSED:
+    if kind == REFUSED:
         raise ImageError(str(content, "utf-8"))
-    width, height, colour = _SHAPE.unpack_from(content)
-    pixels = np.frombuffer(content, np.uint8, offset=_SHAPE.size).reshape(height, width)
+    width, height, colour = SHAPE.unpack_from(content)
+    pixels = np.frombuffer(content, np.uint8, offset=SHAPE.size).reshape(height, width)
     return Upload(Image.fromarray(pixels), colour)
 
 
@@ -100,16 +95,16 @@ def _take() -> subprocess.Popen[bytes]:
             _end(worker)
     environment = {name: value for name, value in os.environ.items() if _INHERITED.fullmatch(name)}
     environment |= {
-        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)]),
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)]),
         "OPENBLAS_NUM_THREADS": "1",  # each of its threads would reserve address space
     }
     worker = subprocess.Popen(
-        [sys.executable, "-m", "fedmed.sandbox", str(MAX_MEMORY), str(MAX_SECONDS)],
+        [sys.executable, "-m", "fedmed.uploads.worker", str(MAX_MEMORY), str(MAX_SECONDS)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,
     )
-    if worker.stdout is None or worker.stdout.read(1) != _READY:
+    if worker.stdout is None or worker.stdout.read(1) != READY:
         _end(worker)
         raise RuntimeError("the process that decodes uploads did not start")
     return worker
@@ -119,69 +114,3 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
     worker.kill()
     with suppress(OSError):  # what was left to send
         worker.communicate()
-
-
-def _write(stream: IO[bytes] | None, *parts: bytes) -> None:
-    assert stream is not None
-    stream.write(_LENGTH.pack(sum(len(part) for part in parts)))
-    for part in parts:
-        stream.write(part)
-    stream.flush()
-
-
-def _receive(stream: IO[bytes] | None) -> bytes:
-    assert stream is not None
-    (length,) = _LENGTH.unpack(_exactly(stream, _LENGTH.size))
-    return _exactly(stream, length)
-
-
-def _exactly(stream: IO[bytes], length: int) -> bytes:
-    content = stream.read(length)
-    if len(content) < length:
-        raise EOFError
-    return content
-
-
-def _serve(requests: IO[bytes], replies: IO[bytes], seconds: float) -> None:
-    """The worker: decode one upload after the other until there are no more."""
-    while True:
-        try:
-            data = _receive(requests)
-        except EOFError:
-            return
-        _limit_time(seconds)
-        try:
-            image = decode(data)
-            shape = _SHAPE.pack(*image.size, colourfulness(data))
-            reply = [_READ, shape, image.tobytes()]
-        except ImageError as error:
-            reply = [_REFUSED, error.problem.encode()]
-        _limit_time(0)
-        _write(replies, *reply)
-
-
-def _limit_memory(limit: int) -> None:
-    with suppress(ImportError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
-
-def _limit_time(seconds: float) -> None:
-    """Have this process killed after so much processor time, whatever code it is in; 0: never."""
-    if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_PROF, seconds)
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is for the process that started this one
-    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    # What decoders print holds text out of strangers' files: it belongs in no log.
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(nowhere, stream)
-    warnings.simplefilter("ignore")
-    _limit_memory(int(sys.argv[1]))
-    replies.write(_READY)
-    replies.flush()
-    _serve(requests, replies, float(sys.argv[2]))

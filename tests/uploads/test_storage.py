@@ -17,8 +17,8 @@ import gradio as gr
 import pytest
 
 from fedmed.page.launching import guarded
-from fedmed.page.uploads import PREFIX, Uploads, files_in, folder_of_its_own
 from fedmed.page.visits import Visits
+from fedmed.uploads.storage import PREFIX, Uploads, files_in, folder_of_its_own
 from tests.support.strangers import FILM, multipart, upload
 
 
@@ -140,7 +140,7 @@ def test_the_folder_is_this_users_alone_and_goes_with_the_app(tmp_path):
 
 def test_what_a_killed_app_left_goes_when_the_next_one_starts(tmp_path):
     """And nothing of one that runs, or of anybody else."""
-    start = "import sys, time; from fedmed.page.uploads import folder_of_its_own as own"
+    start = "import sys, time; from fedmed.uploads.storage import folder_of_its_own as own"
     start += (
         "; entered = own({'GRADIO_TEMP_DIR': sys.argv[1]}); print(entered.__enter__(), flush=1)"
     )

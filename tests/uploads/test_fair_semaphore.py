@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from fedmed.turns import Turns
+from fedmed.uploads.fair_semaphore import FairSemaphore
 
 
-def served(turns: Turns, first: str, wanted: str) -> str:
+def served(turns: FairSemaphore, first: str, wanted: str) -> str:
     """Who is served in which order, if `wanted` come one after the other while `first` is in."""
     order: list[str] = []
 
@@ -40,11 +40,11 @@ def served(turns: Turns, first: str, wanted: str) -> str:
     ],
 )
 def test_who_has_fewest_goes_first(first, wanted, order):
-    assert served(Turns(1), first, wanted) == order
+    assert served(FairSemaphore(1), first, wanted) == order
 
 
 def test_no_more_at_once_than_places_and_nothing_is_left():
-    turns = Turns(2)
+    turns = FairSemaphore(2)
     now: list[str] = []
     most: list[int] = []
 
@@ -65,7 +65,7 @@ def test_no_more_at_once_than_places_and_nothing_is_left():
 
 
 def test_a_place_comes_free_whatever_happens_in_it():
-    turns = Turns(1)
+    turns = FairSemaphore(1)
     for _ in range(2):
         with pytest.raises(ValueError), turns.turn("a"):
             raise ValueError

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("pydicom")
 pytest.importorskip("resource", reason="this system has no limits on memory and time")
 
-from fedmed import sandbox
+from fedmed.uploads import sandbox
 from tests.support.hostile_images import TOO_COSTLY, Case, cases
 
 TABLE = {case.name: case for case in cases()}

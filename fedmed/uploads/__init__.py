@@ -1,0 +1,1 @@
+"""A visitor's file: stored apart, decoded in a process of its own, forgotten."""

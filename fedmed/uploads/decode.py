@@ -1,0 +1,47 @@
+"""A visitor's file decoded and made small, in turns with those of other visitors.
+
+The largest radiographs have 64 MiB of grey levels, and a prediction needs 50 KiB of them. So few
+whole pictures are held at once, and only what is small waits for the backbone. Decoding may take
+seconds, so those who send many files wait for one another, and not the others for them.
+"""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from fedmed.imaging.preprocessing import DecodedXray, to_pixels
+from fedmed.uploads import sandbox
+from fedmed.uploads.fair_semaphore import FairSemaphore
+
+_WHOLE = FairSemaphore(sandbox.MAX_WORKERS)
+
+
+def decode_upload(data: bytes, sender: str = "") -> DecodedXray:
+    """Decode a JPEG, PNG or DICOM file.
+
+    Files of one `sender` take turns with those of others.
+
+    Raises:
+        ImageError: it can't be read as a radiograph.
+    """
+    with _WHOLE.turn(sender):
+        return _made_small(sandbox.read(data))
+
+
+def decode_upload_to_show(
+    data: bytes, longest: int, sender: str = ""
+) -> tuple[DecodedXray, Image.Image]:
+    """`decode_upload`, with a picture to look at: mode "L", at most `longest` a side.
+
+    Raises:
+        ImageError: it can't be read as a radiograph.
+    """
+    with _WHOLE.turn(sender):
+        upload = sandbox.read(data)
+        xray = _made_small(upload)
+        upload.image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+        return xray, upload.image
+
+
+def _made_small(upload: sandbox.Upload) -> DecodedXray:
+    return DecodedXray(to_pixels(upload.image), upload.colour)
