@@ -21,8 +21,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import gradio as gr
 
 import fedmed.page.zero_gpu  # noqa: F401  (before torch is imported)
+from fedmed.inference.loading import Opened, show
 from fedmed.page import about, api, compare, examples, header, launching, report
-from fedmed.source import Opened, show
 from fedmed.uploads import storage
 
 

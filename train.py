@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 import numpy as np
 import torch
 
-from fedmed import cli, data, outliers, source
+from fedmed import cli, data
 from fedmed.backbones.backbone import load as load_backbone
 from fedmed.backbones.engine import pick_device
 from fedmed.backbones.weights import write_state
@@ -32,6 +32,7 @@ from fedmed.federated.messages import FORMATS
 from fedmed.federated.rounds import federate
 from fedmed.imaging.augmentation import CLEAN
 from fedmed.imaging.preprocessing import PREPROCESSING
+from fedmed.inference import loading, out_of_distribution
 from fedmed.report import document, table
 from fedmed.report.card import model_card
 from fedmed.report.sections import communication, protocol, rounds, versions
@@ -166,10 +167,10 @@ def main(settings: Settings) -> None:
     verdicts = official.probabilities(federated.local) >= 0.5
     chosen = examples.choose(verdicts, labels(cohort.test), settings.examples)
     examples.write(aside / "examples", cohort, chosen)
-    seen, kept = (decode_all(outliers.sample(xrays)) for xrays in (training, validation))
+    seen, kept = (decode_all(out_of_distribution.sample(xrays)) for xrays in (training, validation))
     trained_on = torch.cat([features.view(view) for view in views[:2]])
-    typical = outliers.fit(trained_on, held_out.features, seen, kept)
-    outliers.save(typical, aside)
+    typical = out_of_distribution.fit(trained_on, held_out.features, seen, kept)
+    out_of_distribution.save(typical, aside)
     document.write(results, aside / manifest.REPORT)
     config = manifest.seal(
         aside,
@@ -186,7 +187,7 @@ def main(settings: Settings) -> None:
     )
     card = model_card(results, config, settings.push_to)
     (aside / manifest.CARD).write_text(card, encoding="utf-8")
-    source.check(aside)
+    loading.check(aside)
     move_into_place(aside, settings.output)
     state.finish()
     cache.prune()

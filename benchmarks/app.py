@@ -44,7 +44,7 @@ def reading(repeats: int, folder: Path) -> dict[str, Any]:
     from fedmed import simulation
     from fedmed.imaging.augmentation import CLEAN, render
     from fedmed.imaging.preprocessing import to_input
-    from fedmed.prediction import Panel
+    from fedmed.inference.predictor import Panel
     from fedmed.snapshot.reader import Snapshot
 
     snapshot = Snapshot.open(folder)

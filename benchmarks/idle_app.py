@@ -7,8 +7,8 @@ from typing import Any
 import gradio as gr
 
 import app  # noqa: F401  (sets what Gradio reads from the environment, as for the app)
+from fedmed.inference.predictor import agreement
 from fedmed.page import launching
-from fedmed.prediction import agreement
 
 MODELS = ("central", "federated", *(f"hospital_{number}" for number in range(1, 6)))
 ANSWER = {

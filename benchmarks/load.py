@@ -27,7 +27,7 @@ from benchmarks import measuring
 from benchmarks.serving import REPOSITORY, Server, running
 from fedmed import cli
 from fedmed.backbones.backbone import BUNDLED
-from fedmed.prediction import MOST, Panel
+from fedmed.inference.predictor import MOST, Panel
 from fedmed.snapshot.reader import Snapshot
 
 EXAMPLES = sorted((REPOSITORY / "examples").glob("*.png"))

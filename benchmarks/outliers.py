@@ -21,14 +21,15 @@ from scipy.stats import binomtest
 from tqdm import tqdm
 
 from benchmarks.outlier_images import KINDS, draw
-from fedmed import cli, data, outliers
+from fedmed import cli, data
 from fedmed.backbones.backbone import BUNDLED
 from fedmed.data.cohort import Xray
 from fedmed.data.simulated import FIRST_TEST, simulated_xrays
 from fedmed.errors import UserError
 from fedmed.imaging.augmentation import View, render
 from fedmed.imaging.preprocessing import to_pixels
-from fedmed.prediction import Panel
+from fedmed.inference import out_of_distribution
+from fedmed.inference.predictor import Panel
 from fedmed.report.sections import versions
 from fedmed.snapshot.reader import Snapshot
 
@@ -44,8 +45,10 @@ SEED = 7  # others were drawn while the method was made
 def main() -> None:
     options = _parse()
     snapshot = Snapshot.open(options.snapshot)
-    if not (snapshot.folder / outliers.FILE).exists():
-        raise UserError(f"--snapshot {options.snapshot} holds no {outliers.FILE}; train it again.")
+    if not (snapshot.folder / out_of_distribution.FILE).exists():
+        raise UserError(
+            f"--snapshot {options.snapshot} holds no {out_of_distribution.FILE}; train it again."
+        )
     panel = Panel(snapshot)
     test = data.load(options.data).test
     some = [test[index] for index in np.linspace(0, len(test) - 1, options.count).astype(int)]
@@ -64,8 +67,8 @@ def main() -> None:
     result = {
         "snapshot": {
             "backbone": snapshot.config["backbone"]["id"],
-            "quantile": outliers.QUANTILE,
-            "margin": outliers.MARGIN,
+            "quantile": out_of_distribution.QUANTILE,
+            "margin": out_of_distribution.MARGIN,
         },
         "rows": rows,
         "versions": versions(),
@@ -93,7 +96,8 @@ def row(
         "warned": warned / count,
         "low": float(interval.low),
         "high": float(interval.high),
-        "for_colour_alone": sum(warnings == [outliers.IN_COLOUR] for warnings in found) / count,
+        "for_colour_alone": sum(warnings == [out_of_distribution.IN_COLOUR] for warnings in found)
+        / count,
     }
 
 

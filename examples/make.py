@@ -18,7 +18,7 @@ from fedmed import simulation
 from fedmed.backbones.backbone import BUNDLED
 from fedmed.cli import run
 from fedmed.data.simulated import FIRST_EXAMPLE
-from fedmed.prediction import Panel, Reading
+from fedmed.inference.predictor import Panel, Reading
 from fedmed.snapshot.examples import choose
 from fedmed.snapshot.reader import Snapshot
 from fedmed.task import CLASSES, SIMULATED

@@ -6,8 +6,8 @@ import pytest
 
 from fedmed.backbones.backbone import BUNDLED, load
 from fedmed.data.public_cohort import public_patients
+from fedmed.inference.predictor import Panel
 from fedmed.page import examples
-from fedmed.prediction import Panel
 from fedmed.snapshot.reader import Snapshot
 
 MODELS = ["central", "federated", *(f"hospital_{number}" for number in range(1, 6))]

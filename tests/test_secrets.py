@@ -15,7 +15,8 @@ import pytest
 from huggingface_hub import constants
 
 import train
-from fedmed import push, source
+from fedmed import push
+from fedmed.inference import loading
 from fedmed.page import launching
 from fedmed.settings import Settings
 from tests.support.hub_server import HubServer
@@ -81,7 +82,7 @@ def test_the_page_and_its_api(
     import app
 
     hub.add(REPO, contents(snapshot_folder), private=True)
-    opened = source.open_snapshot({"FEDMED_MODEL_REPO": REPO})
+    opened = loading.open_snapshot({"FEDMED_MODEL_REPO": REPO})
     assert opened.label.startswith(REPO)
     page = app.build(opened)
     _, url, _ = page.launch(

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from fedmed.inference.predictor import Reading
 from fedmed.page import sentence
 from fedmed.page.examples import Example, data_uri
 from fedmed.page.marks import counted, mix_bar, percent, safe_name, shape, verdict
-from fedmed.prediction import Reading
 from fedmed.report.highlights import is_hospital, note, shown
 
 SHOWN = 720  # pixels on the longer side, of the film that is shown

@@ -7,10 +7,10 @@ from typing import Any
 import gradio as gr
 
 from fedmed.imaging.levels import ImageError
+from fedmed.inference.loading import Opened
+from fedmed.inference.predictor import as_api
 from fedmed.page.fairness import sender
 from fedmed.page.launching import PANEL
-from fedmed.prediction import as_api
-from fedmed.source import Opened
 
 
 def add(opened: Opened) -> None:

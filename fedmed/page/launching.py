@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
+from fedmed.inference.predictor import MOST
 from fedmed.page import connections, memory
 from fedmed.page.bodies import Bodies
 from fedmed.page.connections import Connections
@@ -17,7 +18,6 @@ from fedmed.page.fairness import Crowd, Share, trust_proxies
 from fedmed.page.surface import Surface
 from fedmed.page.sweeping import EVERY, Sweeping
 from fedmed.page.visits import SESSIONS, Visits
-from fedmed.prediction import MOST
 from fedmed.uploads.storage import Uploads
 
 FOLDER = Path(__file__).parent

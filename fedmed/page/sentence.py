@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fedmed.inference.predictor import Reading
 from fedmed.page.marks import listed, name_of, number
-from fedmed.prediction import Reading
 from fedmed.report.highlights import MANY
 
 TOGETHER = ("central", "federated")

@@ -21,9 +21,9 @@ import atheris
 with atheris.instrument_imports(include=["fedmed", "safetensors"]):
     import torchvision  # noqa: F401  (first: it is large, and not ours to instrument)
 
-    from fedmed import outliers
     from fedmed.backbones.weights import SINGLE, read_state
     from fedmed.errors import UserError
+    from fedmed.inference import out_of_distribution
     from fedmed.page import report as page
     from fedmed.report import table
     from fedmed.snapshot.manifest import CONFIG, EXAMPLES, REPORT, seal
@@ -81,7 +81,7 @@ def index(data: bytes) -> None:
 
 def statistics(data: bytes) -> None:
     (FOLDER / "statistics.bin").write_bytes(data)
-    outliers.Typical.load(FOLDER / "statistics.bin")
+    out_of_distribution.Typical.load(FOLDER / "statistics.bin")
 
 
 def original(data: bytes) -> None:

@@ -13,13 +13,13 @@ from PIL import Image
 
 from fedmed.backbones import backbone
 from fedmed.errors import UserError
+from fedmed.inference.loading import Opened, show
+from fedmed.inference.predictor import Reading, agreement
 from fedmed.page import about, header
 from fedmed.page import report as report_page
 from fedmed.page.answer import Answer
 from fedmed.page.examples import Example, strip
-from fedmed.prediction import Reading, agreement
 from fedmed.report import document
-from fedmed.source import Opened, show
 from tests.support.reports import MODELS, example_config, example_report
 from tests.support.snapshots import reseal, tiny_snapshot
 

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from fedmed import outliers
 from fedmed.backbones.weights import read_state
 from fedmed.errors import UserError
+from fedmed.inference import out_of_distribution
 from fedmed.page import report as page
 from fedmed.report import table
 from fedmed.snapshot.manifest import CONFIG, EXAMPLES, REPORT, SnapshotError, model_file, seal
@@ -157,7 +157,7 @@ def test_any_damage_to_a_backbone(tmp_path_factory, content: bytes) -> None:
 
 def statistics() -> bytes:
     tensors = {}
-    for part, size, axes in (("features", 512, 2), ("layout", outliers.GRID**2, 2)):
+    for part, size, axes in (("features", 512, 2), ("layout", out_of_distribution.GRID**2, 2)):
         tensors |= {
             f"{part}.mean": torch.zeros(size),
             f"{part}.axes": torch.zeros(axes, size),
@@ -173,9 +173,11 @@ def test_any_damage_to_the_statistics_of_training_images(tmp_path_factory, conte
     path = tmp_path_factory.getbasetemp() / "statistics.bin"
     path.write_bytes(content)
     try:
-        found = outliers.Typical.load(path)
+        found = out_of_distribution.Typical.load(path)
     except UserError:
         return
     pixels = torch.zeros(1, 224, 224, dtype=torch.uint8).numpy()
-    assert outliers.warnings(pixels, torch.zeros(512), found) == [outliers.ONE_SHADE]
+    assert out_of_distribution.warnings(pixels, torch.zeros(512), found) == [
+        out_of_distribution.ONE_SHADE
+    ]
     assert set(found.score(torch.zeros(1, 512), pixels)) == {"features", "layout"}

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from fedmed.backbones.backbone import BUNDLED
 from fedmed.errors import UserError
-from fedmed.outliers import Typical
+from fedmed.inference.out_of_distribution import Typical
 from fedmed.snapshot import manifest as snapshot_module
 from fedmed.snapshot.manifest import DamagedError, SnapshotError, printable, verify
 from fedmed.snapshot.reader import Snapshot

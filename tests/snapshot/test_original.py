@@ -15,7 +15,7 @@ from torchvision.models import resnet18, resnet34
 from fedmed.errors import UserError
 from fedmed.imaging.augmentation import CLEAN, render
 from fedmed.imaging.preprocessing import to_input
-from fedmed.prediction import Panel
+from fedmed.inference.predictor import Panel
 from fedmed.snapshot.original import Original, is_original, read_model
 
 SIX = {"central": "central_model.pth"} | {

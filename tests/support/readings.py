@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fedmed.prediction import Reading, agreement
+from fedmed.inference.predictor import Reading, agreement
 from tests.support.reports import MODELS
 
 # Hospital 1 sees nearly only pneumonia, hospital 5 mostly healthy children.

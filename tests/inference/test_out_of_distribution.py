@@ -9,12 +9,19 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fedmed import outliers
 from fedmed.errors import UserError
 from fedmed.imaging.augmentation import View, render
 from fedmed.imaging.decode import colourfulness
 from fedmed.imaging.preprocessing import to_grey
-from fedmed.outliers import IN_COLOUR, ONE_SHADE, UNLIKE, Typical, fit, warnings
+from fedmed.inference import out_of_distribution
+from fedmed.inference.out_of_distribution import (
+    IN_COLOUR,
+    ONE_SHADE,
+    UNLIKE,
+    Typical,
+    fit,
+    warnings,
+)
 
 
 def films(count: int, seed: int) -> np.ndarray:
@@ -48,14 +55,14 @@ def statistics() -> dict[str, Tensor]:
 @pytest.fixture(scope="module")
 def typical(statistics, tmp_path_factory) -> Typical:
     folder = tmp_path_factory.mktemp("statistics")
-    outliers.save(statistics, folder)
-    return Typical.load(folder / outliers.FILE)
+    out_of_distribution.save(statistics, folder)
+    return Typical.load(folder / out_of_distribution.FILE)
 
 
 def test_with_all_axes_the_score_is_the_mahalanobis_distance():
     points = torch.randn(300, 6, generator=torch.Generator().manual_seed(4)).double()
     points = points @ torch.tensor(np.diag([3.0, 2, 1, 1, 0.5, 0.4]))
-    scores = outliers._fit(points, axes=5).score(points)
+    scores = out_of_distribution._fit(points, axes=5).score(points)
     centred = (points - points.mean(0)).numpy()
     inverse = np.linalg.inv(centred.T @ centred / len(centred))
     expected = np.einsum("ni,ij,nj->n", centred, inverse, centred)
@@ -64,10 +71,10 @@ def test_with_all_axes_the_score_is_the_mahalanobis_distance():
 
 def test_the_limits_pass_nearly_all_held_out_images(typical):
     scores = typical.score(features(400, 2), films(60, 2)[[0] * 400])
-    without_margin = outliers.MARGIN * scores["features"]
+    without_margin = out_of_distribution.MARGIN * scores["features"]
     assert 0.99 <= (without_margin <= 1).double().mean() < 1
     layout = typical.score(features(60, 2), films(60, 2))["layout"]
-    assert 0.97 <= (outliers.MARGIN * layout <= 1).double().mean() < 1
+    assert 0.97 <= (out_of_distribution.MARGIN * layout <= 1).double().mean() < 1
     assert (layout <= 1).all()
 
 
@@ -106,23 +113,25 @@ def test_films_photographed_badly_are_less_far_out_for_degraded_views_were_fitte
 
     def score() -> float:
         fitted = fit(features(900, 1), features(400, 2), films(150, 1), films(60, 2))
-        gaussian = outliers._take(fitted, "layout")
-        return float(gaussian.score(outliers.layout(to_grey(pixels))).median())
+        gaussian = out_of_distribution._take(fitted, "layout")
+        return float(gaussian.score(out_of_distribution.layout(to_grey(pixels))).median())
 
     lenient = score()
-    monkeypatch.setattr(outliers, "_degraded", lambda grey: grey)
+    monkeypatch.setattr(out_of_distribution, "_degraded", lambda grey: grey)
     assert lenient < score() / 2
 
 
 def test_exposure_does_not_change_the_layout():
     film = torch.rand(1, 1, 224, 224) * 0.2
     film[..., 60:160, 40:180] += 0.3
-    assert torch.allclose(outliers.layout(film), outliers.layout(film + 0.4), atol=1e-4)
+    assert torch.allclose(
+        out_of_distribution.layout(film), out_of_distribution.layout(film + 0.4), atol=1e-4
+    )
 
 
 @pytest.mark.parametrize(("count", "taken"), [(0, 0), (7, 7), (1000, 1000), (1001, 501)])
 def test_a_sample_is_bounded_and_spread_over_all(count, taken):
-    found = outliers.sample(range(count))
+    found = out_of_distribution.sample(range(count))
     assert len(found) == taken
     assert not found or found[-1] > count - 3
 
@@ -157,12 +166,12 @@ def test_without_statistics_only_the_pixels_are_judged(typical):
     "tensors", [{}, {"features.mean": torch.zeros(512)}, {"layout.axes": torch.zeros(3, 3)}]
 )
 def test_a_file_that_holds_something_else_is_refused(tensors, tmp_path):
-    save_file(tensors, tmp_path / outliers.FILE)
+    save_file(tensors, tmp_path / out_of_distribution.FILE)
     with pytest.raises(UserError, match=r"outliers\.safetensors holds no statistics"):
-        Typical.load(tmp_path / outliers.FILE)
-    (tmp_path / outliers.FILE).write_bytes(b"nothing")
+        Typical.load(tmp_path / out_of_distribution.FILE)
+    (tmp_path / out_of_distribution.FILE).write_bytes(b"nothing")
     with pytest.raises(UserError, match=r"outliers\.safetensors holds no statistics"):
-        Typical.load(tmp_path / outliers.FILE)
+        Typical.load(tmp_path / out_of_distribution.FILE)
 
 
 @pytest.mark.parametrize(
@@ -175,9 +184,9 @@ def test_a_file_that_holds_something_else_is_refused(tensors, tmp_path):
     ],
 )
 def test_statistics_of_other_features_are_refused(mean, statistics, tmp_path):
-    outliers.save(statistics | {"features.mean": mean}, tmp_path)
+    out_of_distribution.save(statistics | {"features.mean": mean}, tmp_path)
     with pytest.raises(UserError, match="of another kind"):
-        Typical.load(tmp_path / outliers.FILE)
+        Typical.load(tmp_path / out_of_distribution.FILE)
 
 
 def encoded(image: Image.Image, kind: str) -> bytes:
@@ -195,7 +204,10 @@ def colour_picture() -> Image.Image:
 
 @pytest.mark.parametrize(("kind", "mode"), [("JPEG", "RGB"), ("PNG", "P"), ("PNG", "RGBA")])
 def test_a_colour_picture_is_colourful(kind, mode):
-    assert colourfulness(encoded(colour_picture().convert(mode), kind)) > 2 * outliers.COLOURED
+    assert (
+        colourfulness(encoded(colour_picture().convert(mode), kind))
+        > 2 * out_of_distribution.COLOURED
+    )
 
 
 @pytest.mark.parametrize(
@@ -204,10 +216,10 @@ def test_a_colour_picture_is_colourful(kind, mode):
 def test_a_film_is_not_whatever_it_is_saved_as(kind, mode):
     film = Image.fromarray(films(1, 3)[0]).convert("L")
     film = film.convert("I").convert(mode) if mode == "I;16" else film.convert(mode)
-    assert colourfulness(encoded(film, kind)) < outliers.COLOURED / 4
+    assert colourfulness(encoded(film, kind)) < out_of_distribution.COLOURED / 4
 
 
 def test_a_coloured_marker_does_not_make_a_film_colourful():
     film = Image.fromarray(films(1, 3)[0]).convert("RGB")
     film.paste((230, 30, 30), (10, 10, 40, 30))
-    assert colourfulness(encoded(film, "PNG")) < outliers.COLOURED
+    assert colourfulness(encoded(film, "PNG")) < out_of_distribution.COLOURED

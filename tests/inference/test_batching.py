@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from fedmed.batching import Batched
+from fedmed.inference.batching import Batched
 
 
 class Held:

@@ -15,11 +15,11 @@ from PIL import Image
 from torchvision.models import resnet18
 from torchvision.transforms import v2
 
-from fedmed import outliers
 from fedmed.backbones.backbone import Backbone
 from fedmed.imaging.levels import ImageError
 from fedmed.imaging.preprocessing import to_grey, to_input, to_pixels
-from fedmed.prediction import Panel, agreement, as_api
+from fedmed.inference import out_of_distribution
+from fedmed.inference.predictor import Panel, agreement, as_api
 from fedmed.snapshot.manifest import seal
 from fedmed.snapshot.reader import Snapshot
 from fedmed.task import CLASSES, IMAGENET_MEAN, IMAGENET_STD
@@ -154,8 +154,8 @@ def coloured_file() -> bytes:
 
 def test_a_file_in_colour_is_read_with_a_warning(panel):
     reading = panel.read_file(coloured_file())
-    assert reading.warnings == [outliers.IN_COLOUR]
-    assert as_api(reading, "bundled")["warnings"] == [outliers.IN_COLOUR]
+    assert reading.warnings == [out_of_distribution.IN_COLOUR]
+    assert as_api(reading, "bundled")["warnings"] == [out_of_distribution.IN_COLOUR]
 
 
 def test_what_is_no_image_is_refused(panel):
@@ -164,17 +164,17 @@ def test_what_is_no_image_is_refused(panel):
 
 
 def test_statistics_in_a_snapshot_are_used_to_warn(snapshot, readings, tmp_path, monkeypatch):
-    monkeypatch.setattr(outliers, "AXES", {"features": 3, "layout": 3})
+    monkeypatch.setattr(out_of_distribution, "AXES", {"features": 3, "layout": 3})
     folder = shutil.copytree(snapshot.folder, tmp_path / "snapshot")
     pixels = np.stack([to_pixels(image(seed)) for seed in range(12)])
     features = snapshot.backbone.features(to_input(to_grey(pixels)))
-    outliers.save(outliers.fit(features, features, pixels, pixels), folder)
+    out_of_distribution.save(out_of_distribution.fit(features, features, pixels, pixels), folder)
     seal(folder, {key: value for key, value in snapshot.config.items() if key != "files"})
     panel = Panel(Snapshot.open(folder))
     assert [panel.read(image(seed)).warnings for seed in range(4)].count([]) >= 2
     assert all(reading.warnings == [] for reading in readings)
     noise = np.random.default_rng(0).integers(0, 256, (224, 224)).astype(np.uint8)
-    assert panel.read(Image.fromarray(noise)).warnings == [outliers.UNLIKE]
+    assert panel.read(Image.fromarray(noise)).warnings == [out_of_distribution.UNLIKE]
 
 
 def test_xrays_that_arrive_together_share_a_pass_and_keep_their_answers(

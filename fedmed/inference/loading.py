@@ -21,7 +21,7 @@ from PIL import Image
 
 from fedmed.backbones import backbone
 from fedmed.errors import UserError
-from fedmed.prediction import Panel
+from fedmed.inference.predictor import Panel
 from fedmed.snapshot import fetch, original
 from fedmed.snapshot.manifest import printable
 from fedmed.snapshot.original import Original

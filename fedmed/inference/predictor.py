@@ -11,19 +11,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
-from fedmed import outliers
 from fedmed.backbones.backbone import pool
-from fedmed.batching import Batched
 from fedmed.imaging.augmentation import CLEAN, render
 from fedmed.imaging.preprocessing import DecodedXray, to_input, to_pixels
+from fedmed.inference import out_of_distribution
+from fedmed.inference.batching import Batched
+from fedmed.inference.heatmaps import evidence_maps
 from fedmed.snapshot.model_group import Group
 from fedmed.snapshot.reader import Snapshot
 from fedmed.task import CLASSES
-from fedmed.training.heads import Heads
 from fedmed.uploads.decode import decode_upload
 
 if TYPE_CHECKING:
@@ -58,11 +57,13 @@ class Panel:
 
     def __init__(self, snapshot: Snapshot | Original) -> None:
         self._order = snapshot.models
-        self._typical: outliers.Typical | None = None
+        self._typical: out_of_distribution.Typical | None = None
         if isinstance(snapshot, Snapshot):
             self._groups = [Group(snapshot.models, snapshot.backbone, snapshot.heads())]
-            if (snapshot.folder / outliers.FILE).exists():
-                self._typical = outliers.Typical.load(snapshot.folder / outliers.FILE)
+            if (snapshot.folder / out_of_distribution.FILE).exists():
+                self._typical = out_of_distribution.Typical.load(
+                    snapshot.folder / out_of_distribution.FILE
+                )
         else:
             self._groups = snapshot.groups
         self._thresholds = {
@@ -118,20 +119,11 @@ class Panel:
             thresholds=dict(self._thresholds),
             evidence={model: seen.astype(np.float32) for model, seen in evidence.items()},
             agreement=agreement(labels),
-            warnings=outliers.warnings(film.pixels, features, self._typical, film.colour),
+            warnings=out_of_distribution.warnings(
+                film.pixels, features, self._typical, film.colour
+            ),
             pixels=film.pixels,
         )
-
-
-@torch.inference_mode()
-def evidence_maps(heads: Heads, maps: Tensor) -> Tensor:
-    """Feature maps [512, 7, 7] to class activation maps float64 [H, 7, 7], in logit units.
-
-    The mean of a map is its head's logit of PNEUMONIA minus that of NORMAL, exactly.
-    """
-    weight = (heads.weight[:, 1] - heads.weight[:, 0]).double()
-    bias = (heads.bias[:, 1] - heads.bias[:, 0]).double()
-    return torch.einsum("hf,fyx->hyx", weight, maps.double()) + bias[:, None, None]
 
 
 def agreement(labels: dict[str, str]) -> dict[str, Any]:

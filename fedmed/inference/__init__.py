@@ -1,0 +1,1 @@
+"""An X-ray in, every model's answer out."""
