@@ -44,16 +44,16 @@ def reading(repeats: int, folder: Path) -> dict[str, Any]:
     from fedmed import simulation
     from fedmed.imaging.augmentation import CLEAN, render
     from fedmed.imaging.preprocessing import to_input
-    from fedmed.inference.predictor import Panel
+    from fedmed.inference.predictor import Predictor
     from fedmed.snapshot.reader import Snapshot
 
     snapshot = Snapshot.open(folder)
-    panel = Panel(snapshot)
+    predictor = Predictor(snapshot)
     pixels = simulation.simulate(0, 1).pixels
     image = Image.fromarray(pixels)
     inputs = to_input(render(CLEAN, pixels[None], [""]))
     works = {
-        "ours": lambda: panel.read(image),
+        "ours": lambda: predictor.predict_image(image),
         "floor": lambda: snapshot.backbone.feature_maps(inputs),
     }
     return _compared(repeats, measuring.median_of(repeats, works))

@@ -27,8 +27,9 @@ from benchmarks import measuring
 from benchmarks.serving import REPOSITORY, Server, running
 from fedmed import cli
 from fedmed.backbones.backbone import BUNDLED
-from fedmed.inference.predictor import MOST, Panel
+from fedmed.inference.predictor import MOST, Prediction, Predictor
 from fedmed.snapshot.reader import Snapshot
+from fedmed.uploads.decode import decode_upload
 
 EXAMPLES = sorted((REPOSITORY / "examples").glob("*.png"))
 BATCHES = (1, 2, 4, 8, 16)
@@ -167,16 +168,20 @@ def load(
 
 def neighbours() -> dict[str, Any]:
     """How far sharing a batch moves a probability, over the examples, and what verdicts change."""
-    panel = Panel(Snapshot.open(BUNDLED))
+    predictor = Predictor(Snapshot.open(BUNDLED))
     files = [path.read_bytes() for path in EXAMPLES]
-    alone = [panel.read_file(data) for data in files]
+
+    def predict(data: bytes) -> Prediction:
+        return predictor.predict(decode_upload(data))
+
+    alone = [predict(data) for data in files]
     changed, largest = 0, 0.0
     with ThreadPoolExecutor(MOST) as pool:
-        shared = pool.map(panel.read_file, files * 10)
-        for place, reading in enumerate(shared):
+        shared = pool.map(predict, files * 10)
+        for place, prediction in enumerate(shared):
             expected = alone[place % len(files)]
-            changed += reading.labels != expected.labels
-            for model, found in reading.probabilities.items():
+            changed += prediction.labels != expected.labels
+            for model, found in prediction.probabilities.items():
                 difference = abs(found["PNEUMONIA"] - expected.probabilities[model]["PNEUMONIA"])
                 largest = max(largest, difference)
     return {"readings": 10 * len(files), "largest_difference": largest, "changed_verdicts": changed}

@@ -1,8 +1,8 @@
 """How well do warnings tell X-rays from other pictures? `python -m benchmarks.outliers --data DIR`.
 
 Radiographs of the official test split and simulated ones should pass; other pictures, none of
-which set a limit, should not. Each goes through the panel as an upload does. Photographs are crops
-of five, other medical pictures of six; phantoms and patterns are all different. X-rays the wrong
+which set a limit, should not. Each is predicted as an upload is. Photographs are crops of five,
+other medical pictures of six; phantoms and patterns are all different. X-rays the wrong
 way round come last, where a warning is welcome but was not promised.
 """
 
@@ -29,9 +29,10 @@ from fedmed.errors import UserError
 from fedmed.imaging.augmentation import View, render
 from fedmed.imaging.preprocessing import to_pixels
 from fedmed.inference import out_of_distribution
-from fedmed.inference.predictor import Panel
+from fedmed.inference.predictor import Predictor
 from fedmed.report.sections import versions
 from fedmed.snapshot.reader import Snapshot
+from fedmed.uploads.decode import decode_upload
 
 TURNS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "X-ray, upside down": ImageOps.flip,
@@ -49,20 +50,26 @@ def main() -> None:
         raise UserError(
             f"--snapshot {options.snapshot} holds no {out_of_distribution.FILE}; train it again."
         )
-    panel = Panel(snapshot)
+    predictor = Predictor(snapshot)
     test = data.load(options.data).test
     some = [test[index] for index in np.linspace(0, len(test) - 1, options.count).astype(int)]
     simulated = simulated_xrays("test", FIRST_TEST, options.count)
     rows = [
-        row("official test split", "pass", panel, (xray.load() for xray in test), len(test)),
-        row("simulated radiographs", "pass", panel, (x.load() for x in simulated), len(simulated)),
-        row("X-ray, degraded view", "pass", panel, (_degraded(x) for x in some), len(some)),
+        row("official test split", "pass", predictor, (xray.load() for xray in test), len(test)),
+        row(
+            "simulated radiographs",
+            "pass",
+            predictor,
+            (x.load() for x in simulated),
+            len(simulated),
+        ),
+        row("X-ray, degraded view", "pass", predictor, (_degraded(x) for x in some), len(some)),
     ]
     for kind in KINDS:
         pictures = draw(kind, options.count, seed=SEED)
-        rows.append(row(kind, "warn", panel, pictures, len(pictures)))
+        rows.append(row(kind, "warn", predictor, pictures, len(pictures)))
     for name, turn in TURNS.items():
-        rows.append(row(name, "either", panel, (turn(x.load()) for x in some), len(some)))
+        rows.append(row(name, "either", predictor, (turn(x.load()) for x in some), len(some)))
     options.json.parent.mkdir(parents=True, exist_ok=True)
     result = {
         "snapshot": {
@@ -77,11 +84,12 @@ def main() -> None:
 
 
 def row(
-    name: str, wanted: str, panel: Panel, pictures: Iterable[Image.Image], count: int
+    name: str, wanted: str, predictor: Predictor, pictures: Iterable[Image.Image], count: int
 ) -> dict[str, Any]:
     """Read pictures as uploads and print what part of them was warned about, with an interval."""
     bar = tqdm(pictures, name, count, leave=False, disable=None)
-    found = [panel.read_file(_encoded(picture)).warnings for picture in bar]
+    uploads = (decode_upload(_encoded(picture)) for picture in bar)
+    found = [predictor.predict(xray).warnings for xray in uploads]
     warned = sum(bool(warnings) for warnings in found)
     interval = binomtest(warned, count).proportion_ci(method="wilson")
     print(

@@ -18,7 +18,7 @@ from fedmed import simulation
 from fedmed.backbones.backbone import BUNDLED
 from fedmed.cli import run
 from fedmed.data.simulated import FIRST_EXAMPLE
-from fedmed.inference.predictor import Panel, Reading
+from fedmed.inference.predictor import Prediction, Predictor
 from fedmed.snapshot.examples import choose
 from fedmed.snapshot.reader import Snapshot
 from fedmed.task import CLASSES, SIMULATED
@@ -41,17 +41,17 @@ def is_plain(film: simulation.Radiograph) -> bool:
     return not film.label or float(film.opacity.mean()) >= PLAIN
 
 
-def readings(pool: list[simulation.Radiograph]) -> list[Reading]:
+def predictions(pool: list[simulation.Radiograph]) -> list[Prediction]:
     """What the models of the bundled snapshot say of each film."""
-    panel = Panel(Snapshot.open(BUNDLED))
-    return [panel.read(Image.fromarray(film.pixels)) for film in pool]
+    predictor = Predictor(Snapshot.open(BUNDLED))
+    return [predictor.predict_image(Image.fromarray(film.pixels)) for film in pool]
 
 
-def verdicts(found: list[Reading]) -> np.ndarray:
+def verdicts(found: list[Prediction]) -> np.ndarray:
     """The hospitals' verdicts: [H, n], 0 or 1."""
     hospitals = [model for model in found[0].labels if model.startswith("hospital_")]
     return np.array(
-        [[CLASSES.index(reading.labels[model]) for reading in found] for model in hospitals]
+        [[CLASSES.index(prediction.labels[model]) for prediction in found] for model in hospitals]
     )
 
 
@@ -71,7 +71,7 @@ def write(chosen: list[simulation.Radiograph]) -> None:
     (FOLDER / "examples.json").write_text(text + "\n", encoding="utf-8")
 
 
-def agreeing(found: list[Reading], pool: list[simulation.Radiograph]) -> str:
+def agreeing(found: list[Prediction], pool: list[simulation.Radiograph]) -> str:
     """How many films' labels the central model agrees with."""
     right = [
         one.labels["central"] == CLASSES[film.label] for one, film in zip(found, pool, strict=True)
@@ -81,11 +81,11 @@ def agreeing(found: list[Reading], pool: list[simulation.Radiograph]) -> str:
 
 def main() -> None:
     everybody = films()
-    print(f"all simulated patients: {agreeing(readings(everybody), everybody)}")
+    print(f"all simulated patients: {agreeing(predictions(everybody), everybody)}")
     pool = [film for film in everybody if is_plain(film)]
-    found = readings(pool)
+    found = predictions(pool)
     print(f"those with plain films: {agreeing(found, pool)}")
-    usual = [place for place, reading in enumerate(found) if not reading.warnings]
+    usual = [place for place, prediction in enumerate(found) if not prediction.warnings]
     divided = verdicts([found[place] for place in usual])
     chosen = [usual[i] for i in choose(divided, [pool[p].label for p in usual], COUNT)]
     write([pool[place] for place in chosen])

@@ -16,7 +16,7 @@ NEEDLESS = ["torchvision", "torch._dynamo", "sympy", "sklearn", "scipy", "datase
 BUILT = f"""
 import gc, json, os, sys
 import app
-from fedmed.source import open_snapshot
+from fedmed.inference.loading import open_snapshot
 page = app.build(open_snapshot())
 calls = [{{"function": "predict", "status": "success", "process_time": 1.0}}] * 3
 page._queue.events_recorded = 3

@@ -6,7 +6,7 @@ import pytest
 
 from fedmed.backbones.backbone import BUNDLED, load
 from fedmed.data.public_cohort import public_patients
-from fedmed.inference.predictor import Panel
+from fedmed.inference.predictor import Predictor
 from fedmed.page import examples
 from fedmed.snapshot.reader import Snapshot
 
@@ -38,9 +38,9 @@ def test_no_file_is_over_nine_megabytes():
 
 
 def test_the_central_model_agrees_with_most_examples(bundled):
-    panel, found = Panel(bundled), examples.load(examples.REPOSITORY)
+    predictor, found = Predictor(bundled), examples.load(examples.REPOSITORY)
     assert len(found) >= 12
-    right = [panel.read(one.image).labels["central"] == one.label for one in found]
+    right = [predictor.predict_image(one.image).labels["central"] == one.label for one in found]
     assert sum(right) >= 0.75 * len(right)
 
 

@@ -21,7 +21,7 @@ from PIL import Image
 
 from fedmed.backbones import backbone
 from fedmed.errors import UserError
-from fedmed.inference.predictor import Panel
+from fedmed.inference.predictor import Predictor
 from fedmed.snapshot import fetch, original
 from fedmed.snapshot.manifest import printable
 from fedmed.snapshot.original import Original
@@ -41,7 +41,7 @@ class Opened:
     """What the app shows. The sentences are for visitors: they name no place on this machine."""
 
     snapshot: Snapshot | Original
-    panel: Panel
+    predictor: Predictor
     label: str  # "bundled", "folder NAME" or "USER/REPO@COMMIT"
     why: str
     problem: str | None = None  # why it is not what was asked for
@@ -133,17 +133,17 @@ def _open(
         else:
             snapshot = Snapshot.open(folder)
             _ = snapshot.report, snapshot.examples
-        panel = Panel(snapshot)
-        _try(panel, folder)
-        return Opened(snapshot, panel, label, why, problem)
+        predictor = Predictor(snapshot)
+        _try(predictor, folder)
+        return Opened(snapshot, predictor, label, why, problem)
     except UserError as error:
         raise UserError(str(error).replace(str(folder), called)) from error
 
 
-def _try(panel: Panel, folder: Path) -> None:
+def _try(predictor: Predictor, folder: Path) -> None:
     """Read a picture: weights may be finite, and what comes of them not."""
     ramp = np.add.outer(np.arange(112), np.arange(112)).astype(np.uint8)
-    answers = panel.read(Image.fromarray(ramp)).probabilities
+    answers = predictor.predict_image(Image.fromarray(ramp)).probabilities
     if not all(np.isfinite(list(answer.values())).all() for answer in answers.values()):
         raise UserError(f"{folder}: the models' answers are not finite numbers.")
 

@@ -68,14 +68,14 @@ class Gaussian(NamedTuple):
         return ((along.square() / self.variances).sum(1) + across / self.rest) / self.limit
 
 
-class Typical(NamedTuple):
+class ReferenceStatistics(NamedTuple):
     """What training images look like."""
 
     features: Gaussian
     layout: Gaussian
 
     @classmethod
-    def load(cls, path: Path) -> Typical:
+    def load(cls, path: Path) -> ReferenceStatistics:
         """Read what `save` wrote.
 
         Raises:
@@ -99,6 +99,16 @@ class Typical(NamedTuple):
             "features": self.features.score(features),
             "layout": self.layout.score(layout(to_grey(pixels))),
         }
+
+
+def find(folder: Path) -> ReferenceStatistics | None:
+    """The statistics in a snapshot's folder; None where it was made without.
+
+    Raises:
+        UserError: as `ReferenceStatistics.load`.
+    """
+    path = folder / FILE
+    return ReferenceStatistics.load(path) if path.exists() else None
 
 
 def fit(
@@ -149,20 +159,20 @@ def layout(grey: Tensor) -> Tensor:
 
 
 def warnings(
-    pixels: np.ndarray, features: Tensor, typical: Typical | None, colour: float = 0.0
+    pixels: np.ndarray, features: Tensor, reference: ReferenceStatistics | None, colour: float = 0.0
 ) -> list[str]:
     """What a visitor should know about uint8 pixels [224, 224] with features [512].
 
-    Without statistics of training images (`typical`), the pixels and `colour` alone are judged.
+    Without statistics of training images (`reference`), the pixels and `colour` alone are judged.
     """
     if float(pixels.std()) < FLAT:
         return [ONE_SHADE]
-    found = [IN_COLOUR] if colour > COLOURED else []
-    if typical is not None:
-        scores = typical.score(features[None], pixels[None])
+    told = [IN_COLOUR] if colour > COLOURED else []
+    if reference is not None:
+        scores = reference.score(features[None], pixels[None])
         if max(float(score) for score in scores.values()) > 1:
-            found.append(UNLIKE)
-    return found
+            told.append(UNLIKE)
+    return told
 
 
 def _fit(points: Tensor, axes: int) -> Gaussian:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fedmed.inference.predictor import Reading
+from fedmed.inference.predictor import Prediction
 from fedmed.page import sentence
 from fedmed.page.examples import Example, data_uri
 from fedmed.page.marks import counted, mix_bar, percent, safe_name, shape, verdict
@@ -29,14 +29,14 @@ class Answer:
     """What there is to show about one X-ray."""
 
     image: Image.Image
-    reading: Reading
+    prediction: Prediction
     config: Mapping[str, Any]
     example: Example | None = None  # where a visitor clicked one
     number: int | None = None  # of that example in the strip
 
     @property
     def _shown(self) -> list[str]:
-        return shown(self.reading.labels)
+        return shown(self.prediction.labels)
 
     def html(self) -> str:
         """The whole answer. `data-evidence` holds what page.js draws the heat maps from."""
@@ -57,39 +57,39 @@ class Answer:
 
     def _words(self) -> str:
         # Nothing about a picture unlike any X-ray is explained by what the hospitals saw.
-        reason = "" if self.reading.warnings else sentence.reason(self.reading, self.config)
+        reason = "" if self.prediction.warnings else sentence.reason(self.prediction, self.config)
         expected = ""
         if self.example:
             expected = (
                 f'<p class="fm-expected">Expected {verdict(self.example.label)} '
-                f"<span>{sentence.against(self.reading, self.example.label)}</span></p>"
+                f"<span>{sentence.against(self.prediction, self.example.label)}</span></p>"
             )
         warnings = "".join(
             f'<p class="fm-warning" role="alert"><b>Careful.</b> {escape(warning)}</p>'
-            for warning in self.reading.warnings
+            for warning in self.prediction.warnings
         )
         return (
             f'{warnings}<div class="fm-words"><div>'
-            f"<h2>{escape(sentence.headline(self.reading, self.config))}</h2>"
+            f"<h2>{escape(sentence.headline(self.prediction, self.config))}</h2>"
             f"<p>{escape(reason)}</p></div>"
             f'<div class="fm-tally">{self._votes()}{expected}</div></div>'
         )
 
     def _many(self) -> str:
         """What all hospitals say, where only some are shown."""
-        some = note(self.reading.labels)
+        some = note(self.prediction.labels)
         if not some:
             return ""
-        hospitals = [model for model in self.reading.labels if is_hospital(model)]
-        ill = sum(self.reading.labels[model] == "PNEUMONIA" for model in hospitals)
-        given = [self.reading.probabilities[model]["PNEUMONIA"] for model in hospitals]
+        hospitals = [model for model in self.prediction.labels if is_hospital(model)]
+        ill = sum(self.prediction.labels[model] == "PNEUMONIA" for model in hospitals)
+        given = [self.prediction.probabilities[model]["PNEUMONIA"] for model in hospitals]
         return (
             f'<p class="fm-note">{ill:,} of all {len(hospitals):,} hospitals say PNEUMONIA; half '
             f"of them give it {percent(float(np.median(given)))} or more. {some}</p>"
         )
 
     def _votes(self) -> str:
-        agreement, labels = self.reading.agreement, self.reading.labels
+        agreement, labels = self.prediction.agreement, self.prediction.labels
         signs = "".join(
             f'<span class="fm-vote" data-label="{labels[model]}" data-tip="'
             f'{safe_name(self.config, model)}: {labels[model]}">{shape(labels[model])}</span>'
@@ -121,12 +121,12 @@ class Answer:
         )
 
     def _model(self, model: str) -> str:
-        label = self.reading.labels[model]
-        probability = self.reading.probabilities[model]["PNEUMONIA"]
-        threshold = self.reading.thresholds[model]
+        label = self.prediction.labels[model]
+        probability = self.prediction.probabilities[model]["PNEUMONIA"]
+        threshold = self.prediction.thresholds[model]
         name = safe_name(self.config, model)
         role = f'<p class="fm-role">{ROLES[model]}</p>' if model in ROLES else ""
-        dissents = " fm-dissents" if model in self.reading.agreement["dissenting"] else ""
+        dissents = " fm-dissents" if model in self.prediction.agreement["dissenting"] else ""
         return (
             f'<article class="fm-model{dissents}" data-model="{escape(model)}">'
             f'<header><h4><button type="button" class="fm-pick" aria-pressed="false" '
@@ -148,7 +148,9 @@ class Answer:
         return f'<p class="fm-mix"><span>trained on</span>{mix_bar(counts)}{counted(counts)}</p>'
 
     def _evidence(self) -> str:
-        maps = {model: np.round(self.reading.evidence[model], 3).tolist() for model in self._shown}
+        maps = {
+            model: np.round(self.prediction.evidence[model], 3).tolist() for model in self._shown
+        }
         return json.dumps(maps, separators=(",", ":"))
 
 

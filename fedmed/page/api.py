@@ -11,6 +11,7 @@ from fedmed.inference.loading import Opened
 from fedmed.inference.predictor import as_api
 from fedmed.page.fairness import sender
 from fedmed.page.launching import PANEL
+from fedmed.uploads.decode import decode_upload
 
 
 def add(opened: Opened) -> None:
@@ -19,7 +20,8 @@ def add(opened: Opened) -> None:
     def predict(image: bytes, request: gr.Request) -> dict[str, Any]:
         """Read one chest X-ray (JPEG, PNG or DICOM) with every model."""
         try:
-            return as_api(opened.panel.read_file(image or b"", sender(request)), opened.label)
+            xray = decode_upload(image or b"", sender(request))
+            return as_api(opened.predictor.predict(xray), opened.label)
         except ImageError as error:
             raise gr.Error(str(error), print_exception=False) from error
 

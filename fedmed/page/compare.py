@@ -29,8 +29,8 @@ def build(opened: Opened, examples: Sequence[Example]) -> None:
     @cache
     def answer_example(number: int) -> str:
         example = examples[number]
-        reading = opened.panel.read(example.image)
-        return Answer(example.image, reading, opened.snapshot.config, example, number).html()
+        prediction = opened.predictor.predict_image(example.image)
+        return Answer(example.image, prediction, opened.snapshot.config, example, number).html()
 
     def clicked(event: gr.EventData) -> str:
         try:
@@ -46,8 +46,8 @@ def build(opened: Opened, examples: Sequence[Example]) -> None:
             film, picture = decode_upload_to_show(data, SHOWN, sender(request))
         except ImageError as error:
             return problem(str(error))
-        reading = opened.panel.read_film(film)
-        return Answer(picture, reading, opened.snapshot.config).html()
+        prediction = opened.predictor.predict(film)
+        return Answer(picture, prediction, opened.snapshot.config).html()
 
     with gr.Row(elem_classes="fm-strip"):
         upload = gr.UploadButton("Upload an X-ray", type="binary", elem_classes="fm-upload")

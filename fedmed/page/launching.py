@@ -24,7 +24,7 @@ FOLDER = Path(__file__).parent
 
 # Calls under way: enough that some are decoded while others share a pass of the backbone. Each may
 # hold a file of 64 MB. The others wait in a queue that is told where it stands every few seconds.
-PANEL: dict[str, Any] = {"concurrency_id": "panel", "concurrency_limit": MOST}
+PANEL: dict[str, Any] = {"concurrency_id": "predictor", "concurrency_limit": MOST}
 QUEUE_LENGTH = 64
 QUEUE: dict[str, Any] = {"max_size": QUEUE_LENGTH, "status_update_rate": 2, "api_open": False}
 

@@ -1,6 +1,6 @@
 """What a comparison shows, in words: who says what, and what the training mixes have to do with it.
 
-Every word follows from the reading and the configuration; nothing is known about the patient.
+Every word follows from the prediction and the configuration; nothing is known about the patient.
 """
 
 from __future__ import annotations
@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fedmed.inference.predictor import Reading
+from fedmed.inference.predictor import Prediction
 from fedmed.page.marks import listed, name_of, number
 from fedmed.report.highlights import MANY
 
 TOGETHER = ("central", "federated")
 
 
-def headline(reading: Reading, config: Mapping[str, Any]) -> str:
+def headline(prediction: Prediction, config: Mapping[str, Any]) -> str:
     """Who says what, as one sentence of plain text."""
-    labels = reading.labels
-    if not reading.agreement["dissenting"]:
-        return f"All {number(len(labels))} models say {reading.agreement['label']}."
+    labels = prediction.labels
+    if not prediction.agreement["dissenting"]:
+        return f"All {number(len(labels))} models say {prediction.agreement['label']}."
     together = [model for model in TOGETHER if model in labels]
     hospitals = [model for model in labels if model not in TOGETHER]
     said = labels[together[0]]
@@ -37,7 +37,7 @@ def headline(reading: Reading, config: Mapping[str, Any]) -> str:
     return f"{_says(['Central', *together[1:]], said)}; {dissent}."
 
 
-def reason(reading: Reading, config: Mapping[str, Any]) -> str:
+def reason(prediction: Prediction, config: Mapping[str, Any]) -> str:
     """How the hospitals' verdicts go with what they were trained on; empty where it is unknown."""
     shares = {
         model: _pneumonia_share(about["training"])
@@ -46,8 +46,8 @@ def reason(reading: Reading, config: Mapping[str, Any]) -> str:
     }
     if len(shares) < 2:
         return ""
-    ill = [share for model, share in shares.items() if reading.labels[model] == "PNEUMONIA"]
-    healthy = [share for model, share in shares.items() if reading.labels[model] == "NORMAL"]
+    ill = [share for model, share in shares.items() if prediction.labels[model] == "PNEUMONIA"]
+    healthy = [share for model, share in shares.items() if prediction.labels[model] == "NORMAL"]
     if not (ill and healthy):
         return (
             f"PNEUMONIA made up {_span(list(shares.values()))} of the hospitals' training images; "
@@ -64,10 +64,10 @@ def reason(reading: Reading, config: Mapping[str, Any]) -> str:
     return f"{facts}: the mix does not explain the split."
 
 
-def against(reading: Reading, expected: str) -> str:
+def against(prediction: Prediction, expected: str) -> str:
     """How many models give the label that came with an example."""
-    right = sum(label == expected for label in reading.labels.values())
-    return f"{right:,} of {len(reading.labels):,} models say so"
+    right = sum(label == expected for label in prediction.labels.values())
+    return f"{right:,} of {len(prediction.labels):,} models say so"
 
 
 def _says(names: Sequence[str], label: str) -> str:

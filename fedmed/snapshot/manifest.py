@@ -147,7 +147,7 @@ def printable(value: object) -> str:
 
 
 def check_fields(config: dict[str, Any], folder: Path) -> None:
-    """Refuse a configuration without what the page and the panel read of it."""
+    """Refuse a configuration without what the page and the predictor read of it."""
     models = config["models"]
     if not {"central", "federated", "hospital_1"} <= set(models):
         raise SnapshotError(f"{folder}: {CONFIG} names no central, federated or hospital's model.")

@@ -19,7 +19,7 @@ from fedmed.backbones.backbone import Backbone
 from fedmed.backbones.weights import check_state, fingerprint
 from fedmed.errors import UserError
 from fedmed.imaging.preprocessing import PREPROCESSING
-from fedmed.snapshot.model_group import Group
+from fedmed.snapshot.model_group import ModelGroup
 from fedmed.task import CLASSES, FEATURES
 from fedmed.training.heads import Heads, stack
 
@@ -48,7 +48,7 @@ class Original:
                 f"{folder} must hold central_model.pth and client_1_model.pth, client_2_model.pth "
                 "... to be opened as a folder of the original project's models."
             )
-        self.groups: list[Group] = []
+        self.groups: list[ModelGroup] = []
         for model, path in paths.items():
             self._add(model, path)
         self.config = _config(folder, paths, [group.backbone for group in self.groups])
@@ -66,11 +66,11 @@ class Original:
         for place, group in enumerate(self.groups):
             if group.backbone.sha256 == sha256:
                 heads = stack([group.heads, head])
-                self.groups[place] = Group([*group.models, model], group.backbone, heads)
+                self.groups[place] = ModelGroup([*group.models, model], group.backbone, heads)
                 return
         origin = {"id": f"file:{path.name}", "source": path.name}
         backbone = Backbone(state, origin, rounded=False)  # what this head was trained on
-        self.groups.append(Group([model], backbone, head))
+        self.groups.append(ModelGroup([model], backbone, head))
 
 
 def is_original(folder: Path) -> bool:

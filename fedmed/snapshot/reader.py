@@ -29,6 +29,7 @@ from fedmed.snapshot.manifest import (
     printable,
     verify,
 )
+from fedmed.snapshot.model_group import ModelGroup
 from fedmed.task import CLASSES, FEATURES
 from fedmed.training.heads import Heads
 
@@ -138,6 +139,15 @@ class Snapshot:
         return Heads(
             torch.stack([h["fc.weight"] for h in heads]), torch.stack([h["fc.bias"] for h in heads])
         )
+
+    @property
+    def groups(self) -> list[ModelGroup]:
+        """All models in one group, for they share the backbone.
+
+        Raises:
+            SnapshotError: as `backbone` and `head`.
+        """
+        return [ModelGroup(self.models, self.backbone, self.heads())]
 
     @property
     def examples(self) -> list[dict[str, str]]:

@@ -81,7 +81,7 @@ def index(data: bytes) -> None:
 
 def statistics(data: bytes) -> None:
     (FOLDER / "statistics.bin").write_bytes(data)
-    out_of_distribution.Typical.load(FOLDER / "statistics.bin")
+    out_of_distribution.ReferenceStatistics.load(FOLDER / "statistics.bin")
 
 
 def original(data: bytes) -> None:

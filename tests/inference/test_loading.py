@@ -55,7 +55,7 @@ def assert_bundled(opened, bundled: Path, *, saying: str) -> None:
     assert opened.problem is not None and saying in opened.problem
     assert opened.problem.count("The reason: ") == 1
     assert str(bundled.parent) not in opened.problem  # visitors read it
-    assert len(opened.panel.read(Image.new("L", (64, 64))).labels) == 7
+    assert len(opened.predictor.predict_image(Image.new("L", (64, 64))).labels) == 7
 
 
 @pytest.mark.parametrize("environ", [{}, {"FEDMED_SNAPSHOT": " ", "FEDMED_MODEL_REPO": ""}])
@@ -104,7 +104,10 @@ def test_a_folder_of_the_original_project_is_opened(tmp_path, no_network):
     (tmp_path / "client_1_model.pth").symlink_to(tmp_path / "central_model.pth")
     opened = open_snapshot({"FEDMED_SNAPSHOT": str(tmp_path)})
     assert isinstance(opened.snapshot, Original) and opened.problem is None
-    assert list(opened.panel.read(Image.new("L", (64, 64))).labels) == ["central", "hospital_1"]
+    assert list(opened.predictor.predict_image(Image.new("L", (64, 64))).labels) == [
+        "central",
+        "hospital_1",
+    ]
 
 
 def test_a_damaged_original_file_is_named(bundled, tmp_path):

@@ -18,7 +18,7 @@ from fedmed.inference.out_of_distribution import (
     IN_COLOUR,
     ONE_SHADE,
     UNLIKE,
-    Typical,
+    ReferenceStatistics,
     fit,
     warnings,
 )
@@ -53,10 +53,10 @@ def statistics() -> dict[str, Tensor]:
 
 
 @pytest.fixture(scope="module")
-def typical(statistics, tmp_path_factory) -> Typical:
+def typical(statistics, tmp_path_factory) -> ReferenceStatistics:
     folder = tmp_path_factory.mktemp("statistics")
     out_of_distribution.save(statistics, folder)
-    return Typical.load(folder / out_of_distribution.FILE)
+    return ReferenceStatistics.load(folder / out_of_distribution.FILE)
 
 
 def test_with_all_axes_the_score_is_the_mahalanobis_distance():
@@ -168,10 +168,10 @@ def test_without_statistics_only_the_pixels_are_judged(typical):
 def test_a_file_that_holds_something_else_is_refused(tensors, tmp_path):
     save_file(tensors, tmp_path / out_of_distribution.FILE)
     with pytest.raises(UserError, match=r"outliers\.safetensors holds no statistics"):
-        Typical.load(tmp_path / out_of_distribution.FILE)
+        ReferenceStatistics.load(tmp_path / out_of_distribution.FILE)
     (tmp_path / out_of_distribution.FILE).write_bytes(b"nothing")
     with pytest.raises(UserError, match=r"outliers\.safetensors holds no statistics"):
-        Typical.load(tmp_path / out_of_distribution.FILE)
+        ReferenceStatistics.load(tmp_path / out_of_distribution.FILE)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_a_file_that_holds_something_else_is_refused(tensors, tmp_path):
 def test_statistics_of_other_features_are_refused(mean, statistics, tmp_path):
     out_of_distribution.save(statistics | {"features.mean": mean}, tmp_path)
     with pytest.raises(UserError, match="of another kind"):
-        Typical.load(tmp_path / out_of_distribution.FILE)
+        ReferenceStatistics.load(tmp_path / out_of_distribution.FILE)
 
 
 def encoded(image: Image.Image, kind: str) -> bytes:

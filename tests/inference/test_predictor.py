@@ -19,10 +19,11 @@ from fedmed.backbones.backbone import Backbone
 from fedmed.imaging.levels import ImageError
 from fedmed.imaging.preprocessing import to_grey, to_input, to_pixels
 from fedmed.inference import out_of_distribution
-from fedmed.inference.predictor import Panel, agreement, as_api
+from fedmed.inference.predictor import Predictor, agreement, as_api
 from fedmed.snapshot.manifest import seal
 from fedmed.snapshot.reader import Snapshot
 from fedmed.task import CLASSES, IMAGENET_MEAN, IMAGENET_STD
+from fedmed.uploads.decode import decode_upload
 from tests.support.reports import MODELS
 
 
@@ -38,13 +39,13 @@ def snapshot(snapshot_folder) -> Snapshot:
 
 
 @pytest.fixture(scope="module")
-def panel(snapshot) -> Panel:
-    return Panel(snapshot)
+def predictor(snapshot) -> Predictor:
+    return Predictor(snapshot)
 
 
 @pytest.fixture(scope="module")
-def readings(panel):
-    return [panel.read(image(seed)) for seed in range(4)]
+def predictions(predictor):
+    return [predictor.predict_image(image(seed)) for seed in range(4)]
 
 
 def torchvision_probabilities(snapshot: Snapshot, model: str, picture: Image.Image) -> list[float]:
@@ -61,50 +62,54 @@ def torchvision_probabilities(snapshot: Snapshot, model: str, picture: Image.Ima
 
 
 @pytest.mark.parametrize("model", ["central", "federated", "hospital_4"])
-def test_probabilities_are_those_of_plain_torchvision(snapshot, readings, model):
-    for seed, reading in enumerate(readings):
+def test_probabilities_are_those_of_plain_torchvision(snapshot, predictions, model):
+    for seed, prediction in enumerate(predictions):
         expected = torchvision_probabilities(snapshot, model, image(seed))
-        assert list(reading.probabilities[model].values()) == pytest.approx(expected, abs=1e-4)
+        assert list(prediction.probabilities[model].values()) == pytest.approx(expected, abs=1e-4)
 
 
-def test_the_random_models_tell_pictures_apart_so_that_these_tests_can_fail(readings):
+def test_the_random_models_tell_pictures_apart_so_that_these_tests_can_fail(predictions):
     for model in MODELS:
-        found = [reading.probabilities[model]["PNEUMONIA"] for reading in readings]
+        found = [prediction.probabilities[model]["PNEUMONIA"] for prediction in predictions]
         assert max(found) - min(found) > 0.02
-    assert {label for reading in readings for label in reading.labels.values()} == set(CLASSES)
+    assert {label for prediction in predictions for label in prediction.labels.values()} == set(
+        CLASSES
+    )
 
 
-def test_the_mean_of_the_evidence_is_the_logit(readings):
-    for reading in readings:
-        for model, evidence in reading.evidence.items():
+def test_the_mean_of_the_evidence_is_the_logit(predictions):
+    for prediction in predictions:
+        for model, evidence in prediction.evidence.items():
             assert evidence.shape == (7, 7) and evidence.dtype == np.float32
-            logit = math.log(reading.probabilities[model]["PNEUMONIA"])
-            logit -= math.log(reading.probabilities[model]["NORMAL"])
+            logit = math.log(prediction.probabilities[model]["PNEUMONIA"])
+            logit -= math.log(prediction.probabilities[model]["NORMAL"])
             assert float(evidence.astype(np.float64).mean()) == pytest.approx(logit, abs=1e-6)
             assert evidence.std() > 0
 
 
-def test_probabilities_sum_to_one(readings):
-    for reading in readings:
-        for found in reading.probabilities.values():
+def test_probabilities_sum_to_one(predictions):
+    for prediction in predictions:
+        for found in prediction.probabilities.values():
             assert list(found) == list(CLASSES)
             assert abs(sum(found.values()) - 1) < 1e-9
 
 
 def test_each_model_is_held_to_its_own_threshold(snapshot):
     config = json.loads(json.dumps(snapshot.config))
-    probability = Panel(snapshot).read(image(0)).probabilities["federated"]["PNEUMONIA"]
+    probability = (
+        Predictor(snapshot).predict_image(image(0)).probabilities["federated"]["PNEUMONIA"]
+    )
     for threshold, label in ((probability, "PNEUMONIA"), (probability + 1e-9, "NORMAL")):
         config["models"]["federated"]["threshold"]["value"] = threshold
-        reading = Panel(Snapshot(snapshot.folder, config)).read(image(0))
-        assert reading.labels["federated"] == label
-        assert reading.thresholds["federated"] == threshold
-        assert reading.thresholds["central"] == 0.5
+        prediction = Predictor(Snapshot(snapshot.folder, config)).predict_image(image(0))
+        assert prediction.labels["federated"] == label
+        assert prediction.thresholds["federated"] == threshold
+        assert prediction.thresholds["central"] == 0.5
 
 
-def test_the_pixels_are_what_the_backbone_saw(readings):
+def test_the_pixels_are_what_the_backbone_saw(predictions):
     expected = np.asarray(image(0).resize((224, 224), Image.Resampling.BILINEAR))
-    assert np.array_equal(readings[0].pixels, expected)
+    assert np.array_equal(predictions[0].pixels, expected)
 
 
 def test_agreement_names_the_majority_and_who_dissents():
@@ -123,8 +128,8 @@ def test_a_tie_goes_to_the_first_model():
     assert agreement(labels)["dissenting"] == ["hospital_1"]
 
 
-def test_as_api_is_the_contract_in_plain_json(readings):
-    answer = json.loads(json.dumps(as_api(readings[0], "bundled"), allow_nan=False))
+def test_as_api_is_the_contract_in_plain_json(predictions):
+    answer = json.loads(json.dumps(as_api(predictions[0], "bundled"), allow_nan=False))
     assert set(answer) == {"models", "agreement", "warnings", "snapshot"}
     assert list(answer["models"]) == list(MODELS)
     for model in answer["models"].values():
@@ -133,12 +138,12 @@ def test_as_api_is_the_contract_in_plain_json(readings):
     assert answer["snapshot"] == "bundled"
 
 
-def test_threads_that_share_a_panel_get_the_same_answers(panel, readings):
+def test_threads_that_share_a_panel_get_the_same_answers(predictor, predictions):
     with ThreadPoolExecutor(4) as pool:
-        again = list(pool.map(lambda seed: panel.read(image(seed % 4)), range(12)))
-    for number, reading in enumerate(again):
-        expected = readings[number % 4].probabilities
-        for model, found in reading.probabilities.items():
+        again = list(pool.map(lambda seed: predictor.predict_image(image(seed % 4)), range(12)))
+    for number, prediction in enumerate(again):
+        expected = predictions[number % 4].probabilities
+        for model, found in prediction.probabilities.items():
             assert found == pytest.approx(expected[model], abs=1e-6)
 
 
@@ -152,36 +157,31 @@ def coloured_file() -> bytes:
     return encoded(Image.new("RGB", (64, 64), (200, 80, 40)).rotate(45))
 
 
-def test_a_file_in_colour_is_read_with_a_warning(panel):
-    reading = panel.read_file(coloured_file())
-    assert reading.warnings == [out_of_distribution.IN_COLOUR]
-    assert as_api(reading, "bundled")["warnings"] == [out_of_distribution.IN_COLOUR]
+def test_a_file_in_colour_is_read_with_a_warning(predictor):
+    prediction = predictor.predict(decode_upload(coloured_file()))
+    assert prediction.warnings == [out_of_distribution.IN_COLOUR]
+    assert as_api(prediction, "bundled")["warnings"] == [out_of_distribution.IN_COLOUR]
 
 
-def test_what_is_no_image_is_refused(panel):
-    with pytest.raises(ImageError, match="Accepted: JPEG, PNG or DICOM"):
-        panel.read_file(b"no image")
-
-
-def test_statistics_in_a_snapshot_are_used_to_warn(snapshot, readings, tmp_path, monkeypatch):
+def test_statistics_in_a_snapshot_are_used_to_warn(snapshot, predictions, tmp_path, monkeypatch):
     monkeypatch.setattr(out_of_distribution, "AXES", {"features": 3, "layout": 3})
     folder = shutil.copytree(snapshot.folder, tmp_path / "snapshot")
     pixels = np.stack([to_pixels(image(seed)) for seed in range(12)])
     features = snapshot.backbone.features(to_input(to_grey(pixels)))
     out_of_distribution.save(out_of_distribution.fit(features, features, pixels, pixels), folder)
     seal(folder, {key: value for key, value in snapshot.config.items() if key != "files"})
-    panel = Panel(Snapshot.open(folder))
-    assert [panel.read(image(seed)).warnings for seed in range(4)].count([]) >= 2
-    assert all(reading.warnings == [] for reading in readings)
+    predictor = Predictor(Snapshot.open(folder))
+    assert [predictor.predict_image(image(seed)).warnings for seed in range(4)].count([]) >= 2
+    assert all(prediction.warnings == [] for prediction in predictions)
     noise = np.random.default_rng(0).integers(0, 256, (224, 224)).astype(np.uint8)
-    assert panel.read(Image.fromarray(noise)).warnings == [out_of_distribution.UNLIKE]
+    assert predictor.predict_image(Image.fromarray(noise)).warnings == [out_of_distribution.UNLIKE]
 
 
 def test_xrays_that_arrive_together_share_a_pass_and_keep_their_answers(
-    snapshot, readings, monkeypatch
+    snapshot, predictions, monkeypatch
 ):
-    panel = Panel(snapshot)
-    backbone = panel._groups[0].backbone
+    predictor = Predictor(snapshot)
+    backbone = predictor._groups[0].backbone
     sizes, first, go = [], threading.Event(), threading.Event()
 
     def feature_maps(inputs):
@@ -192,20 +192,24 @@ def test_xrays_that_arrive_together_share_a_pass_and_keep_their_answers(
 
     monkeypatch.setattr(backbone, "feature_maps", feature_maps)
     files = [encoded(image(seed)) for seed in range(4)]
+
+    def predict(data):
+        return predictor.predict(decode_upload(data))
+
     with ThreadPoolExecutor(8) as pool:
-        early = pool.submit(panel.read_file, files[0])
+        early = pool.submit(predict, files[0])
         assert first.wait(60)
-        late = [pool.submit(panel.read_file, data) for data in (*files[1:], b"no image", *files)]
+        late = [pool.submit(predict, data) for data in (*files[1:], b"no image", *files)]
         with pytest.raises(ImageError):
             late[3].result(60)
-        while len(panel._batched._waiting) < 7:
+        while len(predictor._batched._waiting) < 7:
             time.sleep(0.002)
         go.set()
     assert sizes == [1, 7]
     good = [early, *late[:3], *late[4:]]
     for number, done in enumerate(good):
-        expected, reading = readings[number % 4], done.result()
-        assert reading.labels == expected.labels
-        for model, found in reading.probabilities.items():
+        expected, prediction = predictions[number % 4], done.result()
+        assert prediction.labels == expected.labels
+        for model, found in prediction.probabilities.items():
             assert found == pytest.approx(expected.probabilities[model], abs=1e-6)
-        assert np.array_equal(reading.pixels, expected.pixels)
+        assert np.array_equal(prediction.pixels, expected.pixels)

@@ -9,14 +9,14 @@ from PIL import Image
 from fedmed.page.answer import Answer, problem
 from fedmed.page.examples import Example
 from tests.support.markup import tags, text
-from tests.support.readings import config, reading
+from tests.support.predictions import config, prediction
 from tests.support.reports import MODELS
 
 FILM = Image.fromarray((np.arange(90 * 120) % 251).astype(np.uint8).reshape(90, 120))
 
 
 def test_seven_bars_with_verdict_threshold_and_mix():
-    html = Answer(FILM, reading(("hospital_1", "central")), config()).html()
+    html = Answer(FILM, prediction(("hospital_1", "central")), config()).html()
     models = tags(html, "article", class_="fm-model")
     assert [model["data-model"] for model in models] == list(MODELS)
     bars = tags(html, "div", class_="fm-bar")
@@ -28,14 +28,14 @@ def test_seven_bars_with_verdict_threshold_and_mix():
 
 
 def test_dissent_is_marked_and_counted():
-    html = Answer(FILM, reading(("hospital_4",)), config()).html()
+    html = Answer(FILM, prediction(("hospital_4",)), config()).html()
     marked = tags(html, "article", class_="fm-dissents")
     assert [model["data-model"] for model in marked] == ["hospital_4"]
     assert "6 of 7 say NORMAL" in text(html)
 
 
 def test_the_browser_gets_the_maps_themselves():
-    found = reading(())
+    found = prediction(())
     html = Answer(FILM, found, config()).html()
     section = tags(html, "section", class_="fm-answer")[0]
     maps = json.loads(section["data-evidence"])
@@ -46,15 +46,15 @@ def test_the_browser_gets_the_maps_themselves():
 
 def test_an_example_shows_what_was_expected_and_where_it_is_from():
     example = Example(FILM, "PNEUMONIA", "simulated <b>film</b>", "MIT")
-    html = Answer(FILM, reading(("central",)), config(), example, 3).html()
+    html = Answer(FILM, prediction(("central",)), config(), example, 3).html()
     assert tags(html, "section", class_="fm-answer")[0]["data-example"] == "3"
     assert "Expected PNEUMONIA 1 of 7 models say so" in text(html)
     assert "simulated &lt;b&gt;film" in html
-    assert "Expected" not in text(Answer(FILM, reading(()), config()).html())
+    assert "Expected" not in text(Answer(FILM, prediction(()), config()).html())
 
 
 def test_warnings_are_visible_and_escaped():
-    html = Answer(FILM, reading((), warnings=("Unlike <any> X-ray.",)), config()).html()
+    html = Answer(FILM, prediction((), warnings=("Unlike <any> X-ray.",)), config()).html()
     assert len(tags(html, "p", class_="fm-warning", role="alert")) == 1
     assert "Unlike &lt;any&gt; X-ray." in html
 
@@ -62,12 +62,12 @@ def test_warnings_are_visible_and_escaped():
 def test_unknown_training_mix():
     about = config()
     about["models"]["hospital_3"]["training"] = None
-    assert text(Answer(FILM, reading(()), about).html()).count("training images unknown") == 1
+    assert text(Answer(FILM, prediction(()), about).html()).count("training images unknown") == 1
 
 
 @pytest.mark.parametrize("shape", [(40, 400), (400, 40), (1, 1)])
 def test_films_of_any_shape(shape):
-    html = Answer(Image.new("L", shape), reading(()), config()).html()
+    html = Answer(Image.new("L", shape), prediction(()), config()).html()
     light = tags(html, "div", class_="fm-light")[0]
     assert light["style"] == f"--ratio:{shape[0] / shape[1]:.4f}"
 
@@ -80,7 +80,7 @@ def test_a_problem_takes_the_answers_place():
 
 def test_of_a_thousand_hospitals_some_are_shown_and_all_are_counted():
     models = ("central", "federated", *(f"hospital_{k}" for k in range(1, 1001)))
-    html = Answer(FILM, reading(models[2:414], models), config(models)).html()
+    html = Answer(FILM, prediction(models[2:414], models), config(models)).html()
     articles = tags(html, "article", class_="fm-model")
     assert len(articles) == 12 and articles[-1]["data-model"] == "hospital_1000"
     assert len(json.loads(tags(html, "section", class_="fm-answer")[0]["data-evidence"])) == 12

@@ -95,7 +95,7 @@ def test_whoever_has_fewest_comes_next(at_work, waiting, turns):
     queue = _scope("", waiting)["app"].get_blocks()._queue
     queue.active_jobs = [None, *([event] for event in _events(at_work))]
     take_turns(queue)
-    order = queue.event_queue_per_concurrency_id["panel"].queue
+    order = queue.event_queue_per_concurrency_id["predictor"].queue
     assert "".join(client(event.request.scope) for event in order) == turns
 
 
@@ -199,7 +199,7 @@ def _scope(who: str, waiting: str) -> dict:
     queue = SimpleNamespace(
         max_size=8,
         active_jobs=[None],
-        event_queue_per_concurrency_id={"panel": SimpleNamespace(queue=_events(waiting))},
+        event_queue_per_concurrency_id={"predictor": SimpleNamespace(queue=_events(waiting))},
     )
     return {
         "type": "http",

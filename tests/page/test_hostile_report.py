@@ -14,7 +14,7 @@ from PIL import Image
 from fedmed.backbones import backbone
 from fedmed.errors import UserError
 from fedmed.inference.loading import Opened, show
-from fedmed.inference.predictor import Reading, agreement
+from fedmed.inference.predictor import Prediction, agreement
 from fedmed.page import about, header
 from fedmed.page import report as report_page
 from fedmed.page.answer import Answer
@@ -69,7 +69,7 @@ def strings_replaced(content: Any, keep: tuple[str, ...]) -> Any:
 def answer(config: dict[str, Any]) -> str:
     thresholds = {model: config["models"][model]["threshold"]["value"] for model in MODELS}
     labels = {model: ("NORMAL", "PNEUMONIA")[place % 2] for place, model in enumerate(MODELS)}
-    reading = Reading(
+    prediction = Prediction(
         probabilities={model: {"NORMAL": 0.4, "PNEUMONIA": 0.6} for model in MODELS},
         labels=labels,
         thresholds=thresholds,
@@ -80,7 +80,7 @@ def answer(config: dict[str, Any]) -> str:
     )
     image = Image.new("L", (30, 30))
     example = Example(image, "NORMAL", MARK, MARK)
-    return Answer(image, reading, config, example, 0).html() + strip([example], 0)
+    return Answer(image, prediction, config, example, 0).html() + strip([example], 0)
 
 
 def assert_harmless(html: str) -> None:

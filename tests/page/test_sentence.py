@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from fedmed.page import sentence
-from tests.support.readings import config, reading
+from tests.support.predictions import config, prediction
 from tests.support.reports import HOSPITALS, MODELS
 
 
@@ -10,13 +10,13 @@ def both(found, about) -> tuple[str, str]:
 
 
 def test_all_agree():
-    headline, reason = both(reading(MODELS), config())
+    headline, reason = both(prediction(MODELS), config())
     assert headline == "All seven models say PNEUMONIA."
     assert "20 to 95\N{NO-BREAK SPACE}%" in reason and "agree all the same" in reason
 
 
 def test_hospitals_that_lean_as_their_patients_did():
-    found = reading(("central", "federated", "hospital_1", "hospital_2", "hospital_3"))
+    found = prediction(("central", "federated", "hospital_1", "hospital_2", "hospital_3"))
     headline, reason = both(found, config())
     assert headline == "Central and federated say PNEUMONIA; Hospitals 4 and 5 say NORMAL."
     assert "60 to 95\N{NO-BREAK SPACE}%" in reason and "20 to 40\N{NO-BREAK SPACE}%" in reason
@@ -24,19 +24,19 @@ def test_hospitals_that_lean_as_their_patients_did():
 
 
 def test_a_mix_that_explains_part_or_nothing():
-    partly = sentence.reason(reading(("hospital_1", "hospital_4")), config())
+    partly = sentence.reason(prediction(("hospital_1", "hospital_4")), config())
     assert partly.endswith("the mix explains part of the split.")
-    against = sentence.reason(reading(("hospital_5",)), config())
+    against = sentence.reason(prediction(("hospital_5",)), config())
     assert against.endswith("the mix does not explain the split.")
 
 
 def test_one_dissenter_is_named_in_the_singular():
-    headline = sentence.headline(reading(("hospital_1",)), config())
+    headline = sentence.headline(prediction(("hospital_1",)), config())
     assert headline == "Central and federated say NORMAL; Hospital 1 says PNEUMONIA."
 
 
 def test_central_and_federated_differ():
-    headline = sentence.headline(reading(("central", "hospital_1", "hospital_2")), config())
+    headline = sentence.headline(prediction(("central", "hospital_1", "hospital_2")), config())
     assert headline == (
         "Central says PNEUMONIA, federated says NORMAL; 3 of 5 hospitals side with federated."
     )
@@ -47,18 +47,18 @@ def test_a_folder_without_federated_model_and_mixes():
     about = config(models)
     for model in about["models"].values():
         model["training"] = None
-    headline, reason = both(reading(("hospital_2",), models), about)
+    headline, reason = both(prediction(("hospital_2",), models), about)
     assert headline == "Central says NORMAL; Hospital 2 says PNEUMONIA."
     assert reason == ""
 
 
 def test_against_the_expected_label():
-    assert sentence.against(reading(("hospital_2",)), "NORMAL") == "6 of 7 models say so"
+    assert sentence.against(prediction(("hospital_2",)), "NORMAL") == "6 of 7 models say so"
 
 
 def test_a_thousand_hospitals_are_counted_and_not_listed():
     models = ("central", "federated", *(f"hospital_{k}" for k in range(1, 1001)))
-    found = reading(models[2:414], models)
+    found = prediction(models[2:414], models)
     assert both(found, config(models))[0] == (
         "Central and federated say NORMAL; 412 of 1,000 hospitals say PNEUMONIA."
     )

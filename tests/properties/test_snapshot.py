@@ -173,7 +173,7 @@ def test_any_damage_to_the_statistics_of_training_images(tmp_path_factory, conte
     path = tmp_path_factory.getbasetemp() / "statistics.bin"
     path.write_bytes(content)
     try:
-        found = out_of_distribution.Typical.load(path)
+        found = out_of_distribution.ReferenceStatistics.load(path)
     except UserError:
         return
     pixels = torch.zeros(1, 224, 224, dtype=torch.uint8).numpy()

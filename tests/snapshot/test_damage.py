@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from fedmed.backbones.backbone import BUNDLED
 from fedmed.errors import UserError
-from fedmed.inference.out_of_distribution import Typical
+from fedmed.inference.out_of_distribution import ReferenceStatistics
 from fedmed.snapshot import manifest as snapshot_module
 from fedmed.snapshot.manifest import DamagedError, SnapshotError, printable, verify
 from fedmed.snapshot.reader import Snapshot
@@ -341,7 +341,7 @@ def test_statistics_of_another_shape_are_refused(folder: Path) -> None:
             changed = load_file(whole) | {name: wrong.contiguous()}
             save_file(changed, folder / "outliers.safetensors")
             with pytest.raises(UserError, match=r"outliers\.safetensors"):
-                Typical.load(folder / "outliers.safetensors")
+                ReferenceStatistics.load(folder / "outliers.safetensors")
 
 
 def test_what_a_snapshot_says_is_short_and_plain_in_a_message() -> None:

@@ -15,7 +15,7 @@ from torchvision.models import resnet18, resnet34
 from fedmed.errors import UserError
 from fedmed.imaging.augmentation import CLEAN, render
 from fedmed.imaging.preprocessing import to_input
-from fedmed.inference.predictor import Panel
+from fedmed.inference.predictor import Predictor
 from fedmed.snapshot.original import Original, is_original, read_model
 
 SIX = {"central": "central_model.pth"} | {
@@ -63,16 +63,16 @@ def test_six_files_open_and_models_of_one_backbone_share_its_pass(folder):
 
 def test_a_panel_answers_as_plain_torchvision_does(folder, states):
     noise = np.random.default_rng(0).integers(0, 256, (224, 224)).astype(np.uint8)
-    reading = Panel(Original(folder)).read(Image.fromarray(noise))
-    assert list(reading.probabilities) == list(SIX)
+    prediction = Predictor(Original(folder)).predict_image(Image.fromarray(noise))
+    assert list(prediction.probabilities) == list(SIX)
     inputs = to_input(render(CLEAN, noise[None], [""]))
     for model, state in states.items():
         network = resnet18(num_classes=2)
         network.load_state_dict(state)
         with torch.inference_mode():
             expected = network.eval()(inputs)[0].softmax(0).tolist()
-        assert list(reading.probabilities[model].values()) == pytest.approx(expected, abs=1e-4)
-    answers = [found["PNEUMONIA"] for found in reading.probabilities.values()]
+        assert list(prediction.probabilities[model].values()) == pytest.approx(expected, abs=1e-4)
+    answers = [found["PNEUMONIA"] for found in prediction.probabilities.values()]
     assert all(0.01 < answer < 0.99 for answer in answers) and np.std(answers) > 0.01
 
 

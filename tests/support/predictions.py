@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fedmed.inference.predictor import Reading, agreement
+from fedmed.inference.predictor import Prediction, agreement
 from tests.support.reports import MODELS
 
 # Hospital 1 sees nearly only pneumonia, hospital 5 mostly healthy children.
@@ -29,17 +29,17 @@ def config(models: tuple[str, ...] = MODELS) -> dict[str, Any]:
     }
 
 
-def reading(
+def prediction(
     ill: tuple[str, ...], models: tuple[str, ...] = MODELS, warnings: tuple[str, ...] = ()
-) -> Reading:
-    """A reading in which the models of `ill` say PNEUMONIA and the others NORMAL."""
+) -> Prediction:
+    """A prediction in which the models of `ill` say PNEUMONIA and the others NORMAL."""
     share = {
         model: 0.9 - place % 30 / 100 if model in ill else 0.1 + place % 30 / 100
         for place, model in enumerate(models)
     }
     labels = {model: "PNEUMONIA" if model in ill else "NORMAL" for model in models}
     generator = np.random.default_rng(0)
-    return Reading(
+    return Prediction(
         probabilities={m: {"NORMAL": 1 - p, "PNEUMONIA": p} for m, p in share.items()},
         labels=labels,
         thresholds=dict.fromkeys(models, 0.5),
