@@ -6,6 +6,12 @@ import pytest
 
 from tests.support.snapshots import tiny_snapshot
 
+pytest_plugins = [
+    "tests.support.app_fixtures",
+    "tests.support.hub_fixtures",
+    "tests.support.runs",
+]
+
 
 @pytest.fixture(scope="session")
 def snapshot_folder(tmp_path_factory) -> Path:

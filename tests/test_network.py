@@ -14,8 +14,6 @@ from benchmarks.serving import running
 from tests.support.runs import ROOT, arguments
 from tests.support.strangers import works
 
-pytest_plugins = ["tests.support.runs"]
-
 # Whom a program and its children ask about or connect to, a line each.
 WATCHED = """
 import os, runpy, sys

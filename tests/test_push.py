@@ -14,8 +14,6 @@ from fedmed import push
 from tests.support.hub_server import HubServer
 from tests.support.hub_tools import small_snapshot
 
-pytest_plugins = ["tests.support.hub_fixtures"]
-
 REPO = "alice/fedmed"
 
 

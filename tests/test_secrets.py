@@ -22,8 +22,6 @@ from fedmed.settings import Settings
 from tests.support.hub_server import HubServer
 from tests.support.hub_tools import contents, small_snapshot
 
-pytest_plugins = ["tests.support.hub_fixtures", "tests.support.runs"]
-
 TOKEN = "hf_marker0123456789abcdef"
 REPO = "alice/fedmed"
 

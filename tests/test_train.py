@@ -20,8 +20,6 @@ from tests.support.films import TEST
 from tests.support.runs import MODELS, arguments, start, tensors
 from tests.support.snapshots import random_backbone, tiny_snapshot
 
-pytest_plugins = ["tests.support.runs"]
-
 
 class TestARun:
     def test_the_snapshot_is_whole_and_opens(self, folder: Path) -> None:

@@ -14,8 +14,6 @@ from fedmed.snapshot.reader import Snapshot
 from tests.support.films import write_films
 from tests.support.hub_server import HubServer
 
-pytest_plugins = ["tests.support.hub_fixtures", "tests.support.runs"]
-
 
 def untouched(folder: Path) -> bool:
     return not folder.exists() and not folder.with_name(folder.name + ".partial").exists()

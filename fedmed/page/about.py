@@ -8,8 +8,8 @@ from typing import Any
 
 from fedmed.backbones.engine import pick
 from fedmed.page.marks import number, size
-from fedmed.page.sweeping import KEPT_MINUTES
 from fedmed.task import CLASSES, DATASET, DISCLAIMER, FEATURES
+from fedmed.uploads.storage import KEPT_MINUTES
 
 DRAWN = 6  # hospitals in the figure: the first ones and the last
 HEAD = len(CLASSES) * (FEATURES + 1)  # numbers in a head

@@ -9,8 +9,8 @@ import gradio as gr
 from fedmed.imaging.levels import ImageError
 from fedmed.inference.loading import Opened
 from fedmed.inference.predictor import as_api
-from fedmed.page.fairness import sender
 from fedmed.page.launching import PANEL
+from fedmed.server.clients import sender
 from fedmed.uploads.decode import decode_upload
 
 

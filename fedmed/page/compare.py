@@ -11,8 +11,8 @@ from fedmed.imaging.levels import ImageError
 from fedmed.inference.loading import Opened
 from fedmed.page.answer import SHOWN, Answer, problem
 from fedmed.page.examples import Example, strip
-from fedmed.page.fairness import sender
 from fedmed.page.launching import PANEL
+from fedmed.server.clients import sender
 from fedmed.uploads.decode import decode_upload_to_show
 
 CLICKED = """element.addEventListener('click', (event) => {

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from starlette.middleware import Middleware
 
 from fedmed.inference.predictor import MOST
-from fedmed.page import connections, memory
-from fedmed.page.bodies import Bodies
-from fedmed.page.connections import Connections
-from fedmed.page.events import Events
-from fedmed.page.fairness import Crowd, Share, trust_proxies
-from fedmed.page.surface import Surface
-from fedmed.page.sweeping import EVERY, Sweeping
-from fedmed.page.visits import SESSIONS, Visits
+from fedmed.server.guards import guarded
+from fedmed.server.sessions import SESSIONS, Sessions
 from fedmed.uploads.storage import Uploads
 
 FOLDER = Path(__file__).parent
@@ -61,22 +53,5 @@ def options() -> dict[str, Any]:
         "share": False,
         "ssr_mode": False,
         "pwa": False,
-        "app_kwargs": guarded(Uploads(), Visits()),
-    }
-
-
-def guarded(uploads: Uploads, visits: Visits, every: float = EVERY) -> dict[str, Any]:
-    """Arguments of the FastAPI application: what stands between strangers and Gradio."""
-    trust_proxies(os.environ)
-    connections.allow_many()
-    sweeps = (uploads.swept, visits.forget, Connections().close_idle, memory.trim)
-    return {
-        "lifespan": Sweeping(*sweeps, every=every).lifespan,
-        "middleware": [
-            Middleware(Surface),
-            Middleware(Crowd),
-            Middleware(Bodies, accept=uploads.accept),
-            Middleware(Events),
-            Middleware(Share, make_room=visits.make_room),
-        ],
+        "app_kwargs": guarded(Uploads(), Sessions()),
     }

@@ -21,8 +21,9 @@ from filelock import FileLock, Timeout
 from gradio.routes import App
 from starlette.types import Scope
 
-from fedmed.page.sweeping import OLD
-
+EVERY = 60.0  # seconds between sweeps
+OLD = 540.0  # seconds until something is swept
+KEPT_MINUTES = round((EVERY + OLD) / 60)
 PREFIX = "fedmed-uploads-"
 EMPTY_SECONDS = 60.0  # an empty folder may be there for a file that is about to come
 BOUND = 2 * 2**30  # bytes; beyond them the oldest go first
@@ -71,7 +72,7 @@ def _claimed(folder: Path) -> Iterator[None]:
 
 
 class Uploads:
-    """The folder's keeper: `swept` is for `Sweeping`, `accept` for `Bodies`."""
+    """The folder's keeper: `swept` is for `Cleanup`, `accept` for `RequestBodies`."""
 
     def __init__(self, old: float = OLD, bound: int = BOUND, empty: float = EMPTY_SECONDS) -> None:
         self.old, self.bound, self.empty = old, bound, empty

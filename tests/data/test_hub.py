@@ -20,8 +20,6 @@ from fedmed.hub.failures import HubError
 from fedmed.task import DATASET
 from tests.support.hub_server import HubServer, serve_parquet_dataset
 
-pytest_plugins = ["tests.support.hub_fixtures"]
-
 REPO = "alice/tiny-xrays"
 CLASSES = ["NORMAL", "PNEUMONIA"]
 Rows = dict[str, list[tuple[bytes, str, int]]]

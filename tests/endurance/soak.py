@@ -29,8 +29,7 @@ from benchmarks import measuring, serving
 from benchmarks.serving import Server
 from fedmed import cli
 from fedmed.errors import UserError
-from fedmed.page.sweeping import EVERY, KEPT_MINUTES
-from fedmed.uploads.storage import files_in
+from fedmed.uploads.storage import EVERY, KEPT_MINUTES, files_in
 from tests.endurance.soak_callers import ACTIONS, Caller, call_for, film, get_ready
 
 RESULTS = Path(__file__).parent / "results"

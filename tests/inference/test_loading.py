@@ -24,8 +24,6 @@ from fedmed.snapshot.reader import Snapshot
 from tests.support.hub_server import HubServer
 from tests.support.hub_tools import contents
 
-pytest_plugins = ["tests.support.hub_fixtures"]
-
 REPO = "alice/fedmed"
 
 

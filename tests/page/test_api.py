@@ -14,7 +14,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image, ImageOps
 
-from tests.page.conftest import REPOSITORY
+from tests.support.app_fixtures import REPOSITORY
 from tests.support.reports import MODELS
 
 EXAMPLE = REPOSITORY / "examples" / "01_normal.png"

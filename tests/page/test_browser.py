@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.page.conftest import REPOSITORY
+from tests.support.app_fixtures import REPOSITORY
 from tests.support.reports import HOSPITALS, MODELS
 
 EXAMPLES = json.loads((REPOSITORY / "examples/examples.json").read_text())["examples"]

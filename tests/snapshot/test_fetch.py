@@ -15,8 +15,6 @@ from fedmed.snapshot.manifest import verify
 from tests.support.hub_server import HubServer
 from tests.support.hub_tools import contents, small_snapshot
 
-pytest_plugins = ["tests.support.hub_fixtures"]
-
 REPO = "alice/fedmed"
 
 

@@ -20,8 +20,6 @@ from fedmed.snapshot.manifest import verify
 from tests.support.hub_server import HubServer
 from tests.support.hub_tools import contents, small_snapshot
 
-pytest_plugins = ["tests.support.hub_fixtures"]
-
 REPO = "alice/fedmed"
 OLD = {"README.md": b"old"}
 TOKEN = "hf_marker0123456789"

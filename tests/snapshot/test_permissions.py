@@ -18,8 +18,6 @@ from fedmed.snapshot.publish import check_access, publish
 from tests.support.hub_server import HubServer
 from tests.support.hub_tools import contents, small_snapshot
 
-pytest_plugins = ["tests.support.hub_fixtures"]
-
 REPO = "alice/fedmed"
 WORK = {"model.safetensors": b"months of work", "train_log.txt": b"log", "LICENSE": b"mit"}
 

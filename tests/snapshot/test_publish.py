@@ -20,8 +20,6 @@ from fedmed.snapshot.publish import check_access, publish
 from tests.support.hub_server import HubServer
 from tests.support.hub_tools import contents, small_snapshot, use_endpoint
 
-pytest_plugins = ["tests.support.hub_fixtures"]
-
 REPO = "alice/fedmed"
 
 

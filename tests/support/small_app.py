@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import gradio as gr
 
 from fedmed.page import launching
-from fedmed.page.launching import guarded
-from fedmed.page.visits import Visits
+from fedmed.server.guards import guarded
+from fedmed.server.sessions import Sessions
 from fedmed.uploads.storage import Uploads
 from tests.support.strangers import ask
 
@@ -31,7 +31,7 @@ def running() -> Iterator[SimpleNamespace]:
         time.sleep(seconds)
         return f"after {seconds}"
 
-    visits = Visits(old=OLD)
+    visits = Sessions(old=OLD)
     with gr.Blocks(analytics_enabled=False) as blocks:
         asked, answer = gr.Number(), gr.HTML()
         asked.submit(predict, asked, answer, api_name="predict", concurrency_limit=4)

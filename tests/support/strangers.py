@@ -8,7 +8,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from tests.page.conftest import REPOSITORY, SECRET
+from tests.support.app_fixtures import REPOSITORY, SECRET
 
 NEVER = (SECRET, "Traceback", "site-packages", str(REPOSITORY), "root:x:", 'File "')
 FILM = (REPOSITORY / "examples" / "01_normal.png").read_bytes()

@@ -16,8 +16,8 @@ from types import SimpleNamespace
 import gradio as gr
 import pytest
 
-from fedmed.page.launching import guarded
-from fedmed.page.visits import Visits
+from fedmed.server.guards import guarded
+from fedmed.server.sessions import Sessions
 from fedmed.uploads.storage import PREFIX, Uploads, files_in, folder_of_its_own
 from tests.support.strangers import FILM, multipart, upload
 
@@ -56,7 +56,7 @@ def test_uploads_go_on_schedule_from_a_running_app(tmp_path, monkeypatch):
             server_port=port,
             prevent_thread_lock=True,
             quiet=True,
-            app_kwargs=guarded(Uploads(old=0.5, empty=0.2), Visits(), every=0.2),
+            app_kwargs=guarded(Uploads(old=0.5, empty=0.2), Sessions(), every=0.2),
         )
         try:
             assert upload(address, multipart(("files", "film.png", FILM))).status == 200

@@ -12,13 +12,13 @@ from typing import Any
 
 from gradio.routes import App, file_upload_statuses
 
-from fedmed.page.sweeping import OLD
+from fedmed.uploads.storage import OLD
 
 UNREAD = 1000  # sessions with answers that wait to be fetched
 SESSIONS = 64  # remembered at most, for `state_session_capacity` of launch(): 44 KiB and an answer
 
 
-class Visits:
+class Sessions:
     """The sweeper of visits. `forget` belongs on the event loop, as all that it changes does."""
 
     def __init__(self, old: float = OLD) -> None:

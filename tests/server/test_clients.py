@@ -10,8 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from fedmed.page import fairness
-from fedmed.page.fairness import PROXIES, Crowd, Share, client, take_turns, trust_proxies
+from fedmed.server import clients
+from fedmed.server.clients import PROXIES, RequestLimit, client, trust_proxies
+from fedmed.server.fair_queue import QueueShare, take_turns
 from tests.support.image_bytes import with_segments
 from tests.support.strangers import FILM, ask, file, multipart, upload, works
 
@@ -78,7 +79,7 @@ def test_a_flood_does_not_starve_a_visitor(server):
     ],
 )
 def test_as_many_places_as_one_leaves_free(waiting, who, taken):
-    assert Share(_nothing, _whatever).is_taken(_scope(who, waiting), who) is taken
+    assert QueueShare(_nothing, _whatever).is_taken(_scope(who, waiting), who) is taken
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_those_let_through_at_once_count(path):
             statuses.append(message["status"])
 
     async def flood():
-        share = Share(app, _whatever)
+        share = QueueShare(app, _whatever)
         await asyncio.gather(*(share(asked, _nothing, send) for _ in range(20)))
         assert not share.joining
 
@@ -124,7 +125,7 @@ def test_those_let_through_at_once_count(path):
 
 
 def test_open_requests_are_bounded(monkeypatch):
-    monkeypatch.setattr(fairness, "OPEN", 3)
+    monkeypatch.setattr(clients, "OPEN", 3)
     statuses: list[int] = []
 
     async def app(scope, receive, send):
@@ -136,7 +137,7 @@ def test_open_requests_are_bounded(monkeypatch):
             statuses.append(message["status"])
 
     async def call():
-        crowd = Crowd(app)
+        crowd = RequestLimit(app)
         scopes = [_scope(who, "") for who in "aaaaab"]
         await asyncio.gather(*(crowd(scope, _nothing, send) for scope in scopes))
         assert not crowd.open

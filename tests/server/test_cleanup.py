@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from fedmed.page import about, sweeping
-from fedmed.page.sweeping import Sweeping
+from fedmed.page import about
+from fedmed.server.cleanup import Cleanup
+from fedmed.uploads import storage
 from tests.support.reports import example_config
 
 
@@ -22,7 +23,7 @@ def test_a_sweep_that_fails_stops_neither_the_next_nor_the_others(caplog):
         swept.append(app)
 
     async def run():
-        async with Sweeping(fails, works, every=0.01).lifespan("app"):
+        async with Cleanup(fails, works, every=0.01).lifespan("app"):
             while "mended" not in swept:
                 await asyncio.sleep(0.01)
         swept.clear()
@@ -36,5 +37,5 @@ def test_a_sweep_that_fails_stops_neither_the_next_nor_the_others(caplog):
 def test_the_page_promises_no_less(stored):
     """What is told to visitors is the schedule."""
     words = about.html(example_config(), stored)
-    assert f"deleted within {sweeping.KEPT_MINUTES} minutes" in words
-    assert sweeping.EVERY + sweeping.OLD <= 60 * sweeping.KEPT_MINUTES
+    assert f"deleted within {storage.KEPT_MINUTES} minutes" in words
+    assert storage.EVERY + storage.OLD <= 60 * storage.KEPT_MINUTES

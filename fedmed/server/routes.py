@@ -11,8 +11,9 @@ import logging
 import re
 
 from starlette.datastructures import MutableHeaders, QueryParams
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fedmed.server.replies import TrackedSend, refuse, route
 
 ENDPOINTS = "(predict|report|models)"
 READ = re.compile(
@@ -52,7 +53,7 @@ HEADERS = {
 log = logging.getLogger(__name__)
 
 
-class Surface:
+class Routes:
     """ASGI middleware: 404 for what is not listed, 400 for an odd Host, 500 where something else
     failed; HEADERS on every reply."""
 
@@ -80,9 +81,9 @@ class Surface:
                 # Asked for a page's, Gradio writes it for each caller. Asked for all, it keeps what
                 # it wrote for the first, with the host by which that one called.
                 scope["query_string"] = b"page=&" + scope["query_string"]
-            await self._pass_on(scope, receive, Begun(with_headers))
+            await self._pass_on(scope, receive, TrackedSend(with_headers))
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Begun) -> None:
+    async def _pass_on(self, scope: Scope, receive: Receive, send: TrackedSend) -> None:
         try:
             await self.app(scope, receive, send)
         except Exception:
@@ -90,28 +91,6 @@ class Surface:
                 raise
             log.exception("a request to %s failed", route(scope))
             await refuse(scope, send, 500, "Something went wrong here. Try again.")
-
-
-async def refuse(scope: Scope, send: Send, status: int, words: object) -> None:
-    """Answer with `{"detail": words}`, as Gradio's own refusals do; its page shows the words."""
-    await JSONResponse({"detail": words}, status)(scope, _nothing, send)
-
-
-class Begun:
-    """A `send` that knows whether it has begun to answer: from then on nothing can be refused."""
-
-    def __init__(self, send: Send) -> None:
-        self.send = send
-        self.yes = False
-
-    async def __call__(self, message: Message) -> None:
-        self.yes = True
-        await self.send(message)
-
-
-def route(scope: Scope) -> str:
-    """The path asked for, without that of a proxy in front."""
-    return scope["path"].removeprefix(scope.get("root_path", ""))
 
 
 def _listed(method: str, path: str) -> bool:
@@ -133,7 +112,3 @@ def _host_is_plain(scope: Scope) -> bool:
         if name in (b"host", b"x-forwarded-host")
     ]
     return all(HOST.fullmatch(part.strip()) for value in named for part in value.split(","))
-
-
-async def _nothing() -> Message:
-    return {"type": "http.disconnect"}

@@ -13,7 +13,7 @@ HELD = """
 import asyncio
 from fedmed.page.launching import guarded
 from fedmed.uploads.storage import Uploads
-from fedmed.page.visits import Visits
+from fedmed.server.sessions import Sessions
 
 def resident():
     status = open("/proc/self/status").read()
@@ -23,7 +23,7 @@ async def main():
     blocks = [bytearray(b"x" * 50_000) for _ in range(4000)]
     del blocks[:-1]
     held = resident()
-    async with guarded(Uploads(), Visits(), every=0.05)["lifespan"](None):
+    async with guarded(Uploads(), Sessions(), every=0.05)["lifespan"](None):
         await asyncio.sleep(0.5)
     print(held - resident())
 

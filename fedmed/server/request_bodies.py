@@ -20,8 +20,8 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fedmed.page.fairness import BUSY, client
-from fedmed.page.surface import Begun, refuse, route
+from fedmed.server.clients import BUSY, client
+from fedmed.server.replies import TrackedSend, refuse, route
 
 FILE = 64 * 2**20  # bytes of an upload; `max_file_size` of launch()
 ENVELOPE = 2**16  # and of what multipart puts around it
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 Accept = Callable[[Scope, int], Awaitable[None]]
 
 
-class Bodies:
+class RequestBodies:
     """ASGI middleware: 413 for what is too large, 408 for what stalls, 429 beyond SHARE, 400 for
     several files in one, 507 where the disk is full.
 
@@ -55,7 +55,7 @@ class Bodies:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
-        begun = Begun(send)
+        begun = TrackedSend(send)
         try:
             await self._whole(scope, receive, begun)
         except ClientDisconnect:

@@ -9,8 +9,8 @@ import re
 import pytest
 from starlette.datastructures import Headers
 
-from fedmed.page.surface import HEADERS, Surface
-from tests.page.conftest import REPOSITORY, SECRET
+from fedmed.server.routes import HEADERS, Routes
+from tests.support.app_fixtures import REPOSITORY, SECRET
 from tests.support.strangers import FILM, ask, multipart, upload, works
 
 FILES = (  # of the server, by every road to a file that Gradio had or has
@@ -210,7 +210,7 @@ def test_what_fails_has_the_headers_too(caplog):
         sent.append(message)
 
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
-    asyncio.run(Surface(fails)(scope, fails, send))
+    asyncio.run(Routes(fails)(scope, fails, send))
     assert sent[0]["status"] == 500 and b"place" not in sent[1]["body"]
     told = Headers(raw=sent[0]["headers"])
     assert {name: told.get(name) for name in HEADERS} == HEADERS

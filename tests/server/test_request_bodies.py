@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from fedmed.page.bodies import ENVELOPE, FILE, MESSAGE
 from fedmed.page.launching import options
+from fedmed.server.request_bodies import ENVELOPE, FILE, MESSAGE
 from tests.support.strangers import FILM, Chunks, ask, multipart, upload, works
 
 JOIN = "/gradio_api/queue/join"

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from fedmed.page.connections import Connections
+from fedmed.server.connections import Connections
 from tests.support.small_app import EVERY
 
 ASK = b"GET /gradio_api/app_id HTTP/1.1\r\nHost: x\r\n"

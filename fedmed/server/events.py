@@ -11,7 +11,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fedmed.page.surface import Begun, refuse, route
+from fedmed.server.replies import TrackedSend, refuse, route
 
 ADDRESS = "Send the file itself: this server fetches no addresses."
 # Gradio's form of a refused parameter, which its Python client puts into words.
@@ -61,7 +61,7 @@ class Events:
                 await refuse(scope, send, 429, TOO_MANY)
                 return
             receive = _given(body, receive)
-        begun = Begun(send)
+        begun = TrackedSend(send)
         try:
             await self.app(scope, receive, begun)
         except (AttributeError, KeyError, TypeError, ValueError) as error:

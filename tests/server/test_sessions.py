@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 from gradio.routes import file_upload_statuses
 
-from fedmed.page import visits
-from fedmed.page.visits import SESSIONS
+from fedmed.server import sessions
+from fedmed.server.sessions import SESSIONS
 from tests.support.small_app import EVERY, OLD, comes, fetch, join
 from tests.support.strangers import FILM, ask, multipart, upload
 
@@ -58,7 +58,7 @@ def test_an_answer_is_there_after_one_sweep_and_gone_after_two():
         state_holder=SimpleNamespace(session_data={}, time_last_used={}),
         get_blocks=lambda: SimpleNamespace(_queue=queue),
     )
-    keeper = visits.Visits()
+    keeper = sessions.Sessions()
     asyncio.run(keeper.forget(app))
     assert set(queue.pending_messages_per_session) == {"idle", "works"}
     queue.pending_event_ids_session["idle"] = {"1", "3"}  # there is a new one
@@ -90,7 +90,7 @@ def test_names_of_uploads_are_forgotten(page, monkeypatch):
 
 def test_unread_answers_of_others_do_not_push_out_who_waits(page, monkeypatch):
     page.visits.old = timedelta(hours=1)
-    monkeypatch.setattr(visits, "UNREAD", 10)
+    monkeypatch.setattr(sessions, "UNREAD", 10)
     page.queue.pending_messages_per_session.max_size = 20
     event = join(page, 10, "waits")
     for number in range(30):

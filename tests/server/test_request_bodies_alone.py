@@ -9,14 +9,14 @@ import os
 
 import pytest
 
-from fedmed.page import bodies
-from fedmed.page.bodies import MESSAGE, Bodies
+from fedmed.server import request_bodies
+from fedmed.server.request_bodies import MESSAGE, RequestBodies
 
 JOIN = "/gradio_api/queue/join"
 
 
 def test_a_request_that_stalls_is_given_up(monkeypatch):
-    monkeypatch.setattr(bodies, "IDLE_SECONDS", 0.01)
+    monkeypatch.setattr(request_bodies, "IDLE_SECONDS", 0.01)
     sent: list[dict] = []
 
     async def app(scope, receive, send):
@@ -33,12 +33,12 @@ def test_a_request_that_stalls_is_given_up(monkeypatch):
 
     for path in ("/gradio_api/upload", JOIN):
         scope = {"type": "http", "method": "POST", "path": path, "headers": []}
-        asyncio.run(Bodies(app, accept)(scope, receive, send))
+        asyncio.run(RequestBodies(app, accept)(scope, receive, send))
     assert [message["status"] for message in sent if "status" in message] == [408, 408]
 
 
 async def take(chunks: list[bytes], seconds: float, app=None, who: str = "a") -> list[dict]:
-    """What `Bodies` answers to an upload whose chunks come so many seconds apart."""
+    """What `RequestBodies` answers to an upload whose chunks come so many seconds apart."""
     left, sent = list(chunks), []
 
     async def receive():
@@ -55,21 +55,21 @@ async def take(chunks: list[bytes], seconds: float, app=None, who: str = "a") ->
         await send({"type": "http.response.start", "status": 200})
 
     scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "headers": []}
-    await (app or Bodies(taken, accept))(scope | {"client": (who, 1)}, receive, send)
+    await (app or RequestBodies(taken, accept))(scope | {"client": (who, 1)}, receive, send)
     return sent
 
 
 def test_a_request_that_trickles_is_given_up(monkeypatch):
-    monkeypatch.setattr(bodies, "IDLE_SECONDS", 1.5)
-    monkeypatch.setattr(bodies, "PACE", 100)
+    monkeypatch.setattr(request_bodies, "IDLE_SECONDS", 1.5)
+    monkeypatch.setattr(request_bodies, "PACE", 100)
     assert asyncio.run(take([b"x"] * 99, 0.02))[0]["status"] == 408
     assert asyncio.run(take([bytes(100)] * 99, 0.02))[0]["status"] == 200, "slow, but it comes"
 
 
 def test_one_client_cannot_hold_more_than_its_share(monkeypatch):
     """While its other uploads are on their way; another's are taken all the same."""
-    monkeypatch.setattr(bodies, "SHARE", 2500)
-    monkeypatch.setattr(bodies, "_parts", lambda *_: 1)
+    monkeypatch.setattr(request_bodies, "SHARE", 2500)
+    monkeypatch.setattr(request_bodies, "_parts", lambda *_: 1)
     passed, statuses = asyncio.Event(), []
 
     async def slow(scope, receive, send):
@@ -80,7 +80,7 @@ def test_one_client_cannot_hold_more_than_its_share(monkeypatch):
         pass
 
     async def flood():
-        guard = Bodies(slow, accept)
+        guard = RequestBodies(slow, accept)
         taken = [asyncio.create_task(take([bytes(1000)], 0, guard)) for _ in range(2)]
         while guard.held["a"] < 2000:
             await asyncio.sleep(0.001)
@@ -97,8 +97,8 @@ def test_one_client_cannot_hold_more_than_its_share(monkeypatch):
 
 
 def test_what_is_far_too_large_is_not_read_to_its_end(monkeypatch):
-    monkeypatch.setattr(bodies, "FILE", 1000)
-    monkeypatch.setattr(bodies, "ENVELOPE", 0)
+    monkeypatch.setattr(request_bodies, "FILE", 1000)
+    monkeypatch.setattr(request_bodies, "ENVELOPE", 0)
     chunks = [bytes(100)] * 1000
 
     async def run():
@@ -119,7 +119,7 @@ def test_what_is_far_too_large_is_not_read_to_its_end(monkeypatch):
             pytest.fail("it reached the app")
 
         scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "headers": []}
-        await Bodies(never, never)(scope, receive, send)
+        await RequestBodies(never, never)(scope, receive, send)
         return read, sent[0]["status"]
 
     read, status = asyncio.run(run())
@@ -136,7 +136,7 @@ def test_an_upload_is_announced_before_it_is_given():
         told.append("given")
         await send({"type": "http.response.start", "status": 200})
 
-    assert asyncio.run(take([bytes(70)], 0, Bodies(app, accept)))[0]["status"] == 200
+    assert asyncio.run(take([bytes(70)], 0, RequestBodies(app, accept)))[0]["status"] == 200
     assert told == [70, "given"]
 
 
@@ -149,7 +149,7 @@ def test_an_answer_that_has_begun_is_not_begun_again():
         pass
 
     with pytest.raises(OSError, match="full"):
-        asyncio.run(take([b"x"], 0, Bodies(app, accept)))
+        asyncio.run(take([b"x"], 0, RequestBodies(app, accept)))
 
 
 class FullDisk(io.BytesIO):
@@ -160,7 +160,7 @@ class FullDisk(io.BytesIO):
 @pytest.mark.parametrize("whose", ["its own", "Gradio's"])
 def test_a_full_disk_is_said_in_a_sentence(whose, monkeypatch, caplog):
     if whose == "its own":
-        monkeypatch.setattr(bodies.tempfile, "TemporaryFile", FullDisk)
+        monkeypatch.setattr(request_bodies.tempfile, "TemporaryFile", FullDisk)
 
     async def app(scope, receive, send):
         FullDisk().write((await receive())["body"])
@@ -177,7 +177,7 @@ def test_a_full_disk_is_said_in_a_sentence(whose, monkeypatch, caplog):
         pass
 
     scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "headers": []}
-    asyncio.run(Bodies(app, accept)(scope, receive, send))
+    asyncio.run(RequestBodies(app, accept)(scope, receive, send))
     assert sent[0]["status"] == 507 and b"no room" in sent[1]["body"]
     assert "no room for uploads" in caplog.text and "Traceback" not in caplog.text
 
@@ -206,5 +206,5 @@ def test_the_app_gets_every_byte(size):
         pass
 
     scope = {"type": "http", "method": "POST", "path": JOIN, "headers": []}
-    asyncio.run(Bodies(app, nothing)(scope, receive, nothing))
+    asyncio.run(RequestBodies(app, nothing)(scope, receive, nothing))
     assert got == whole[:size]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 
 from gradio.routes import App
 
-EVERY = 60.0  # seconds between sweeps
-OLD = 540.0  # seconds until something is swept
-KEPT_MINUTES = round((EVERY + OLD) / 60)
+from fedmed.uploads.storage import EVERY
 
 log = logging.getLogger(__name__)
 
 
-class Sweeping:
+class Cleanup:
     """Sweeps, each awaited with the app, and again every so many seconds."""
 
     def __init__(self, *sweeps: Callable[[App], Awaitable[None]], every: float = EVERY) -> None:
@@ -39,3 +39,13 @@ class Sweeping:
                     await sweep(app)
                 except Exception:  # the next one may find it mended
                     log.exception("a sweep failed")
+
+
+async def trim(app: App) -> None:
+    """Give free memory back to the system; nothing where its C library is another than glibc.
+
+    Many threads come and go with pictures, and glibc keeps what each of them freed, in pieces: for
+    hours of use the app would hold a little more every minute.
+    """
+    with suppress(AttributeError, OSError, TypeError):  # no such function, or no such library
+        await asyncio.to_thread(ctypes.CDLL(None).malloc_trim, 0)

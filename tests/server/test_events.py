@@ -12,8 +12,8 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import ValidationError
 
-from fedmed.page.events import ADDRESS, TOO_MANY, UNREAD, Events
-from tests.page.conftest import REPOSITORY
+from fedmed.server.events import ADDRESS, TOO_MANY, UNREAD, Events
+from tests.support.app_fixtures import REPOSITORY
 from tests.support.strangers import FILM, answer, ask, file, multipart, upload, works
 
 JOIN = "/gradio_api/queue/join"

@@ -1,0 +1,1 @@
+"""What stands between visitors and Gradio: routes, sizes, queues, cleanup."""
