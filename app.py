@@ -22,7 +22,8 @@ import gradio as gr
 
 import fedmed.page.zero_gpu  # noqa: F401  (before torch is imported)
 from fedmed.inference.loading import Opened, show
-from fedmed.page import about, api, compare, examples, header, launching, report
+from fedmed.page import about, api, compare, examples, header, launch
+from fedmed.page.report_tab import tab
 from fedmed.uploads import storage
 
 
@@ -36,12 +37,12 @@ def build(opened: Opened) -> gr.Blocks:
             with gr.Tab("Compare"):
                 compare.build(opened, found)
             with gr.Tab("Report"):
-                gr.HTML(report.html(snapshot.report), apply_default_css=False)
+                gr.HTML(tab.html(snapshot.report), apply_default_css=False)
             with gr.Tab("About"):
                 gr.HTML(about.html(snapshot.config, snapshot.report), apply_default_css=False)
         gr.HTML(header.which(opened), apply_default_css=False)
         api.add(opened)
-    return page.queue(**launching.QUEUE)
+    return page.queue(**launch.QUEUE)
 
 
 if __name__ == "__main__":
@@ -52,4 +53,4 @@ if __name__ == "__main__":
         page = show(build)
         gc.freeze()  # all of this stays: not looked through while visitors wait either
         gc.enable()
-        page.launch(**launching.options())
+        page.launch(**launch.options())

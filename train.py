@@ -24,6 +24,9 @@ from fedmed.data.holdout import description, hold_out
 from fedmed.data.partition import describe, split
 from fedmed.data.public_cohort import public_patients
 from fedmed.evaluation.evaluation_set import EvaluationSet
+from fedmed.experiment.run_state import RunState
+from fedmed.experiment.settings import Settings, parse
+from fedmed.experiment.timing import Stopwatch
 from fedmed.features.cache import FeatureCache
 from fedmed.features.extract import extract
 from fedmed.features.sites import Features, TrainingSite
@@ -36,12 +39,9 @@ from fedmed.inference import loading, out_of_distribution
 from fedmed.report import document, table
 from fedmed.report.card import model_card
 from fedmed.report.sections import communication, protocol, rounds, versions
-from fedmed.run_state import RunState
-from fedmed.settings import Settings, parse
 from fedmed.snapshot import examples, manifest, publish, reader
 from fedmed.snapshot.manifest import model_entries
 from fedmed.snapshot.replace import check_output, claim, move_into_place
-from fedmed.stopwatch import Stopwatch
 from fedmed.task import CLASSES
 from fedmed.training.heads import new_heads, stack, unstack
 from fedmed.training.local_training import train

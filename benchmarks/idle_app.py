@@ -8,7 +8,7 @@ import gradio as gr
 
 import app  # noqa: F401  (sets what Gradio reads from the environment, as for the app)
 from fedmed.inference.predictor import agreement
-from fedmed.page import launching
+from fedmed.page import launch
 
 MODELS = ("central", "federated", *(f"hospital_{number}" for number in range(1, 6)))
 ANSWER = {
@@ -31,7 +31,7 @@ with gr.Blocks(title="idle", analytics_enabled=False) as page:
     image = gr.File(type="binary", visible=False, label="image")
     result = gr.JSON(visible=False, label="result")
     called = gr.Button(visible=False)
-    called.click(predict, image, result, api_name="predict", **launching.PANEL)
+    called.click(predict, image, result, api_name="predict", **launch.PANEL)
 
 if __name__ == "__main__":
-    page.queue(**launching.QUEUE).launch(**launching.options())
+    page.queue(**launch.QUEUE).launch(**launch.options())

@@ -16,9 +16,9 @@ from huggingface_hub import constants
 
 import train
 from fedmed import push
+from fedmed.experiment.settings import Settings
 from fedmed.inference import loading
-from fedmed.page import launching
-from fedmed.settings import Settings
+from fedmed.page import launch
 from tests.support.hub_server import HubServer
 from tests.support.hub_tools import contents, small_snapshot
 
@@ -84,7 +84,7 @@ def test_the_page_and_its_api(
     assert opened.label.startswith(REPO)
     page = app.build(opened)
     _, url, _ = page.launch(
-        prevent_thread_lock=True, quiet=True, server_port=None, **launching.options()
+        prevent_thread_lock=True, quiet=True, server_port=None, **launch.options()
     )
     try:
         served = b"".join(

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import train
+from fedmed.experiment.settings import Settings
 from fedmed.federated import rounds
 from fedmed.report import document, highlights
-from fedmed.settings import Settings
 from fedmed.snapshot.reader import Snapshot
 from tests.support.films import TEST
 from tests.support.runs import MODELS, arguments, start, tensors

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import train
-from fedmed.settings import Settings
+from fedmed.experiment.settings import Settings
 from fedmed.snapshot.reader import Snapshot
 from tests.support.films import write_films
 from tests.support.hub_server import HubServer

@@ -126,19 +126,6 @@ def agreement(labels: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def as_api(prediction: Prediction, snapshot_label: str) -> dict[str, Any]:
-    """A prediction as `/predict` returns it, in plain JSON types."""
-    return {
-        "models": {
-            model: {"label": prediction.labels[model], "probabilities": probabilities}
-            for model, probabilities in prediction.probabilities.items()
-        },
-        "agreement": prediction.agreement,
-        "warnings": prediction.warnings,
-        "snapshot": snapshot_label,
-    }
-
-
 def _probabilities(logit: float) -> dict[str, float]:
     # Each class by itself, so that neither is a difference of nearly equal numbers.
     values = 1 / (1 + np.exp([logit, -logit]))

@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from fedmed.backbones.engine import pick
-from fedmed.page.marks import number, size
+from fedmed.page.elements import number, size
 from fedmed.task import CLASSES, DATASET, DISCLAIMER, FEATURES
 from fedmed.uploads.storage import KEPT_MINUTES
 

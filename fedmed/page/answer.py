@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 
 from fedmed.inference.predictor import Prediction
-from fedmed.page import sentence
+from fedmed.page import explanation
+from fedmed.page.elements import counted, mix_bar, percent, safe_name, shape, verdict
 from fedmed.page.examples import Example, data_uri
-from fedmed.page.marks import counted, mix_bar, percent, safe_name, shape, verdict
 from fedmed.report.highlights import is_hospital, note, shown
 
 SHOWN = 720  # pixels on the longer side, of the film that is shown
@@ -57,12 +57,14 @@ class Answer:
 
     def _words(self) -> str:
         # Nothing about a picture unlike any X-ray is explained by what the hospitals saw.
-        reason = "" if self.prediction.warnings else sentence.reason(self.prediction, self.config)
+        reason = (
+            "" if self.prediction.warnings else explanation.reason(self.prediction, self.config)
+        )
         expected = ""
         if self.example:
             expected = (
                 f'<p class="fm-expected">Expected {verdict(self.example.label)} '
-                f"<span>{sentence.against(self.prediction, self.example.label)}</span></p>"
+                f"<span>{explanation.against(self.prediction, self.example.label)}</span></p>"
             )
         warnings = "".join(
             f'<p class="fm-warning" role="alert"><b>Careful.</b> {escape(warning)}</p>'
@@ -70,7 +72,7 @@ class Answer:
         )
         return (
             f'{warnings}<div class="fm-words"><div>'
-            f"<h2>{escape(sentence.headline(self.prediction, self.config))}</h2>"
+            f"<h2>{escape(explanation.headline(self.prediction, self.config))}</h2>"
             f"<p>{escape(reason)}</p></div>"
             f'<div class="fm-tally">{self._votes()}{expected}</div></div>'
         )

@@ -8,8 +8,8 @@ import gradio as gr
 
 from fedmed.imaging.levels import ImageError
 from fedmed.inference.loading import Opened
-from fedmed.inference.predictor import as_api
-from fedmed.page.launching import PANEL
+from fedmed.inference.predictor import Prediction
+from fedmed.page.launch import PANEL
 from fedmed.server.clients import sender
 from fedmed.uploads.decode import decode_upload
 
@@ -51,4 +51,17 @@ def describe(opened: Opened) -> dict[str, Any]:
         "snapshot": {"label": opened.label, "why": opened.why, "problem": opened.problem},
         "models": config["models"],
         **{name: config[name] for name in kept if name in config},
+    }
+
+
+def as_api(prediction: Prediction, snapshot_label: str) -> dict[str, Any]:
+    """A prediction as `/predict` returns it, in plain JSON types."""
+    return {
+        "models": {
+            model: {"label": prediction.labels[model], "probabilities": probabilities}
+            for model, probabilities in prediction.probabilities.items()
+        },
+        "agreement": prediction.agreement,
+        "warnings": prediction.warnings,
+        "snapshot": snapshot_label,
     }

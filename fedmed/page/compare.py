@@ -11,7 +11,7 @@ from fedmed.imaging.levels import ImageError
 from fedmed.inference.loading import Opened
 from fedmed.page.answer import SHOWN, Answer, problem
 from fedmed.page.examples import Example, strip
-from fedmed.page.launching import PANEL
+from fedmed.page.launch import PANEL
 from fedmed.server.clients import sender
 from fedmed.uploads.decode import decode_upload_to_show
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from fedmed.imaging.decode import decode
 from fedmed.imaging.levels import ImageError
-from fedmed.page.marks import verdict
+from fedmed.page.elements import verdict
 from fedmed.task import CLASSES
 
 REPOSITORY = Path(__file__).parents[2] / "examples"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from fedmed.inference.loading import Opened
-from fedmed.page.marks import number
+from fedmed.page.elements import number
 
 TITLE = "FedMed: federated learning on chest X-rays"
 # Five hospitals around what they learned together.

@@ -34,8 +34,8 @@ import torch
 import train
 from fedmed.backbones.weights import write_state
 from fedmed.evaluation.metrics import evaluate
+from fedmed.experiment.settings import Settings
 from fedmed.report import sections
-from fedmed.settings import Settings
 from fedmed.snapshot.manifest import SnapshotError, verify
 from tests.endurance.trouble import (
     Trouble,

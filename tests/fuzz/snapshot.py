@@ -24,7 +24,7 @@ with atheris.instrument_imports(include=["fedmed", "safetensors"]):
     from fedmed.backbones.weights import SINGLE, read_state
     from fedmed.errors import UserError
     from fedmed.inference import out_of_distribution
-    from fedmed.page import report as page
+    from fedmed.page.report_tab import tab as page
     from fedmed.report import table
     from fedmed.snapshot.manifest import CONFIG, EXAMPLES, REPORT, seal
     from fedmed.snapshot.original import read_model

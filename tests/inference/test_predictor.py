@@ -19,7 +19,8 @@ from fedmed.backbones.backbone import Backbone
 from fedmed.imaging.levels import ImageError
 from fedmed.imaging.preprocessing import to_grey, to_input, to_pixels
 from fedmed.inference import out_of_distribution
-from fedmed.inference.predictor import Predictor, agreement, as_api
+from fedmed.inference.predictor import Predictor, agreement
+from fedmed.page.api import as_api
 from fedmed.snapshot.manifest import seal
 from fedmed.snapshot.reader import Snapshot
 from fedmed.task import CLASSES, IMAGENET_MEAN, IMAGENET_STD

@@ -16,9 +16,9 @@ from fedmed.errors import UserError
 from fedmed.inference.loading import Opened, show
 from fedmed.inference.predictor import Prediction, agreement
 from fedmed.page import about, header
-from fedmed.page import report as report_page
 from fedmed.page.answer import Answer
 from fedmed.page.examples import Example, strip
+from fedmed.page.report_tab import tab as report_page
 from fedmed.report import document
 from tests.support.reports import MODELS, example_config, example_report
 from tests.support.snapshots import reseal, tiny_snapshot

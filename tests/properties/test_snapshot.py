@@ -18,7 +18,7 @@ from safetensors.torch import save
 from fedmed.backbones.weights import read_state
 from fedmed.errors import UserError
 from fedmed.inference import out_of_distribution
-from fedmed.page import report as page
+from fedmed.page.report_tab import tab as page
 from fedmed.report import table
 from fedmed.snapshot.manifest import CONFIG, EXAMPLES, REPORT, SnapshotError, model_file, seal
 from fedmed.snapshot.reader import Snapshot

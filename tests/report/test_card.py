@@ -15,9 +15,9 @@ from torchvision.models import resnet18
 
 from fedmed.backbones.backbone import Backbone
 from fedmed.backbones.weights import write_state
+from fedmed.experiment.settings import parse
 from fedmed.imaging.preprocessing import to_grey, to_input, to_pixels
 from fedmed.report.card import model_card
-from fedmed.settings import parse
 from fedmed.task import DATASET, DATASET_ID, DISCLAIMER
 from tests.support.reports import MODELS, example_config, example_report, with_hospitals
 

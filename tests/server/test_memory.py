@@ -11,7 +11,7 @@ import pytest
 # Blocks that malloc takes from its heap: all but the last are free, and stay with the process.
 HELD = """
 import asyncio
-from fedmed.page.launching import guarded
+from fedmed.server.guards import guarded
 from fedmed.uploads.storage import Uploads
 from fedmed.server.sessions import Sessions
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from fedmed.page.launching import options
+from fedmed.page.launch import options
 from fedmed.server.request_bodies import ENVELOPE, FILE, MESSAGE
 from tests.support.strangers import FILM, Chunks, ask, multipart, upload, works
 

@@ -10,11 +10,11 @@ import numpy as np
 from fedmed.evaluation.comparison import compare
 from fedmed.evaluation.curves import curves
 from fedmed.evaluation.metrics import evaluate
+from fedmed.experiment.settings import Settings
 from fedmed.federated.ledger import TITLES
 from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.report import document
 from fedmed.report.highlights import shown
-from fedmed.settings import Settings
 from fedmed.snapshot.manifest import model_file
 from fedmed.task import CLASSES, SIMULATED
 from fedmed.training.recipe import RECIPES

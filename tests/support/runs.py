@@ -14,8 +14,8 @@ import pytest
 
 from fedmed.backbones.weights import write_state
 from fedmed.evaluation.metrics import evaluate
+from fedmed.experiment.settings import Settings
 from fedmed.report import sections
-from fedmed.settings import Settings
 from tests.support.films import write_films
 from tests.support.snapshots import random_backbone
 

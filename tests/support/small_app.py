@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import gradio as gr
 
-from fedmed.page import launching
+from fedmed.page import launch
 from fedmed.server.guards import guarded
 from fedmed.server.sessions import Sessions
 from fedmed.uploads.storage import Uploads
@@ -39,7 +39,7 @@ def running() -> Iterator[SimpleNamespace]:
         server_port=port,
         prevent_thread_lock=True,
         quiet=True,
-        state_session_capacity=launching.options()["state_session_capacity"],
+        state_session_capacity=launch.options()["state_session_capacity"],
         app_kwargs=guarded(Uploads(), visits, every=EVERY),
     )
     try:

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from fedmed import run_state
 from fedmed.data.cohort import Xray
 from fedmed.errors import UserError
+from fedmed.experiment import run_state
+from fedmed.experiment.run_state import RunState
+from fedmed.experiment.settings import Settings
 from fedmed.federated.state import State
-from fedmed.run_state import RunState
-from fedmed.settings import Settings
 from fedmed.training.heads import new_heads
 from tests.support.xrays import xrays
 

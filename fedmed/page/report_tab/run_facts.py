@@ -9,8 +9,8 @@ from typing import Any
 
 from fedmed.page import charts
 from fedmed.page.charts import Frame
-from fedmed.page.marks import counted, size
-from fedmed.page.scores import title
+from fedmed.page.elements import counted, size
+from fedmed.page.report_tab.tables import title
 from fedmed.report.highlights import note, one_class_words, shown
 from fedmed.task import CLASSES
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fedmed.page import marks
+from fedmed.page import elements
 from fedmed.page.charts import Frame
 from tests.support.markup import tags, text
 
@@ -12,7 +12,7 @@ from tests.support.markup import tags, text
     [(0, "<0.1 %"), (0.004, "0.4 %"), (0.5, "50 %"), (0.994, "99.4 %"), (1, ">99.9 %")],
 )
 def test_percent(share, words):
-    assert text(marks.percent(share)) == words
+    assert text(elements.percent(share)) == words
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ def test_percent(share, words):
     [(12, "12 B"), (4253, "4.3 kB"), (999_960, "1.0 MB"), (44_700_000, "44.7 MB"), (2e9, "2.0 GB")],
 )
 def test_size(count, words):
-    assert marks.size(count) == words
+    assert elements.size(count) == words
 
 
 @pytest.mark.parametrize(
@@ -32,18 +32,18 @@ def test_size(count, words):
     ],
 )
 def test_listed(names, words):
-    assert marks.listed(names) == words
+    assert elements.listed(names) == words
 
 
 def test_a_verdict_has_a_shape_of_its_own():
-    shapes = [marks.verdict(label) for label in ("NORMAL", "PNEUMONIA")]
+    shapes = [elements.verdict(label) for label in ("NORMAL", "PNEUMONIA")]
     assert len(tags(shapes[0], "circle")) == 1 and len(tags(shapes[1], "path")) == 1
 
 
 def test_mix_bar_widths_are_shares():
-    html = marks.mix_bar({"NORMAL": 1, "PNEUMONIA": 3})
+    html = elements.mix_bar({"NORMAL": 1, "PNEUMONIA": 3})
     assert [tag["style"] for tag in tags(html, "i")] == ["width:25.00%", "width:75.00%"]
-    assert marks.mix_bar({"NORMAL": 0, "PNEUMONIA": 0})
+    assert elements.mix_bar({"NORMAL": 0, "PNEUMONIA": 0})
 
 
 def test_frame_maps_values_to_its_plot_area():

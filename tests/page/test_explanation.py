@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from fedmed.page import sentence
+from fedmed.page import explanation
 from tests.support.predictions import config, prediction
 from tests.support.reports import HOSPITALS, MODELS
 
 
 def both(found, about) -> tuple[str, str]:
-    return sentence.headline(found, about), sentence.reason(found, about)
+    return explanation.headline(found, about), explanation.reason(found, about)
 
 
 def test_all_agree():
@@ -24,19 +24,19 @@ def test_hospitals_that_lean_as_their_patients_did():
 
 
 def test_a_mix_that_explains_part_or_nothing():
-    partly = sentence.reason(prediction(("hospital_1", "hospital_4")), config())
+    partly = explanation.reason(prediction(("hospital_1", "hospital_4")), config())
     assert partly.endswith("the mix explains part of the split.")
-    against = sentence.reason(prediction(("hospital_5",)), config())
+    against = explanation.reason(prediction(("hospital_5",)), config())
     assert against.endswith("the mix does not explain the split.")
 
 
 def test_one_dissenter_is_named_in_the_singular():
-    headline = sentence.headline(prediction(("hospital_1",)), config())
+    headline = explanation.headline(prediction(("hospital_1",)), config())
     assert headline == "Central and federated say NORMAL; Hospital 1 says PNEUMONIA."
 
 
 def test_central_and_federated_differ():
-    headline = sentence.headline(prediction(("central", "hospital_1", "hospital_2")), config())
+    headline = explanation.headline(prediction(("central", "hospital_1", "hospital_2")), config())
     assert headline == (
         "Central says PNEUMONIA, federated says NORMAL; 3 of 5 hospitals side with federated."
     )
@@ -53,7 +53,7 @@ def test_a_folder_without_federated_model_and_mixes():
 
 
 def test_against_the_expected_label():
-    assert sentence.against(prediction(("hospital_2",)), "NORMAL") == "6 of 7 models say so"
+    assert explanation.against(prediction(("hospital_2",)), "NORMAL") == "6 of 7 models say so"
 
 
 def test_a_thousand_hospitals_are_counted_and_not_listed():
@@ -62,4 +62,4 @@ def test_a_thousand_hospitals_are_counted_and_not_listed():
     assert both(found, config(models))[0] == (
         "Central and federated say NORMAL; 412 of 1,000 hospitals say PNEUMONIA."
     )
-    assert sentence.against(found, "PNEUMONIA") == "412 of 1,002 models say so"
+    assert explanation.against(found, "PNEUMONIA") == "412 of 1,002 models say so"

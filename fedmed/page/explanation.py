@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fedmed.inference.predictor import Prediction
-from fedmed.page.marks import listed, name_of, number
+from fedmed.page.elements import listed, name_of, number
 from fedmed.report.highlights import MANY
 
 TOGETHER = ("central", "federated")

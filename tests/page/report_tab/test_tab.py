@@ -8,18 +8,18 @@ from io import StringIO
 
 import pytest
 
-from fedmed.page import curves, report, run_facts, scores
+from fedmed.page.report_tab import curves, run_facts, tab, tables
 from tests.support.markup import read, tags, text
 from tests.support.reports import HOSPITALS, MODELS, with_hospitals
 
 
 @pytest.fixture(scope="module")
 def html(stored):
-    return report.html(stored)
+    return tab.html(stored)
 
 
 def test_no_report_says_so():
-    assert "No report" in text(report.html(None))
+    assert "No report" in text(tab.html(None))
 
 
 def test_both_protocols_and_every_part(stored, html):
@@ -36,18 +36,18 @@ def test_both_protocols_and_every_part(stored, html):
 
 @pytest.mark.parametrize("protocol", ["validation", "test"])
 def test_the_table_holds_the_stored_numbers(stored, protocol):
-    html = scores.table(stored, protocol)
+    html = tables.table(stored, protocol)
     rows = tags(html, "tr", class_=None)
     assert len(rows) == 1 + len(MODELS) + len(HOSPITALS)
     cells = [tag["data-value"] for tag in tags(html, "td") if "data-value" in tag]
     models = stored["protocols"][protocol]["models"]
-    expected = [models[model][name]["value"] for model in MODELS for name in scores.COLUMNS]
+    expected = [models[model][name]["value"] for model in MODELS for name in tables.COLUMNS]
     assert [float(cell) for cell in cells[: len(expected)]] == expected
-    assert len([tag for tag in tags(html, "th") if "aria-sort" in tag]) == len(scores.COLUMNS)
+    assert len([tag for tag in tags(html, "th") if "aria-sort" in tag]) == len(tables.COLUMNS)
 
 
 def test_confusion_counts(stored):
-    html = scores.confusion(stored, "test")
+    html = tables.confusion(stored, "test")
     shown = text(html)
     for model in MODELS:
         matrix = stored["protocols"]["test"]["models"][model]["confusion_matrix"]
@@ -57,8 +57,8 @@ def test_confusion_counts(stored):
 
 
 def test_csv_is_the_whole_table(stored):
-    rows = list(csv.DictReader(StringIO(scores.as_csv(stored))))
-    assert len(rows) == 2 * (len(MODELS) + len(HOSPITALS)) * len(scores.COLUMNS)
+    rows = list(csv.DictReader(StringIO(tables.as_csv(stored))))
+    assert len(rows) == 2 * (len(MODELS) + len(HOSPITALS)) * len(tables.COLUMNS)
     found = {(row["protocol"], row["model"], row["metric"]): row for row in rows}
     auc = stored["protocols"]["test"]["models"]["federated"]["auc"]
     row = found["test", "federated", "auc"]
@@ -71,7 +71,7 @@ def test_downloads_hold_the_files(stored, html):
     links = {tag["download"]: tag["href"] for tag in tags(html, "a") if "download" in tag}
     content = {name: base64.b64decode(link.split(",", 1)[1]) for name, link in links.items()}
     assert json.loads(content["evaluation.json"]) == stored
-    assert content["evaluation.csv"].decode() == scores.as_csv(stored)
+    assert content["evaluation.csv"].decode() == tables.as_csv(stored)
 
 
 def test_curves_of_every_model(stored):
@@ -120,7 +120,7 @@ def test_text_of_the_report_is_escaped(stored):
     hostile["protocols"]["test"]["description"] = "<script>alert(1)</script>"
     hostile["environment"]["python"] = '"><b>'
     hostile["data"]["title"] = "<i>"
-    html = report.html(hostile)
+    html = tab.html(hostile)
     read(html)
     assert "<script" not in html and "<img" not in html and "<i>&lt;" not in html
 
@@ -130,7 +130,7 @@ def test_older_or_richer_reports_are_drawn(stored):
     other["data"]["public_cohort"] = {"images": {"NORMAL": 3, "PNEUMONIA": 4}, "patients": 5}
     other["partition"]["alpha"] = 0.3
     other["data"]["patients_known"] = False
-    shown = text(report.html(other))
+    shown = text(tab.html(other))
     assert "7 images (3 NORMAL, 4 PNEUMONIA) of 5 patients" in shown
     assert "alpha 0.3" in shown and "an image counts as a patient" in shown
 
@@ -142,16 +142,16 @@ def test_differences_whose_interval_leaves_out_zero_stand_out(stored):
     for name in ("accuracy", "balanced_accuracy", "f1", "auc"):
         other["comparison"]["test"][f"{name}_difference"] = sure if name == "f1" else unsure
         other["comparison"]["validation"][f"{name}_difference"] = unsure
-    html = report.html(other)
+    html = tab.html(other)
     assert len(tags(html, "div", class_="fm-sure")) == 1
     assert "F1 −2.0 −3.0 to −1.0" in text(html)
 
 
 def test_a_thousand_hospitals_make_no_longer_a_page(stored):
     many = with_hospitals(stored, 1000)
-    html = report.html(many)
+    html = tab.html(many)
     read(html)
-    assert len(tags(scores.table(many, "test"), "tr", class_=None)) == 1 + 12 + 10 + 2
+    assert len(tags(tables.table(many, "test"), "tr", class_=None)) == 1 + 12 + 10 + 2
     assert len(tags(html, "table", class_="fm-confusion")) == 2 * 12
     assert len(tags(curves.roc(many["protocols"]["test"]["models"]), "g", class_="fm-line")) == 12
     assert "Of 1,000 hospitals, 10 are shown" in text(html)
@@ -161,5 +161,5 @@ def test_a_thousand_hospitals_make_no_longer_a_page(stored):
         for name, link in links.items()
     }
     assert json.loads(content["evaluation.json.gz"]) == many
-    assert content["evaluation.csv.gz"].decode() == scores.as_csv(many)
+    assert content["evaluation.csv.gz"].decode() == tables.as_csv(many)
     assert len(html) - sum(map(len, links.values())) < 400_000

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
-from fedmed.page import curves, run_facts, scores
+from fedmed.page.report_tab import curves, run_facts, tables
 from fedmed.report.highlights import note, shown
 from fedmed.report.schema import PROTOCOLS
 
@@ -104,12 +104,12 @@ def _tables(report: Fields) -> str:
         "Every model, every metric",
         "In percent. Choose a column to sort by it. “Alone” is a hospital that never took part. "
         f"{some}",
-        _both(lambda protocol: scores.table(report, protocol)),
+        _both(lambda protocol: tables.table(report, protocol)),
     ) + _section(
         "Confusion matrices",
         "Rows are what the X-rays show, columns what the models say at their thresholds.",
         _both(
-            lambda protocol: f'<div class="fm-matrices">{scores.confusion(report, protocol)}</div>'
+            lambda protocol: f'<div class="fm-matrices">{tables.confusion(report, protocol)}</div>'
         ),
     )
 
@@ -170,7 +170,7 @@ def _legend(report: Fields) -> str:
     return (
         '<span class="fm-legend">'
         + "".join(
-            f'<span data-model="{escape(model)}"><i></i>{escape(scores.title(model))}</span>'
+            f'<span data-model="{escape(model)}"><i></i>{escape(tables.title(model))}</span>'
             for model in shown(names)
         )
         + "</span>"
@@ -206,7 +206,7 @@ def _downloads(report: Fields) -> str:
     """
     files = {
         "evaluation.json": ("application/json", json.dumps(report, ensure_ascii=False)),
-        "evaluation.csv": ("text/csv", scores.as_csv(report)),
+        "evaluation.csv": ("text/csv", tables.as_csv(report)),
     }
     links = "".join(_link(name, kind, text.encode()) for name, (kind, text) in files.items())
     return f'<div class="fm-downloads"><span>Download</span>{links}</div>'

@@ -17,9 +17,9 @@ from pathlib import Path
 from fedmed.code_digest import OF_ROUNDS, code_digest
 from fedmed.data.cohort import Xray
 from fedmed.errors import UserError
+from fedmed.experiment.settings import Settings
 from fedmed.federated.state import State
 from fedmed.files import read_json
-from fedmed.settings import Settings
 
 
 class RunState:

@@ -8,7 +8,7 @@ from html import escape
 from io import StringIO
 from typing import Any
 
-from fedmed.page.marks import shape
+from fedmed.page.elements import shape
 from fedmed.report.highlights import note, shown, spread
 from fedmed.report.schema import PROTOCOLS
 from fedmed.task import CLASSES

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fedmed.settings import Settings, parse
+from fedmed.experiment.settings import Settings, parse
 
 PROMISED = {
     "data": "hf-vision/chest-xray-pneumonia",

@@ -8,7 +8,7 @@ from typing import Any
 
 from fedmed.page import charts
 from fedmed.page.charts import Frame
-from fedmed.page.scores import title
+from fedmed.page.report_tab.tables import title
 from fedmed.report.highlights import is_hospital, shown
 
 Fields = Mapping[str, Any]

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from fedmed.page import launching
+from fedmed.page import launch
 from fedmed.server import clients
 from fedmed.server import guards as server_guards
 from fedmed.server.clients import RequestLimit
@@ -41,8 +41,8 @@ def test_on_a_space_visitors_are_told_apart(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_what_nobody_needs_is_off():
-    options = launching.options()
+    options = launch.options()
     off = ("enable_monitoring", "run_history", "share", "ssr_mode", "pwa")
     assert not any(options[name] for name in off)
     assert options["strict_cors"] and options["allowed_paths"] == []
-    assert launching.QUEUE["api_open"] is False
+    assert launch.QUEUE["api_open"] is False

@@ -1,0 +1,1 @@
+"""A run in four steps: prepare, fit, score, save."""

@@ -1,0 +1,1 @@
+"""The Report tab: the stored evaluation, drawn."""
