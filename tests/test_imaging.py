@@ -138,16 +138,6 @@ def test_a_floating_point_tiff_is_read_and_nan_is_black() -> None:
     assert grey[0, 0] == 0 and grey[0, -1] == 255 and 120 < grey[0, 32] < 135
 
 
-def test_16_bit_colour_is_read_at_full_range_and_refused_where_levels_would_be_lost() -> None:
-    def data(shift: int) -> bytes:
-        row = b"\0" + b"".join(struct.pack(">H", x * 65535 // 63 >> shift) * 3 for x in range(SIDE))
-        return png(SIDE, SIDE, 16, 2, row * SIDE)
-
-    assert pixels(data(0))[0, -1] == 255
-    with pytest.raises(ImageError, match="16-bit greyscale"):
-        decode(data(4))
-
-
 @pytest.mark.parametrize("fmt", ["WEBP", "BMP", "TIFF"])
 def test_other_formats_that_pillow_reads(fmt: str) -> None:
     options = {"lossless": True} if fmt == "WEBP" else {}
