@@ -16,6 +16,11 @@ OF_FEATURES = (
     "imaging.py",
     "pixels.py",
     "dicom.py",
+    "dicom_display.py",
+    "dicom_stored.py",
+    "dicom_values.py",
+    "deep_colour.py",
+    "deep_tiff.py",
     "preprocessing.py",
     "resnet18.py",
     "engine.py",
@@ -36,7 +41,15 @@ OF_ROUNDS = (
     "transport.py",
     "federation.py",
 )
-LIBRARIES = ("pillow", "pydicom", "numpy", "torch", "torchvision")
+LIBRARIES = (
+    "pillow",
+    "pydicom",
+    "python-gdcm",
+    "pylibjpeg-openjpeg",
+    "numpy",
+    "torch",
+    "torchvision",
+)
 
 
 def code_digest(sources: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ _FOREIGN = ";16B" if sys.byteorder == "little" else ";16L"
 _TURNED = {";16L": ";16B", ";16B": ";16L", ";16N": _FOREIGN}
 _COLOUR = ("RGB", "RGBA", "RGBX")
 _GREY_AND_ALPHA = "LA;16B"
-_WEIGHTS = np.array([299, 587, 114], np.uint32)  # of red, green and blue, as Pillow has them
+_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue, as Pillow has them
 _ROWS = 256  # at a time
 
 
@@ -45,7 +45,7 @@ def grey_levels(image: Image.Image, data: bytes) -> NDArray[np.uint16]:
     for start in range(0, len(high), _ROWS):
         rows = slice(start, start + _ROWS)
         colours = _joined(high[rows], low[rows])
-        grey[rows] = (colours[..., :3] * _WEIGHTS).sum(2, dtype=np.uint32) // 1000
+        grey[rows] = np.rint(colours[..., :3].astype(np.float32) @ _WEIGHTS)
         if colours.shape[2] == 4:
             grey[rows] = _over_black(grey[rows], colours[..., 3])
         elif isinstance(clear, tuple):

@@ -11,7 +11,8 @@ from fedmed import code_digest as module
 from fedmed.code_digest import OF_FEATURES, OF_ROUNDS, code_digest
 
 FEATURES = ("preprocessing.py", "imaging.py", "pixels.py", "dicom.py", "facts.py", "resnet18.py")
-FEATURES += ("engine.py", "backbone.py", "features.py")
+FEATURES += ("engine.py", "backbone.py", "features.py", "dicom_display.py", "dicom_stored.py")
+FEATURES += ("dicom_values.py", "deep_colour.py", "deep_tiff.py")
 ROUNDS = ("training.py", "federation.py", "transport.py", "partition.py", "recipe.py")
 
 
@@ -42,7 +43,7 @@ def test_what_decides_no_number_counts_for_nothing(package: Path) -> None:
     assert code_digest(OF_ROUNDS) == rounds
 
 
-@pytest.mark.parametrize("updated", ["pillow", "pydicom", "numpy", "torch", "torchvision"])
+@pytest.mark.parametrize("updated", ["pillow", "pydicom", "python-gdcm", "numpy", "torch"])
 def test_another_version_of_a_library(updated: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before, version = code_digest(OF_FEATURES), module.version
     monkeypatch.setattr(
