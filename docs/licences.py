@@ -16,6 +16,11 @@ HEAD = """# Licences of what `make app` installs
 From the metadata of the packages in [requirements.lock](../requirements.lock), as installed on
 Linux: `make licences`. What is used elsewhere only, or to run the tests only, is not listed.
 
+python-gdcm brings GDCM itself (BSD-3-Clause) and copies of what that is built on: CharLS, OpenJPEG,
+expat, zlib, the Independent JPEG Group's library and OpenSSL 1.1, all permissive. It decodes what
+pylibjpeg-libjpeg would, which is left out because it is under the GPL-3.0: whoever hands on an
+environment or an image of the Space with it would have to meet that licence for the whole.
+
 | package | version | licence |
 | --- | --- | --- |
 """

@@ -14,7 +14,15 @@ PACKAGE = Path(__file__).parent
 OF_FEATURES = ("task.py", "imaging", "simulation", "backbones", "features")
 # And on to what a federation makes of them.
 OF_ROUNDS = (*OF_FEATURES, "data", "training", "federated")
-LIBRARIES = ("pillow", "pydicom", "numpy", "torch", "torchvision")
+LIBRARIES = (
+    "pillow",
+    "pydicom",
+    "python-gdcm",
+    "pylibjpeg-openjpeg",
+    "numpy",
+    "torch",
+    "torchvision",
+)
 
 
 def code_digest(sources: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""The one exception for what a user can mend."""
+"""What a user can mend is one exception; a picture that can't be read is one of its kind."""
 
 from __future__ import annotations
 
@@ -10,3 +10,14 @@ class UserError(Exception):
     """
 
     exit_status = 2
+
+
+ACCEPTED = "Accepted: JPEG, PNG, DICOM, TIFF, BMP or WebP."
+
+
+class ImageError(UserError):
+    """What was given can't be read as a radiograph. The message is safe to render as HTML."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem} {ACCEPTED}")
+        self.problem = problem

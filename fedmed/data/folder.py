@@ -16,7 +16,9 @@ from fedmed.files import is_text, sha256_of
 from fedmed.task import CLASSES, DATASET, SIMULATED
 
 SPLITS = ("train", "test")
-_LAYOUT = "train/ and test/, each with NORMAL/ and PNEUMONIA/ holding JPEG, PNG or DICOM files"
+_LAYOUT = (
+    "train/ and test/, each with NORMAL/ and PNEUMONIA/ holding images (JPEG, PNG, DICOM, TIFF ...)"
+)
 
 
 def read_folder(root: Path) -> Cohort:

@@ -9,16 +9,14 @@ from io import BytesIO
 import numpy as np
 from PIL import ExifTags, Image, ImageChops
 
-from fedmed.imaging import dicom
-from fedmed.imaging.levels import MAX_MEGAPIXELS, TOO_LARGE, ImageError, check_dimensions, to_8_bits
-
-__all__ = ["ImageError", "colourfulness", "decode"]
+from fedmed.errors import ImageError
+from fedmed.imaging import deep_colour, deep_tiff, dicom
+from fedmed.imaging.levels import MAX_MEGAPIXELS, TOO_LARGE, check_dimensions, to_8_bits
 
 MAX_MEBIBYTES = 64
 # Pillow would otherwise try every decoder it has, PostScript among them.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 PNG = b"\x89PNG\r\n\x1a\n"
-DEEP_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -30,13 +28,17 @@ TURNS = {
 }
 
 
+deep_tiff.read_white_is_zero()
+
+
 def decode(data: bytes) -> Image.Image:
     """Decode JPEG, PNG, DICOM (WebP, BMP and TIFF too) into mode "L", full size and upright.
 
-    More than 8 bits of grey are mapped to 0..255 by the image's own range; transparency becomes
-    black; of several frames the first is taken (a DICOM must have one). Raises ImageError for
-    anything else, and for more than 64 MiB, more than 64 megapixels or less than 32 pixels on
-    a side, before any pixel is decoded.
+    More than 8 bits of grey or colour are mapped to 0..255 by the image's own range, without a
+    burnt-in marker far from it (see `pixels.film_range`); transparency becomes black; of several
+    frames the first is taken (a DICOM must have one). Raises ImageError for anything else, and
+    for more than 64 MiB, more than 64 megapixels or less than 32 pixels on a side, before any
+    pixel is decoded.
     """
     if not data:
         raise ImageError("The file is empty.")
@@ -49,7 +51,7 @@ def decode(data: bytes) -> Image.Image:
     image = _open(data)
     check_dimensions(*image.size)
     try:
-        return _upright(_grey(image), image)
+        return _upright(_grey(image, data), image)
     except ImageError:
         raise
     except MemoryError as error:
@@ -103,34 +105,25 @@ def _png_sizes(data: bytes) -> Iterator[tuple[int, int]]:
         place += 12 + length
 
 
-def _grey(image: Image.Image) -> Image.Image:
-    if image.mode in DEEP_MODES:
+def _grey(image: Image.Image, data: bytes) -> Image.Image:
+    deep_tiff.prepare(image)
+    if image.mode in deep_tiff.DEEP_MODES:
         return _deep_grey(image)
     if image.mode == "LAB":
         raise ImageError("The image's colours are LAB, which is not supported.")
-    sixteen_bit_colour = image.format == "PNG" and _raw_mode(image).endswith(";16B")
+    if deep_colour.is_deep(image):
+        return Image.fromarray(to_8_bits(deep_colour.grey_levels(image, data)))
     if image.has_transparency_data:
         colour = image.convert("RGBA")
-        grey = ImageChops.multiply(colour.convert("L"), colour.getchannel("A"))
-    else:
-        grey = image.convert("L")
-    if sixteen_bit_colour and int(np.asarray(grey).max()) in range(1, 64):
-        # Pillow keeps the high byte alone, which leaves a 12-bit radiograph 16 levels.
-        raise ImageError(
-            "A 16-bit colour PNG that uses few of its levels can't be read without loss; "
-            "save it as 16-bit greyscale."
-        )
-    return grey
-
-
-def _raw_mode(image: Image.Image) -> str:
-    tiles = getattr(image, "tile", ())
-    return str(tiles[0].args) if tiles else ""
+        return ImageChops.multiply(colour.convert("L"), colour.getchannel("A"))
+    return image.convert("L")
 
 
 def _deep_grey(image: Image.Image) -> Image.Image:
     levels = np.asarray(image)
     grey = to_8_bits(levels)
+    if deep_tiff.is_negative(image):
+        grey = 255 - grey
     transparent = image.info.get("transparency")
     if isinstance(transparent, int):
         grey[levels == transparent] = 0

@@ -5,6 +5,7 @@ pydicom is imported only when a DICOM file arrives; FedMed runs without it.
 
 from __future__ import annotations
 
+import re
 from io import BytesIO
 from typing import Any
 
@@ -12,12 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fedmed.imaging.levels import TOO_LARGE, ImageError, check_dimensions, to_8_bits
+from fedmed.errors import ImageError
+from fedmed.imaging.dicom_display import displayed
+from fedmed.imaging.dicom_stored import check_decoder, stored_values
+from fedmed.imaging.dicom_values import number
+from fedmed.imaging.levels import TOO_LARGE, check_dimensions, to_8_bits
 
-DEFLATED = b"1.2.840.10008.1.2.1.99"
-RLE = "1.2.840.10008.1.2.5"
+# The element Transfer Syntax UID (its tag, VR and length come before it) of a deflated file.
+DEFLATED = re.compile(rb"\x02\x00\x10\x00.{4,8}1\.2\.840\.10008\.1\.2\.1\.99", re.DOTALL)
 GREY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+BITS_ALLOCATED = (1, 8, 16, 32)
 
 
 def recognises(data: bytes) -> bool:
@@ -34,16 +40,18 @@ def decode(data: bytes) -> Image.Image:
         import pydicom
     except ImportError as error:
         raise ImageError(
-            "Reading DICOM needs pydicom, which is not installed (pip install pydicom)."
+            "Reading DICOM needs pydicom, which is not installed here; save the film as a PNG."
         ) from error
     # pydicom would inflate the whole data set, however large, before the header can be seen.
-    if DEFLATED in data:
-        raise ImageError("This DICOM file is deflated, which is not supported.")
+    if DEFLATED.search(data):
+        raise ImageError(
+            "This DICOM file is deflated, which can't be read here; export it uncompressed."
+        )
     try:
         dataset = pydicom.dcmread(BytesIO(data), force=True)
         _check_header(dataset)
-        levels = _levels(dataset)
-        grey = _shown(levels, dataset)
+        levels = stored_values(dataset)
+        grey = displayed(levels, dataset) if levels.ndim == 2 else _grey(levels, dataset)
     except ImageError:
         raise
     except MemoryError as error:
@@ -55,108 +63,75 @@ def decode(data: bytes) -> Image.Image:
 
 
 def _check_header(dataset: Any) -> None:
-    """Raise ImageError for what can't or should not be decoded."""
+    """Raise ImageError for what can't or should not be decoded; complete what is only left out."""
+    from pydicom.uid import UID
+
     if "PixelData" not in dataset or "Rows" not in dataset or "Columns" not in dataset:
         raise ImageError("This DICOM file holds no image.")
     check_dimensions(int(dataset.Columns), int(dataset.Rows))
-    if int(dataset.get("NumberOfFrames") or 1) > 1:
+    if (number(dataset, "NumberOfFrames") or 1) > 1:
         raise ImageError("This DICOM file holds several frames; a single radiograph is needed.")
-    photometric = str(dataset.get("PhotometricInterpretation", ""))
-    if photometric not in GREY + COLOUR:
-        raise ImageError("This DICOM image is neither greyscale nor RGB.")
-    _check_decoder(dataset)
-
-
-def _check_decoder(dataset: Any) -> None:
-    from pydicom.pixels import get_decoder
-
-    if not hasattr(dataset, "file_meta") or "TransferSyntaxUID" not in dataset.file_meta:
+    dataset.NumberOfFrames = 1
+    _complete_photometric(dataset)
+    _complete_bits(dataset)
+    if not getattr(dataset, "file_meta", {}).get("TransferSyntaxUID"):
         _assume_transfer_syntax(dataset)
-    syntax = dataset.file_meta.TransferSyntaxUID
-    try:
-        available = get_decoder(syntax).is_available
-    except NotImplementedError:
-        available = False
-    if not available:
-        # A UID that is not in the dictionary is whatever text the file holds.
-        method = syntax.name if syntax.name != syntax else "by an unknown method"
+    dataset.file_meta.TransferSyntaxUID = UID(dataset.file_meta.TransferSyntaxUID)
+    check_decoder(dataset)
+
+
+def _complete_photometric(dataset: Any) -> None:
+    """Spell Photometric Interpretation as the standard does, and count its samples."""
+    said = str(dataset.get("PhotometricInterpretation") or "")
+    if not said.strip(" \0"):
         raise ImageError(
-            f"This DICOM image is compressed ({method}) and no decoder for that is installed; "
-            "save it uncompressed, or install pylibjpeg with its plugins."
+            "This DICOM file does not say whether dense is bright or dark (its Photometric "
+            "Interpretation is missing); save the film as a PNG."
         )
-    if syntax == RLE and len(dataset.PixelData) > 1.1 * _uncompressed_bytes(dataset) + 4096:
-        raise ImageError("The DICOM file is damaged: more compressed data than pixels.")
+    known = {_letters(name): name for name in GREY + COLOUR}
+    photometric = known.get(_letters(said))
+    if photometric is None:
+        raise ImageError("This DICOM image is neither greyscale nor RGB.")
+    samples = 1 if photometric in GREY else 3
+    if dataset.get("SamplesPerPixel") not in (samples, None):
+        raise ImageError("This DICOM file contradicts itself on whether it is greyscale or RGB.")
+    dataset.PhotometricInterpretation = photometric
+    dataset.SamplesPerPixel = samples
+    if dataset.get("PlanarConfiguration") is None:
+        dataset.PlanarConfiguration = 0
+
+
+def _letters(name: str) -> str:
+    return re.sub("[^A-Z0-9]", "", name.upper())
+
+
+def _complete_bits(dataset: Any) -> None:
+    """Take for granted what most files say of their bits where one says nothing, or nonsense."""
+    allocated = dataset.get("BitsAllocated")
+    if allocated not in BITS_ALLOCATED:
+        raise ImageError(
+            f"This DICOM image has {allocated or 'an unknown number of'} bits a pixel, "
+            "which can't be read here; save the film as a PNG."
+        )
+    stored = dataset.get("BitsStored") or allocated
+    dataset.BitsStored = min(stored, allocated)
+    high = dataset.get("HighBit")
+    dataset.HighBit = dataset.BitsStored - 1 if high is None else high
+    dataset.PixelRepresentation = 1 if dataset.get("PixelRepresentation") == 1 else 0
 
 
 def _assume_transfer_syntax(dataset: Any) -> None:
     """A file without its meta header is one of the uncompressed encodings, as pydicom read it."""
     from pydicom.dataset import FileMetaDataset
-    from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
     dataset.file_meta = getattr(dataset, "file_meta", None) or FileMetaDataset()
-    implicit, _little_endian = dataset.original_encoding
-    dataset.file_meta.TransferSyntaxUID = (
-        ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-    )
+    implicit, little_endian = dataset.original_encoding
+    explicit = ExplicitVRLittleEndian if little_endian else ExplicitVRBigEndian
+    dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
 
 
-def _uncompressed_bytes(dataset: Any) -> int:
-    samples = int(dataset.get("SamplesPerPixel") or 1)
-    return int(dataset.Rows) * int(dataset.Columns) * samples * int(dataset.BitsAllocated) // 8
-
-
-def _levels(dataset: Any) -> NDArray[Any]:
-    """Stored values, [rows, columns] or [rows, columns, 3]; colour as RGB."""
-    from pydicom.pixels import pixel_array
-
-    return pixel_array(dataset, index=0)
-
-
-def _shown(levels: NDArray[Any], dataset: Any) -> NDArray[np.uint8]:
-    """The DICOM display pipeline down to 8 bits, bright where dense."""
-    if levels.ndim == 3:
-        bits = int(dataset.get("BitsStored") or 8)
-        return np.asarray(Image.fromarray(to_8_bits(levels, 0, 2**bits - 1)).convert("L"))
-    from pydicom.pixels import apply_modality_lut
-
-    values = apply_modality_lut(levels, dataset)
-    shown = _windowed(values, levels, dataset)
-    if dataset.PhotometricInterpretation == "MONOCHROME1":
-        shown = 255 - shown
-    padding = dataset.get("PixelPaddingValue")
-    if isinstance(padding, int):
-        shown[levels == padding] = 0
-    return shown
-
-
-def _windowed(values: NDArray[Any], stored: NDArray[Any], dataset: Any) -> NDArray[np.uint8]:
-    """Contrast as the file asks: its lookup table, its window, else the range of its pixels."""
-    from pydicom.pixels import apply_voi
-
-    if dataset.get("VOILUTSequence"):
-        bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
-        return to_8_bits(apply_voi(values, dataset), 0, 2**bits - 1)
-    centre, width = _first(dataset.get("WindowCenter")), _first(dataset.get("WindowWidth"))
-    function = str(dataset.get("VOILUTFunction") or "LINEAR")
-    if centre is None or width is None or width <= 0:
-        padding = dataset.get("PixelPaddingValue")
-        inside = values[stored != padding] if isinstance(padding, int) else values
-        if inside.size == 0:
-            return np.zeros(values.shape, np.uint8)
-        return to_8_bits(values, float(inside.min()), float(inside.max()))
-    if function == "SIGMOID":
-        exponent = np.clip(-4 * (values.astype(np.float32) - centre) / width, -60, 60)
-        return to_8_bits(1 / (1 + np.exp(exponent)), 0, 1)
-    if function == "LINEAR":
-        # PS3.3 C.11.2.1.2: the linear window is half a level off centre, one level narrower.
-        centre, width = centre - 0.5, max(width - 1, 1e-3)
-    return to_8_bits(values, centre - width / 2, centre + width / 2)
-
-
-def _first(value: Any) -> float | None:
-    """The first of a multi-valued number: a file may offer several windows."""
-    from pydicom.multival import MultiValue
-
-    if isinstance(value, MultiValue):
-        value = value[0] if len(value) else None
-    return None if value is None else float(value)
+def _grey(levels: NDArray[Any], dataset: Any) -> NDArray[np.uint8]:
+    """RGB [rows, columns, 3] as grey [rows, columns]."""
+    bits = int(dataset.BitsStored)
+    return np.asarray(Image.fromarray(to_8_bits(levels, 0, 2**bits - 1)).convert("L"))

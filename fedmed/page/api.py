@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from fedmed.imaging.levels import ImageError
+from fedmed.errors import ImageError
 from fedmed.inference.loading import Opened
 from fedmed.inference.predictor import Prediction
 from fedmed.page.launch import PANEL
@@ -18,7 +18,7 @@ def add(opened: Opened) -> None:
     """Add the three endpoints, inside a `gr.Blocks`. Their names and shapes are stable."""
 
     def predict(image: bytes, request: gr.Request) -> dict[str, Any]:
-        """Read one chest X-ray (JPEG, PNG or DICOM) with every model."""
+        """Read one chest X-ray (JPEG, PNG, DICOM, TIFF, BMP or WebP) with every model."""
         try:
             xray = decode_upload(image or b"", sender(request))
             return as_api(opened.predictor.predict(xray), opened.label)

@@ -7,7 +7,7 @@ from functools import cache
 
 import gradio as gr
 
-from fedmed.imaging.levels import ImageError
+from fedmed.errors import ImageError
 from fedmed.inference.loading import Opened
 from fedmed.page.answer import SHOWN, Answer, problem
 from fedmed.page.examples import Example, strip

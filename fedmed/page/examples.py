@@ -13,8 +13,8 @@ from typing import Any
 
 from PIL import Image
 
+from fedmed.errors import ImageError
 from fedmed.imaging.decode import decode
-from fedmed.imaging.levels import ImageError
 from fedmed.page.elements import verdict
 from fedmed.task import CLASSES
 

@@ -17,7 +17,7 @@ _WHOLE = FairSemaphore(sandbox.MAX_WORKERS)
 
 
 def decode_upload(data: bytes, sender: str = "") -> DecodedXray:
-    """Decode a JPEG, PNG or DICOM file.
+    """Decode an encoded image, as `imaging.decode` does, in the sandbox.
 
     Files of one `sender` take turns with those of others.
 

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from fedmed.imaging.levels import ImageError
+from fedmed.errors import ImageError
 from fedmed.uploads.worker import READY, REFUSED, SHAPE, receive, write
 
 MAX_WORKERS = 2  # that decode at once; more uploads wait

@@ -14,8 +14,8 @@ import warnings
 from contextlib import suppress
 from typing import IO
 
+from fedmed.errors import ImageError
 from fedmed.imaging.decode import colourfulness, decode
-from fedmed.imaging.levels import ImageError
 
 _LENGTH = struct.Struct("<Q")
 SHAPE = struct.Struct("<IId")  # width, height, colourfulness

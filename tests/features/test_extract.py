@@ -21,14 +21,13 @@ from fedmed.backbones.backbone import Backbone
 from fedmed.backbones.engine import pick, pick_device
 from fedmed.data.cohort import Xray
 from fedmed.data.decoding import UnreadableImages, decode_all
-from fedmed.errors import UserError
+from fedmed.errors import ImageError, UserError
 from fedmed.features import extract as features_extract
 from fedmed.features import sites
 from fedmed.features.cache import FeatureCache
 from fedmed.features.extract import extract
 from fedmed.features.sites import Features, TrainingSite
 from fedmed.imaging.augmentation import CLEAN, View
-from fedmed.imaging.levels import ImageError
 from tests.support.snapshots import random_backbone
 
 TURNED, DEGRADED = View("flip-rotate", 0, 42), View("degraded", 0, 42)

@@ -26,8 +26,8 @@ with atheris.instrument_imports(include=["PIL", "pydicom", "fedmed"]):
         WebPImagePlugin,
     )
 
+    from fedmed.errors import ACCEPTED, ImageError
     from fedmed.imaging.decode import colourfulness, decode
-    from fedmed.imaging.levels import ImageError
     from fedmed.imaging.preprocessing import to_pixels
 
 from tests.fuzz import seeds
@@ -41,7 +41,10 @@ def one(data: bytes) -> None:
         image = decode(data)
     except ImageError as error:
         message = str(error)
-        assert message.endswith("Accepted: JPEG, PNG or DICOM.") and message.isprintable(), message
+        assert (
+            message.endswith("Accepted: JPEG, PNG, DICOM, TIFF, BMP or WebP.")
+            and message.isprintable()
+        ), message
         assert not set("<>&\"'") & set(message.replace("'t ", " ").replace("'s ", " ")), message
         return
     assert image.mode == "L" and min(image.size) >= 32

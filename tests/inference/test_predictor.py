@@ -16,7 +16,7 @@ from torchvision.models import resnet18
 from torchvision.transforms import v2
 
 from fedmed.backbones.backbone import Backbone
-from fedmed.imaging.levels import ImageError
+from fedmed.errors import ImageError
 from fedmed.imaging.preprocessing import to_grey, to_input, to_pixels
 from fedmed.inference import out_of_distribution
 from fedmed.inference.predictor import Predictor, agreement

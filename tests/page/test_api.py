@@ -57,7 +57,7 @@ def test_what_cannot_be_read_is_said(client, tmp_path):
     with pytest.raises(AppError) as refused:
         client.predict(image=handle_file(path), api_name="/predict")
     assert "not an image" in str(refused.value)
-    assert "Accepted: JPEG, PNG or DICOM." in str(refused.value)
+    assert "Accepted: JPEG, PNG, DICOM, TIFF, BMP or WebP." in str(refused.value)
     assert "secret" not in str(refused.value)
 
 

@@ -138,7 +138,7 @@ def test_a_bad_file_gets_a_readable_error(visit, tmp_path):
     upload(page, tmp_path / "notes.txt")
     page.wait_for_selector(".fm-problem")
     said = page.locator(".fm-problem").inner_text()
-    assert "not an image" in said and "Accepted: JPEG, PNG or DICOM." in said
+    assert "not an image" in said and "Accepted: JPEG, PNG, DICOM, TIFF, BMP or WebP." in said
     page.locator(".fm-tile >> nth=2").click()
     page.wait_for_selector(".fm-answer[data-example='2'] canvas[data-model]")
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from fedmed.errors import ImageError
 from fedmed.imaging.decode import colourfulness, decode
-from fedmed.imaging.levels import ImageError, to_8_bits
+from fedmed.imaging.levels import to_8_bits
 from tests.support.image_bytes import PICTURE, dicom, saved
 
 SIDES = arrays.array_shapes(min_dims=2, max_dims=2, min_side=32, max_side=40)
@@ -30,7 +31,7 @@ def decodes_or_refuses(data: bytes) -> None:
     try:
         image = decode(data)
     except ImageError as error:
-        assert str(error).endswith("Accepted: JPEG, PNG or DICOM.")
+        assert str(error).endswith("Accepted: JPEG, PNG, DICOM, TIFF, BMP or WebP.")
         assert not set(str(error)) & set("<>&\n")
     else:
         assert image.mode == "L" and min(image.size) >= 32

@@ -100,7 +100,9 @@ def test_the_table_through_the_api(server: str, tmp_path: Path) -> None:
             assert list(predict(case.build())["models"]) == list(MODELS)
         except AppError as error:
             said = str(error)
-            assert said.endswith("Accepted: JPEG, PNG or DICOM.") and not set(said) & set("<>")
+            assert said.endswith("Accepted: JPEG, PNG, DICOM, TIFF, BMP or WebP.") and not set(
+                said
+            ) & set("<>")
         problems.append(wrong(case, said))
     assert not list(filter(None, problems))
     assert predict(GOOD)["models"] == before

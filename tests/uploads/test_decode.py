@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fedmed.imaging.levels import ImageError
+from fedmed.errors import ImageError
 from fedmed.imaging.preprocessing import to_pixels
 from fedmed.uploads import sandbox
 from fedmed.uploads.decode import decode_upload, decode_upload_to_show

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fedmed.errors import ImageError
 from fedmed.imaging.decode import colourfulness, decode
-from fedmed.imaging.levels import ImageError
 from fedmed.uploads import sandbox
 from tests.support.image_bytes import PICTURE, overlapping, saved, with_segments
 
