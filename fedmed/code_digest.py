@@ -21,12 +21,16 @@ OF_FEATURES = (
     "engine.py",
     "backbone.py",
     "features.py",
+    "data/films.py",
     "simulation",
 )
 # And on to what a federation makes of them.
 OF_ROUNDS = (
     *OF_FEATURES,
+    "data/assemble.py",
     "data/patients.py",
+    "data/public_dataset.py",
+    "data/split.py",
     "data/public_cohort.py",
     "data/public_cohort.txt",
     "data/holdout.py",

@@ -18,11 +18,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from fedmed.backbone import Backbone
+from fedmed.data import films
 from fedmed.data.cohort import Xray, labels
+from fedmed.data.trouble import by_kind
 from fedmed.errors import UserError
 from fedmed.facts import FEATURES, IMAGE_SIZE
 from fedmed.feature_cache import FeatureCache
-from fedmed.preprocessing import View, render, to_input, to_pixels
+from fedmed.preprocessing import FILM, View, render, to_input, to_pixels
 
 BATCH = 16  # larger ones are no faster on a core, and take memory on each
 CHUNK = 16 * BATCH  # images between two writes to the cache
@@ -33,27 +35,27 @@ Done = TypeVar("Done")
 
 
 class UnreadableImages(UserError):
-    """Some images cannot be decoded; the message lists them with their reasons."""
+    """Some images cannot be decoded; the message has a line for each reason."""
 
 
 def decode_all(xrays: Sequence[Xray]) -> np.ndarray:
     """Decode and resize to uint8 [n, 224, 224], backed by a temporary file.
 
     Raises:
-        UnreadableImages: lists every image that cannot be decoded.
+        UnreadableImages: some images cannot be decoded.
         OSError: there is no room for the file.
     """
     shape = (max(len(xrays), 1), IMAGE_SIZE, IMAGE_SIZE)
     with tempfile.TemporaryFile() as file:
         _reserve(file.fileno(), math.prod(shape))
         pixels = np.memmap(file, np.uint8, "w+", shape=shape)
-    problems: list[str] = []
+    problems: list[tuple[str, str]] = []
 
     def decode(index: int) -> None:
         try:
             pixels[index] = to_pixels(xrays[index].load())
         except (UserError, OSError) as error:
-            problems.append(f"{xrays[index].name}: {error}")
+            problems.append((xrays[index].name, str(error)))
 
     work = _on_all_cores(decode, range(len(xrays)))
     for _ in tqdm(work, "Reading images", len(xrays), unit="image", disable=None):
@@ -61,7 +63,7 @@ def decode_all(xrays: Sequence[Xray]) -> np.ndarray:
     if problems:
         raise UnreadableImages(
             f"{len(problems)} of {len(xrays)} images cannot be read:\n  "
-            + "\n  ".join(sorted(problems))
+            + "\n  ".join(by_kind(problems))
             + "\nRepair or remove these files and run again; nothing was written."
         )
     return pixels[: len(xrays)]
@@ -85,6 +87,8 @@ def extract(
 ) -> int:
     """Make sure that the cache has the wanted views of images; returns the passes it took.
 
+    Of every image it also keeps the FILM measures, which take no pass.
+
     Raises:
         UnreadableImages: before any pass, where an image that is needed cannot be decoded.
         UserError: before any pass, where the cache cannot be written.
@@ -93,7 +97,7 @@ def extract(
     todo: dict[str, Xray] = {}
     for xrays, views in wanted:
         images = {xray.digest: xray for xray in xrays}
-        for view in views:
+        for view in (*views, FILM):
             absent = cache.missing(view, list(images))
             lacking.setdefault(view, set()).update(absent)
             todo |= {digest: images[digest] for digest in absent}
@@ -105,6 +109,8 @@ def extract(
 
     def passed(batch: tuple[View, list[int]]) -> np.ndarray:
         view, rows = batch
+        if view == FILM:
+            return films.measure(pixels[rows])
         return _features(view, pixels[rows], [digests[row] for row in rows], backbone)
 
     chunks = [
@@ -119,13 +125,13 @@ def extract(
         for first in range(0, len(rows), BATCH)
     ]
     done = _on_all_cores(passed, batches)
-    passes = sum(len(missing) for missing in lacking.values())
+    passes = sum(len(missing) for view, missing in lacking.items() if view != FILM)
     with tqdm(total=passes, desc="Backbone passes", unit="image", disable=None) as bar:
         for view, rows in chunks:
             found = []
             for features in islice(done, -(-len(rows) // BATCH)):
                 found.append(features)
-                bar.update(len(features))
+                bar.update(len(features) if view != FILM else 0)
             cache.add(view, [digests[row] for row in rows], np.concatenate(found))
     return passes
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from fedmed.facts import IMAGE_SIZE, IMAGENET_MEAN, IMAGENET_STD
 
-Kind = Literal["clean", "flip-rotate", "degraded"]
+Kind = Literal["clean", "flip-rotate", "degraded", "film"]
 
 PREPROCESSING = {
     "size": [IMAGE_SIZE, IMAGE_SIZE],
@@ -43,6 +43,7 @@ class View:
 
 
 CLEAN = View("clean")
+FILM = View("film")  # no view for a network: what fedmed.data.films measures of the picture itself
 
 
 def to_pixels(image: Image.Image) -> np.ndarray:

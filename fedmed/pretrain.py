@@ -27,6 +27,7 @@ from fedmed import cli
 from fedmed.backbone import Backbone, write_state
 from fedmed.data.cohort import Xray
 from fedmed.data.folder import read_folder
+from fedmed.data.patients import public_patient
 from fedmed.data.public_cohort import public_patients
 from fedmed.data.simulated import PUBLIC_LAST, simulated_xrays
 from fedmed.errors import UserError
@@ -95,7 +96,7 @@ def main() -> None:
 def public_xrays(data: Path, simulated: int) -> list[Xray]:
     """The public cohort's X-rays in a data folder, and `simulated` ones, as one list."""
     public = public_patients()
-    real = [xray for xray in read_folder(data).train if xray.patient in public]
+    real = [xray for xray in read_folder(data).train if public_patient(xray.name) in public]
     if not real:
         raise UserError(
             f"--data {data} holds no patient of the public cohort. It needs the public data set's "
