@@ -27,10 +27,7 @@ OF_FEATURES = (
 # And on to what a federation makes of them.
 OF_ROUNDS = (
     *OF_FEATURES,
-    "data/assemble.py",
     "data/patients.py",
-    "data/public_dataset.py",
-    "data/split.py",
     "data/public_cohort.py",
     "data/public_cohort.txt",
     "data/holdout.py",

@@ -14,7 +14,7 @@ import json
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +96,11 @@ def main() -> None:
 def public_xrays(data: Path, simulated: int) -> list[Xray]:
     """The public cohort's X-rays in a data folder, and `simulated` ones, as one list."""
     public = public_patients()
-    real = [xray for xray in read_folder(data).train if public_patient(xray.name) in public]
+    real = [
+        replace(xray, patient=patient)
+        for xray in read_folder(data).train
+        if (patient := public_patient(xray.name)) in public and patient
+    ]
     if not real:
         raise UserError(
             f"--data {data} holds no patient of the public cohort. It needs the public data set's "

@@ -71,7 +71,7 @@ class Settings:
     data: str = _option(
         DATASET_ID,
         "data set id on the Hugging Face Hub; a folder with train/ and test/, each with NORMAL/ "
-        "and PNEUMONIA/, or with a CSV (docs/own-data.md); or 'simulated'",
+        "and PNEUMONIA/, or one laid out otherwise (docs/own-data.md); or 'simulated'",
     )
     patients: str | None = _option(
         None,

@@ -17,6 +17,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -63,9 +64,10 @@ def patient_id(path: Path) -> str | None:
             return None
         file.seek(0)
         # Whatever is wrong with a header is told when the picture is decoded.
-        with suppress(Exception):
+        with suppress(Exception), warnings.catch_warnings():
             import pydicom
 
+            warnings.simplefilter("ignore")
             header = pydicom.dcmread(
                 file, force=True, stop_before_pixels=True, specific_tags=["PatientID"]
             )

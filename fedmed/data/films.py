@@ -52,7 +52,8 @@ def judge(names: Sequence[str], measured: np.ndarray) -> dict[str, Any]:
         "clipped": (np.maximum(black, white) > CLIPPED) & ~flat,
     }
     found = {
-        kind: sorted(names[index] for index in np.flatnonzero(mask)) for kind, mask in kinds.items()
+        kind: sorted(name for name, is_one in zip(names, mask, strict=True) if is_one)
+        for kind, mask in kinds.items()
     }
     return {"looked_at": len(names), **found}
 

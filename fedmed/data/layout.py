@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fedmed.data.classes import LEFT_OUT, ClassNames, unknown
 from fedmed.data.trouble import named
+from fedmed.errors import UserError
 from fedmed.facts import CLASSES
 
 _SPLITS = {
@@ -71,12 +72,19 @@ def tables(folder: Path) -> list[Path]:
 
 
 def find_base(root: Path, classes: ClassNames) -> Path:
-    """The folder that holds the splits or classes: `root`, or the only such one below it."""
+    """The folder that holds the splits or classes: `root`, or the only such one below it.
+
+    Raises:
+        UserError: there are several.
+    """
     level = [root]
     for _ in range(DEEPEST):
         holding = [folder for folder in level if _holds(folder, classes)]
+        if len(holding) > 1:
+            several = named([f"{folder.relative_to(root).as_posix()}/" for folder in holding])
+            raise UserError(f"--data {root} holds several data sets: {several}; name one of them.")
         if holding:
-            return holding[0] if len(holding) == 1 else root
+            return holding[0]
         level = [entry for folder in level for entry in entries(folder) if entry.is_dir()][:100]
     return root
 

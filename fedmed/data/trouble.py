@@ -20,8 +20,7 @@ def by_kind(problems: Iterable[tuple[str, str]]) -> list[str]:
         kinds.setdefault(problem.rstrip("."), []).append(name)
     order = sorted(kinds, key=lambda problem: (-len(kinds[problem]), problem))
     return [
-        f"{named(sorted(kinds[problem]))}: {problem}"
-        if len(kinds[problem]) == 1
-        else f"{len(kinds[problem]):,} files: {problem} ({named(sorted(kinds[problem]))})"
+        (f"{len(kinds[problem]):,} files: " if len(kinds[problem]) > 1 else "")
+        + f"{named(sorted(kinds[problem]))}: {problem}"
         for problem in order
     ]
