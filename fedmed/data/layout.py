@@ -68,7 +68,11 @@ def split_of(name: str) -> str | None:
 
 def tables(folder: Path) -> list[Path]:
     """The CSV files that lie in a folder."""
-    return [entry for entry in entries(folder) if entry.suffix.lower() == ".csv"]
+    return [entry for entry in entries(folder) if _is_table(entry)]
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() == ".csv" and path.is_file()  # a pipe would be waited for
 
 
 def find_base(root: Path, classes: ClassNames) -> Path:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from fedmed.data.layout import tables
 from fedmed.errors import UserError
 
 COLUMNS = ("image", "label", "patient", "split")
@@ -105,5 +106,4 @@ def label_tables(folder: Path) -> list[Table]:
     Raises:
         UserError: one is no table.
     """
-    files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() == ".csv"]
-    return [table for path in files if (table := read_table(path)).has("image", "label")]
+    return [table for path in tables(folder) if (table := read_table(path)).has("image", "label")]
