@@ -17,7 +17,8 @@ from fedmed import cli, data
 from fedmed.backbones.backbone import load as load_backbone
 from fedmed.backbones.engine import pick_device
 from fedmed.backbones.weights import write_state
-from fedmed.data.audit import audit
+from fedmed.data import films
+from fedmed.data.audit import audit, words
 from fedmed.data.cohort import count, labels, patients
 from fedmed.data.decoding import decode_all
 from fedmed.data.holdout import description, hold_out
@@ -33,7 +34,7 @@ from fedmed.features.sites import Features, TrainingSite
 from fedmed.federated.algorithms.fedavg import FedAvg
 from fedmed.federated.messages import FORMATS
 from fedmed.federated.rounds import federate
-from fedmed.imaging.augmentation import CLEAN
+from fedmed.imaging.augmentation import CLEAN, FILM
 from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.inference import loading, out_of_distribution
 from fedmed.report import document, table
@@ -57,12 +58,19 @@ def main(settings: Settings) -> None:
     recipe = pick_recipe(settings.recipe, backbone)
 
     # X-rays in. Patients who trained the backbone belong to no hospital and no validation set.
-    cohort = data.load(settings.data)
-    public = public_patients() if backbone.public_cohort else frozenset()
+    cohort = data.load(
+        settings.data,
+        patients=settings.patients,
+        classes=settings.classes,
+        allow_overlap=settings.allow_overlap,
+    )
+    facts = audit(cohort)
+    print(*words(cohort, facts, backbone.public_cohort), sep="\n", flush=True)
+    public = public_patients() if backbone.public_cohort and cohort.public else frozenset()
     theirs = [xray for xray in cohort.train if xray.patient in public]
     ours = [xray for xray in cohort.train if xray.patient not in public]
     training, validation = hold_out(ours, seed=settings.seed)
-    facts = audit(cohort) | {
+    facts |= {
         "public_cohort": count(theirs) if theirs else None,
         "held_out": count(validation),
         "training": count(training),
@@ -83,6 +91,11 @@ def main(settings: Settings) -> None:
     cache = FeatureCache(backbone)
     wanted = [(training, views), (validation, [CLEAN]), (cohort.test, [CLEAN])]
     passes = extract(wanted, backbone, cache)
+    looked_at = [*training, *validation, *cohort.test]
+    measures = cache.load(FILM, [xray.digest for xray in looked_at])
+    facts["films"] = films.judge([xray.name for xray in looked_at], measures)
+    for line in films.words(facts["films"]):
+        print(line, flush=True)
     state.begin()
     features = Features(training, cache)
     everything = TrainingSite("central", features, np.arange(len(training)), views)
@@ -134,7 +147,7 @@ def main(settings: Settings) -> None:
 
     # One evaluator for all. Nothing was chosen on the official test split.
     held_out = EvaluationSet(description(cohort.patients_known), validation, unseen[0])
-    official = EvaluationSet("the official test split, scored once", cohort.test, unseen[1])
+    official = EvaluationSet(f"{cohort.test_split}, scored once", cohort.test, unseen[1])
     protocols = {"validation": held_out, "test": official}
     models = stack([central, federated.global_head, federated.local])
     sites = [site.name for site in hospitals]

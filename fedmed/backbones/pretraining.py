@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from fedmed.data.cohort import Xray
 from fedmed.data.folder import read_folder
+from fedmed.data.patients import public_patient
 from fedmed.data.public_cohort import public_patients
 from fedmed.data.simulated import simulated_xrays
 from fedmed.errors import UserError
@@ -42,7 +43,11 @@ SIMULATED_SHARE = 1 / 4  # of the real images, in each epoch
 def public_xrays(data: Path, simulated: int) -> list[Xray]:
     """The public cohort's X-rays in a data folder, and `simulated` ones, as one list."""
     public = public_patients()
-    real = [xray for xray in read_folder(data).train if xray.patient in public]
+    real = [
+        replace(xray, patient=patient)
+        for xray in read_folder(data).train
+        if (patient := public_patient(xray.name)) in public and patient
+    ]
     if not real:
         raise UserError(
             f"--data {data} holds no patient of the public cohort. It needs the public data set's "

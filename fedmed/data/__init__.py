@@ -11,11 +11,20 @@ from fedmed.data.cohort import Cohort, Xray
 __all__ = ["Cohort", "Xray", "is_hub_id", "load"]
 
 
-def load(data: str) -> Cohort:
-    """Load `simulated`, a folder, or a data set id on the Hub.
+def load(
+    data: str,
+    *,
+    patients: str | None = None,
+    classes: str | None = None,
+    allow_overlap: bool = False,
+) -> Cohort:
+    """Load `simulated`, a folder (or the CSV in it), or a data set id on the Hub.
+
+    `patients`, `classes` and `allow_overlap` are train.py's options of these names.
 
     Raises:
-        UserError: it is none of these, or not laid out as expected.
+        UserError: it is none of these, or not laid out as expected; or a picture is under both
+            labels, or in train and test, and that is not allowed.
     """
     if data == "simulated":
         from fedmed.data.simulated import simulated_cohort
@@ -24,10 +33,16 @@ def load(data: str) -> Cohort:
     if is_hub_id(data):
         from fedmed.data.hub import read_hub
 
-        return read_hub(data)
-    from fedmed.data.folder import read_folder
+        cohort = read_hub(data, patients=patients, classes=classes)
+    else:
+        from fedmed.data.folder import read_folder
 
-    return read_folder(Path(data))
+        cohort = read_folder(Path(data), patients=patients, classes=classes)
+    if not allow_overlap:
+        from fedmed.data.overlap import refuse
+
+        refuse(cohort, f"--data {data}")
+    return cohort
 
 
 def is_hub_id(data: str) -> bool:

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from fedmed.data.cohort import Cohort, Xray, count, patients
+from fedmed.data.overlap import troubles
+from fedmed.data.public_cohort import public_patients
 
 
 def audit(cohort: Cohort) -> dict[str, Any]:
-    """Counts, byte-identical repeats and patients in both splits, for the report's `data`."""
+    """Counts, byte-identical repeats and named troubles, for the report's `data`."""
     return {
         "source": cohort.source,
         "hub_id": cohort.hub_id,
@@ -26,8 +28,34 @@ def audit(cohort: Cohort) -> dict[str, Any]:
             "across": len({x.digest for x in cohort.train} & {x.digest for x in cohort.test}),
         },
         "patient_overlap": len(set(patients(cohort.train)) & set(patients(cohort.test))),
+        "patients_told_by": cohort.patients_told_by,
+        "test_split": cohort.test_split,
+        "troubles": troubles(cohort),
         "unreadable": [],
     }
+
+
+def words(cohort: Cohort, facts: dict[str, Any], public_backbone: bool) -> list[str]:
+    """What whoever starts a run should be told of a cohort and its audit, a line a thing.
+
+    `public_backbone` is whether patients of the public data set trained the backbone.
+    """
+    images = len(cohort.images)
+    splits = " and ".join(
+        f"{split['patients']:,} patients to {name}" for name, split in facts["splits"].items()
+    )
+    lines = [f"{cohort.about['title']}: {images:,} images, {splits}.", *cohort.notes]
+    if repeats := facts["repeats"]["train"] + facts["repeats"]["test"]:
+        lines.append(f"{repeats:,} images are byte for byte another one of their split.")
+    for trouble in facts["troubles"]:
+        names = f" ({'; '.join(trouble['examples'])})" if trouble["examples"] else ""
+        lines.append(f"Trouble: {trouble['count']:,} times {trouble['kind']}{names}.")
+    if public_backbone and cohort.public and not set(patients(cohort.train)) & public_patients():
+        lines.append(
+            "Trouble: this is the public data set under names that do not tell which of its "
+            "patients trained the backbone. They are not set aside: the figures are too good."
+        )
+    return lines
 
 
 def _repeats(xrays: Sequence[Xray]) -> int:

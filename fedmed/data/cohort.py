@@ -38,6 +38,10 @@ class Cohort:
     patients_known: bool
     simulated: bool = False
     hub_id: str | None = None
+    public: bool = False  # the public data set, as fedmed.data.public_dataset knows it
+    test_split: str = "the data set's own test split"
+    patients_told_by: dict[str, int] = field(default_factory=dict)  # images, see patients.TELLERS
+    notes: tuple[str, ...] = ()  # what whoever runs this should be told of it
 
     @property
     def images(self) -> list[Xray]:

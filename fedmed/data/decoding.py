@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fedmed.data.cohort import Xray
+from fedmed.data.trouble import by_kind
 from fedmed.errors import UserError
 from fedmed.imaging.preprocessing import to_pixels
 from fedmed.parallel import on_all_cores
@@ -19,27 +20,27 @@ from fedmed.task import IMAGE_SIZE
 
 
 class UnreadableImages(UserError):
-    """Some images cannot be decoded; the message lists them with their reasons."""
+    """Some images cannot be decoded; the message has a line for each reason."""
 
 
 def decode_all(xrays: Sequence[Xray]) -> np.ndarray:
     """Decode and resize to uint8 [n, 224, 224], backed by a temporary file.
 
     Raises:
-        UnreadableImages: lists every image that cannot be decoded.
+        UnreadableImages: some images cannot be decoded.
         OSError: there is no room for the file.
     """
     shape = (max(len(xrays), 1), IMAGE_SIZE, IMAGE_SIZE)
     with tempfile.TemporaryFile() as file:
         _reserve(file.fileno(), math.prod(shape))
         pixels = np.memmap(file, np.uint8, "w+", shape=shape)
-    problems: list[str] = []
+    problems: list[tuple[str, str]] = []
 
     def decode(index: int) -> None:
         try:
             pixels[index] = to_pixels(xrays[index].load())
         except (UserError, OSError) as error:
-            problems.append(f"{xrays[index].name}: {error}")
+            problems.append((xrays[index].name, str(error)))
 
     work = on_all_cores(decode, range(len(xrays)))
     for _ in tqdm(work, "Reading images", len(xrays), unit="image", disable=None):
@@ -47,7 +48,7 @@ def decode_all(xrays: Sequence[Xray]) -> np.ndarray:
     if problems:
         raise UnreadableImages(
             f"{len(problems)} of {len(xrays)} images cannot be read:\n  "
-            + "\n  ".join(sorted(problems))
+            + "\n  ".join(by_kind(problems))
             + "\nRepair or remove these files and run again; nothing was written."
         )
     return pixels[: len(xrays)]

@@ -1,61 +1,78 @@
-"""X-rays from a folder: `train/` and `test/`, each with `NORMAL/` and `PNEUMONIA/`."""
+"""X-rays from a folder: classes by folders or by a table, splits and patients where they are told.
+
+docs/own-data.md tells users how to lay out their own.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
 
-from fedmed.data.cohort import Cohort, Xray
-from fedmed.data.patients import key_patients, patient_of
+from fedmed.data.assemble import assemble
+from fedmed.data.classes import ClassNames
+from fedmed.data.cohort import Cohort
+from fedmed.data.dicom_patient import pseudonyms
+from fedmed.data.labelled import read_labelled
+from fedmed.data.layout import Layout, entries, find_base, read_layout, tables
+from fedmed.data.listed import Listed
+from fedmed.data.patient_option import PatientOption
+from fedmed.data.table import Table, label_tables, read_table
+from fedmed.data.trouble import by_kind
 from fedmed.errors import UserError
 from fedmed.files import is_text, sha256_of
-from fedmed.task import CLASSES, DATASET, SIMULATED
 
-SPLITS = ("train", "test")
 _LAYOUT = (
-    "train/ and test/, each with NORMAL/ and PNEUMONIA/ holding images (JPEG, PNG, DICOM, TIFF ...)"
+    "train/ and test/, each with NORMAL/ and PNEUMONIA/ holding JPEG, PNG or DICOM files; or "
+    "these two alone; or a CSV with the columns image and label beside the files"
 )
 
 
-def read_folder(root: Path) -> Cohort:
+def read_folder(root: Path, *, patients: str | None = None, classes: str | None = None) -> Cohort:
     """List and hash every image; nothing is decoded yet.
+
+    `root` is a folder, or a CSV beside the images. `patients` and `classes` are what the options
+    of these names were given.
 
     Raises:
         UserError: the layout is not the expected one; the message lists all that is wrong.
     """
     try:
-        return _read(root)
+        return _read(root, PatientOption(patients), ClassNames(classes))
     except OSError as error:
         place = error.filename or root
         raise UserError(f"--data {root}: {place} cannot be read: {error.strerror}.") from error
 
 
-def _read(root: Path) -> Cohort:
-    if not root.is_dir():
-        what = "is a file" if root.exists() else "no such folder"
+def _read(root: Path, patients: PatientOption, classes: ClassNames) -> Cohort:
+    top = root
+    given: list[Table] = []
+    if root.suffix.lower() == ".csv" and root.is_file():
+        top, given = root.parent, [read_table(root)]
+        if not given[0].has("image", "label"):
+            found = ", ".join(given[0].columns) or "none"
+            raise UserError(f"--data {root}: it needs the columns image and label, found {found}.")
+    if not top.is_dir():
+        what = "is a file" if top.exists() else "no such folder"
         raise UserError(
             f"--data {root}: {what}. Give a folder with {_LAYOUT}; a data set id on the "
             "Hub (OWNER/NAME); or 'simulated'."
         )
-    if not is_text(root.resolve().name):
+    if not is_text(top.resolve().name):
         raise UserError(f"--data {str(root)!a}: the folder's name is not UTF-8; rename it.")
-    problems = [problem for split in SPLITS for problem in _layout_problems(root, split)]
+    base = find_base(top, classes)
+    for folder in dict.fromkeys((top, base, _innermost(top))):
+        if given := given or label_tables(folder):
+            base = folder
+            break
+    listed, notes, problems = (
+        _by_table(base, given, classes) if given else _by_folders(top, base, classes)
+    )
     _refuse(root, problems)
-    splits = {split: _read_split(root, split, problems) for split in SPLITS}
-    _refuse(root, problems)
-    names = [xray.name for xrays in splits.values() for xray in xrays]
-    about = _about(root, names)
-    return Cohort(
-        "folder",
-        about,
-        splits["train"],
-        splits["test"],
-        patients_known=all(patient_of(name) for name in names),
-        simulated=about is SIMULATED,
+    return assemble(
+        "folder", top.resolve().name, patients.applied(listed), where=f"--data {root}", notes=notes
     )
 
 
@@ -64,47 +81,94 @@ def _refuse(root: Path, problems: list[str]) -> None:
         raise UserError(f"--data {root} must hold {_LAYOUT}:\n  " + "\n  ".join(problems))
 
 
-def _layout_problems(root: Path, split: str) -> list[str]:
-    if not (root / split).is_dir():
-        return [f"{split}/ is missing"]
-    found = {entry.name for entry in _entries(root / split) if entry.is_dir()}
-    problems = [f"{split}/{name}/ is missing" for name in CLASSES if name not in found]
-    problems += [
-        f"{split}/{name}/ is no class known here ({', '.join(CLASSES)})"
-        for name in sorted(found - set(CLASSES))
-    ]
-    for name in CLASSES:
-        if name not in found:
-            continue
-        entries = _entries(root / split / name)
-        if not entries:
-            problems.append(f"{split}/{name}/ holds no image")
-        problems += [
-            f"{split}/{name}/{entry.name}/ is a folder; images must lie directly in {name}/"
-            for entry in entries
-            if entry.is_dir()
-        ]
-    return problems
+def _innermost(folder: Path) -> Path:
+    """Down to where a folder holds more than one folder and nothing else."""
+    while len(inside := entries(folder)) == 1 and inside[0].is_dir():
+        folder = inside[0]
+    return folder
 
 
-def _read_split(root: Path, split: str, problems: list[str]) -> list[Xray]:
-    """The X-rays of a split; what cannot be read at all is added to `problems`."""
-    found: list[tuple[str, int, str, Path]] = []
-    for label, title in enumerate(CLASSES):
-        for path in _entries(root / split / title):
-            name = f"{split}/{title}/{path.name}"
-            if not is_text(name):
-                problems.append(f"{name!a} is not named in UTF-8; rename it")
-                continue
-            try:
-                found.append((name, label, sha256_of(path), path))
-            except OSError as error:
-                problems.append(f"{name} cannot be read: {error.strerror}")
-    patients = key_patients([name for name, *_ in found], [digest for *_, digest, _ in found])
-    return [
-        Xray(name, label, patient, digest, _loader(path, digest))
-        for (name, label, digest, path), patient in zip(found, patients, strict=True)
+def _by_folders(
+    top: Path, base: Path, classes: ClassNames
+) -> tuple[list[Listed], list[str], list[str]]:
+    layout: Layout = read_layout(top, base, classes)
+    if layout.problems:
+        for path in tables(base):
+            found = ", ".join(read_table(path).columns) or "none"
+            layout.problems.append(f"{path.name} has no columns image and label, but {found}")
+        return [], layout.notes, layout.problems
+    reader = _Reader()
+    listed = [
+        image
+        for place in layout.files
+        if (
+            image := reader.image(
+                place.path.relative_to(base).as_posix(),
+                place.path,
+                label=place.label,
+                split=place.split,
+                folder=place.folder,
+            )
+        )
     ]
+    return listed, layout.notes, reader.problems()
+
+
+def _by_table(
+    base: Path, given: list[Table], classes: ClassNames
+) -> tuple[list[Listed], list[str], list[str]]:
+    labelled = read_labelled(base, given, classes)
+    if labelled.problems:
+        return [], labelled.notes, labelled.problems
+    reader = _Reader()
+    order = sorted(labelled.rows, key=lambda name: (labelled.rows[name].label, name))
+    listed = [
+        image
+        for name in order
+        if (
+            image := reader.image(
+                name,
+                labelled.files[name],
+                label=labelled.rows[name].label,
+                split=labelled.rows[name].split,
+                told=labelled.rows[name].patient,
+            )
+        )
+    ]
+    return listed, labelled.notes, reader.problems()
+
+
+class _Reader:
+    """Hashes files, and keeps what is wrong with those that cannot be read."""
+
+    def __init__(self) -> None:
+        self._wrong: list[tuple[str, str]] = []
+        self._pseudonym = pseudonyms()
+
+    def image(
+        self,
+        name: str,
+        path: Path,
+        *,
+        label: int,
+        split: str | None,
+        told: str | None = None,
+        folder: str | None = None,
+    ) -> Listed | None:
+        """The image in a file; None where it cannot be read, which `problems` tells."""
+        if not is_text(name):
+            self._wrong.append((f"{name!a}", "not named in UTF-8; rename it"))
+            return None
+        try:
+            digest = sha256_of(path)
+            pseudonym = self._pseudonym(path)
+        except OSError as error:
+            self._wrong.append((name, f"cannot be read: {error.strerror}"))
+            return None
+        return Listed(name, label, digest, _loader(path, digest), split, told, pseudonym, folder)
+
+    def problems(self) -> list[str]:
+        return by_kind(self._wrong)
 
 
 def _loader(path: Path, digest: str) -> Callable[[], Image.Image]:
@@ -121,21 +185,3 @@ def _loader(path: Path, digest: str) -> Callable[[], Image.Image]:
         return decode(data)
 
     return load
-
-
-def _about(root: Path, names: list[str]) -> dict[str, str]:
-    """What data set this is, judged by its file names."""
-    keys = [patient_of(name) for name in names]
-    kinds = Counter("sim" if key.startswith("sim-") else "real" for key in keys if key)
-    if kinds["sim"] > len(names) / 2:
-        return SIMULATED
-    if kinds["real"] > len(names) / 2:
-        return DATASET
-    return {"title": root.resolve().name, "licence": "unknown", "citation": ""}
-
-
-def _entries(folder: Path) -> list[Path]:
-    """What a folder holds, by name, without what operating systems put there."""
-    clutter = ("Thumbs.db", "desktop.ini")
-    paths = [path for path in folder.iterdir() if path.name[0] != "." and path.name not in clutter]
-    return sorted(paths, key=lambda path: path.name)  # paths themselves compare slowly

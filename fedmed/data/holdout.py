@@ -18,6 +18,7 @@ from fedmed.task import CLASSES
 
 BLOCKS_PER_KIND = 20
 VALIDATION_FRACTION = 0.15
+FEWEST_OF_A_KIND = 7  # patients of whom 15 % are one
 
 
 def description(patients_known: bool) -> str:
@@ -39,11 +40,7 @@ def hold_out(xrays: Sequence[Xray], *, seed: int) -> tuple[list[Xray], list[Xray
     Raises:
         UserError: a side would lack a class.
     """
-    groups: dict[tuple[str, int], set[str]] = {}
-    for xray in xrays:
-        kind = patient_order(xray.patient)[0] if "-" in xray.patient else ""
-        kind = "" if "/" in kind else kind  # names without a patient: one group a class
-        groups.setdefault((kind, xray.label), set()).add(xray.patient)
+    groups = _groups(xrays)
     generator = np.random.default_rng(seed)
     held: set[str] = set()
     for key in sorted(groups):
@@ -63,3 +60,16 @@ def hold_out(xrays: Sequence[Xray], *, seed: int) -> tuple[list[Xray], list[Xray
                 "who trained the backbone do not count."
             )
     return training, validation
+
+
+def _groups(xrays: Sequence[Xray]) -> dict[tuple[str, int], set[str]]:
+    """Patients by kind and class; those without a kind, or with a rare one, by class alone."""
+    groups: dict[tuple[str, int], set[str]] = {}
+    for xray in xrays:
+        kind = patient_order(xray.patient)[0]
+        groups.setdefault((kind, xray.label), set()).add(xray.patient)
+    for kind, label in [key for key in groups if key[0]]:
+        # A patient would be held out of each, which of many small kinds is most of them.
+        if len(groups[kind, label]) < FEWEST_OF_A_KIND:
+            groups.setdefault(("", label), set()).update(groups.pop((kind, label)))
+    return groups

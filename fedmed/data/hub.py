@@ -10,39 +10,47 @@ from typing import Any
 
 from PIL import Image
 
-from fedmed.data.cohort import Cohort, Xray
-from fedmed.data.patients import key_patients, patient_of
+from fedmed.data.assemble import assemble
+from fedmed.data.classes import LEFT_OUT, ClassNames, unknown
+from fedmed.data.cohort import Cohort
+from fedmed.data.listed import Listed
+from fedmed.data.patient_option import PatientOption
 from fedmed.errors import UserError
 from fedmed.hub.client import open_api
 from fedmed.hub.failures import HubError, is_away, may_pass, reason
-from fedmed.task import CLASSES, DATASET, DATASET_ID
+from fedmed.task import CLASSES, DATASET_ID
 
 SPLITS = ("train", "test")
 PROBE_SECONDS = 10.0
 
 
-def read_hub(repo: str) -> Cohort:
+def read_hub(repo: str, *, patients: str | None = None, classes: str | None = None) -> Cohort:
     """Load the `train` and `test` splits of a data set with `image` and `label` columns.
+
+    `patients` and `classes` are what the options of these names were given. Without a split
+    `test` one is drawn.
 
     Raises:
         UserError: there is no such data set, or it has other splits, columns or classes.
         HubError: the Hub cannot be reached, and the data set was not fetched before.
     """
+    option, names = PatientOption(patients), ClassNames(classes)
     loaded = _load(repo)
-    lacking = [split for split in SPLITS if split not in loaded]
-    if lacking:
-        raise UserError(f"--data {repo}: no '{lacking[0]}' split, only {', '.join(loaded)}.")
-    for split in SPLITS:
-        _check(repo, split, loaded[split])
-    train, test = (_read_split(repo, split, loaded[split]) for split in SPLITS)
-    about = DATASET if repo == DATASET_ID else {"title": repo, "licence": "unknown", "citation": ""}
-    return Cohort(
+    if "train" not in loaded:
+        raise UserError(f"--data {repo}: no 'train' split, only {', '.join(loaded)}.")
+    here = [split for split in SPLITS if split in loaded]
+    for split in here:
+        _check(repo, split, loaded[split], names)
+    listed = [image for split in here for image in _list(repo, split, loaded[split], names)]
+    others = [f"{split} ({len(loaded[split]):,} images)" for split in loaded if split not in SPLITS]
+    return assemble(
         repo,
-        about,
-        train,
-        test,
-        patients_known=all(patient_of(xray.name) for xray in [*train, *test]),
+        repo,
+        option.applied(listed),
+        where=f"--data {repo}",
+        public=repo == DATASET_ID,
         hub_id=repo,
+        notes=[f"Left out: the split {', '.join(others)}."] if others else [],
     )
 
 
@@ -100,56 +108,54 @@ def _probe(repo: str) -> Exception | None:
     return None
 
 
-def _check(repo: str, split: str, table: Any) -> None:
+def _check(repo: str, split: str, table: Any, classes: ClassNames) -> None:
     """Refuse other columns, other classes, and rows without an image or a label."""
     import datasets
 
     names: list[str] = getattr(table.features.get("label"), "names", [])
     image = table.features.get("image")
-    if not isinstance(image, datasets.Image) or sorted(names) != sorted(CLASSES):
+    strange = [name for name in names if classes.label(name) is None]
+    if not isinstance(image, datasets.Image) or not names or strange:
         raise UserError(
             f"--data {repo}: expected the columns 'image' (images) and 'label' (the classes "
             f"{', '.join(CLASSES)}), found {', '.join(table.features)}"
             + (f" with the classes {', '.join(names)}." if names else ".")
+            + (f" {strange[0]} {unknown(strange[0])}." if strange else "")
         )
-    rows = Counter(_class(names, label) for label in table["label"])
+    rows = Counter(_label(names, label, classes) for label in table["label"])
     if rows[None]:
         raise UserError(f"--data {repo}: {rows[None]} images of '{split}' have no label.")
-    for name in CLASSES:
-        if not rows[name]:
+    for label, name in enumerate(CLASSES):
+        if not rows[label]:
             raise UserError(f"--data {repo}: '{split}' holds no {name} image.")
 
 
-def _class(names: list[str], label: int | None) -> str | None:
+def _label(names: list[str], label: int | None, classes: ClassNames) -> int | None:
     # A ClassLabel of -1 stands for a label that is not given.
-    return None if label is None or label < 0 else names[label]
+    return None if label is None or label < 0 else classes.label(names[label])
 
 
-def _read_split(repo: str, split: str, table: Any) -> list[Xray]:
+def _list(repo: str, split: str, table: Any, classes: ClassNames) -> list[Listed]:
     import datasets
 
-    classes = table.features["label"].names
+    names = table.features["label"].names
     raw = table.cast_column("image", datasets.Image(decode=False))
-    names: list[str] = []
-    digests: list[str] = []
-    labels: list[int] = []
+    listed: list[Listed] = []
     taken: set[str] = set()
     for index, row in enumerate(raw):
-        folder = f"{split}/{classes[row['label']]}"
+        label = classes.label(names[row["label"]])
+        if label is None or label == LEFT_OUT:
+            continue
+        folder = f"{split}/{CLASSES[label]}"
         file = PurePosixPath((row["image"] or {}).get("path") or f"{index:06d}").name
         # Names need not be unique; they must be where they stand for patients.
         name = f"{folder}/{file}" if f"{folder}/{file}" not in taken else f"{folder}/{index}/{file}"
         taken.add(name)
-        names.append(name)
-        labels.append(CLASSES.index(classes[row["label"]]))
         where = f"--data {repo}: row {index} of '{split}'"
-        digests.append(hashlib.sha256(_encoded(row, where)).hexdigest())
-    patients = key_patients(names, digests)
-    rows = zip(names, labels, patients, digests, strict=True)
-    return [
-        Xray(name, label, patient, digest, _loader(raw, index, f"--data {repo}: {name}"))
-        for index, (name, label, patient, digest) in enumerate(rows)
-    ]
+        digest = hashlib.sha256(_encoded(row, where)).hexdigest()
+        load = _loader(raw, index, f"--data {repo}: {name}")
+        listed.append(Listed(name, label, digest, load, split))
+    return listed
 
 
 def _loader(table: Any, index: int, where: str) -> Any:

@@ -29,6 +29,7 @@ def simulated_cohort(train: int = 400, test: int = 120, *, seed: int = 0) -> Coh
         simulated_xrays("test", FIRST_TEST, test, seed=seed),
         patients_known=True,
         simulated=True,
+        test_split="simulated patients that nothing was trained on",
     )
 
 

@@ -12,7 +12,10 @@ from typing import Any
 
 from fedmed import files
 from fedmed.data import is_hub_id
+from fedmed.data.classes import ClassNames
 from fedmed.data.partition import SCHEMES
+from fedmed.data.patient_option import PatientOption
+from fedmed.errors import UserError
 from fedmed.task import DATASET_ID
 from fedmed.training.recipe import RECIPES
 
@@ -44,6 +47,19 @@ def _repository(text: str) -> str:
     return text
 
 
+def _checked(check: Callable[[str], object], flag: str) -> Callable[[str], str]:
+    """A text that `check` accepts, kept as it is; its refusal without the flag it begins with."""
+
+    def parse(text: str) -> str:
+        try:
+            check(text)
+        except UserError as error:
+            raise argparse.ArgumentTypeError(str(error).removeprefix(flag).lstrip(": ")) from error
+        return text
+
+    return parse
+
+
 # In the report a hospital takes some 60 bytes for each round, and 50 times that for its scores.
 _MOST_REPORTED = files.MAX_MEBIBYTES * 2**20 // 60
 _POSITIVE = _number(float, 1e-12, 1e6, "a number above 0, at most a million")
@@ -55,7 +71,24 @@ class Settings:
     data: str = _option(
         DATASET_ID,
         "data set id on the Hugging Face Hub; a folder with train/ and test/, each with NORMAL/ "
-        "and PNEUMONIA/; or 'simulated'",
+        "and PNEUMONIA/, or one laid out otherwise (docs/own-data.md); or 'simulated'",
+    )
+    patients: str | None = _option(
+        None,
+        "how a file's name tells its patient: a regular expression whose groups are the patient, "
+        "as '(p\\d+)_'; or a CSV with the columns image,patient",
+        metavar="REGEX|CSV",
+        type=_checked(PatientOption, "--patients"),
+    )
+    classes: str | None = _option(
+        None,
+        "which folders or labels are which class: normal=NORMAL,bacterial=PNEUMONIA; "
+        "'lateral=' leaves those out",
+        metavar="NAME=CLASS,...",
+        type=_checked(ClassNames, "--classes"),
+    )
+    allow_overlap: bool = _option(
+        False, "go on where a picture is under both labels, or in train and test"
     )
     backbone: str = _option(
         "imagenet", "'imagenet', 'bundled' (needs no network), or a file or folder with a backbone"
@@ -108,6 +141,11 @@ class Settings:
         result = {name: value for name, value in asdict(self).items() if name not in ways}
         if self.data != "simulated" and not is_hub_id(self.data):
             result["data"] = Path(self.data).resolve().name
+        if self.patients and self.patients.lower().endswith(".csv"):
+            result["patients"] = Path(self.patients).name
+        for name in ("patients", "classes", "allow_overlap"):
+            if not result[name]:
+                del result[name]
         if self.backbone not in ("imagenet", "bundled"):
             result["backbone"] = Path(self.backbone).resolve().name
         return result

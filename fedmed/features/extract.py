@@ -10,10 +10,11 @@ import torch
 from tqdm import tqdm
 
 from fedmed.backbones.backbone import Backbone
+from fedmed.data import films
 from fedmed.data.cohort import Xray
 from fedmed.data.decoding import decode_all
 from fedmed.features.cache import FeatureCache
-from fedmed.imaging.augmentation import View, render
+from fedmed.imaging.augmentation import FILM, View, render
 from fedmed.imaging.preprocessing import to_input
 from fedmed.parallel import on_all_cores
 
@@ -28,6 +29,8 @@ def extract(
 ) -> int:
     """Make sure that the cache has the wanted views of images; returns the passes it took.
 
+    Of every image it also keeps the FILM measures, which take no pass.
+
     Raises:
         UnreadableImages: before any pass, where an image that is needed cannot be decoded.
         UserError: before any pass, where the cache cannot be written.
@@ -36,7 +39,7 @@ def extract(
     todo: dict[str, Xray] = {}
     for xrays, views in wanted:
         images = {xray.digest: xray for xray in xrays}
-        for view in views:
+        for view in (*views, FILM):
             absent = cache.missing(view, list(images))
             lacking.setdefault(view, set()).update(absent)
             todo |= {digest: images[digest] for digest in absent}
@@ -48,6 +51,8 @@ def extract(
 
     def passed(batch: tuple[View, list[int]]) -> np.ndarray:
         view, rows = batch
+        if view == FILM:
+            return films.measure(pixels[rows])
         return _features(view, pixels[rows], [digests[row] for row in rows], backbone)
 
     chunks = [
@@ -62,13 +67,13 @@ def extract(
         for first in range(0, len(rows), BATCH)
     ]
     done = on_all_cores(passed, batches)
-    passes = sum(len(missing) for missing in lacking.values())
+    passes = sum(len(missing) for view, missing in lacking.items() if view != FILM)
     with tqdm(total=passes, desc="Backbone passes", unit="image", disable=None) as bar:
         for view, rows in chunks:
             found = []
             for features in islice(done, -(-len(rows) // BATCH)):
                 found.append(features)
-                bar.update(len(features))
+                bar.update(len(features) if view != FILM else 0)
             cache.add(view, [digests[row] for row in rows], np.concatenate(found))
     return passes
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from fedmed.imaging.preprocessing import to_grey
 from fedmed.task import IMAGE_SIZE
 
-Kind = Literal["clean", "flip-rotate", "degraded"]
+Kind = Literal["clean", "flip-rotate", "degraded", "film"]
 
 MAX_ROTATION_DEGREES = 10.0
 
@@ -30,6 +30,7 @@ class View:
 
 
 CLEAN = View("clean")
+FILM = View("film")  # no view for a network: what fedmed.data.films measures of the picture itself
 
 
 def render(view: View, pixels: np.ndarray, digests: list[str]) -> Tensor:

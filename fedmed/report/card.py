@@ -112,7 +112,8 @@ def command(report: Fields) -> str:
     if report["partition"]["alpha"] is None:
         options.pop("alpha", None)
     flags = [
-        f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in options.items()
+        f"--{name.replace('_', '-')}" + ("" if value is True else f" {shlex.quote(str(value))}")
+        for name, value in options.items()
     ]
     return " \\\n    ".join(["python train.py", *flags])
 

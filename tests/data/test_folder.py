@@ -45,7 +45,7 @@ def test_splits_labels_and_patients_are_read(root: Path) -> None:
     assert [xray.label for xray in cohort.images] == [0, 0, 1, 0, 1]
     assert [xray.patient for xray in cohort.train] == ["IM-115", "IM-117", "bacteria-1"]
     assert cohort.patients_known
-    assert cohort.about == DATASET
+    assert cohort.about == DATASET and cohort.public
     assert not cohort.simulated
     assert cohort.train[1].load().getpixel((0, 0)) == 1
 
@@ -70,14 +70,15 @@ def test_the_digest_is_of_the_bytes(root: Path, tmp_path: Path) -> None:
 def test_everything_wrong_is_in_one_message(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "xrays", ["train/COVID/a.png", "train/normal/b.png"])
     (root / "train/PNEUMONIA/patient 1").mkdir(parents=True)
+    (root / "test").mkdir()
     message = refusal(root)
     assert str(root) in message
     for part in (
-        "test/ is missing",
-        "train/NORMAL/ is missing",
         "train/COVID/ is no class known here (NORMAL, PNEUMONIA)",
-        "train/normal/ is no class known here",
-        "train/PNEUMONIA/patient 1/ is a folder",
+        "--classes 'COVID=PNEUMONIA'",
+        "train/PNEUMONIA/ holds no image",
+        "test/NORMAL/ is missing",
+        "test/PNEUMONIA/ is missing",
     ):
         assert part in message
 
@@ -99,8 +100,8 @@ def test_links_to_nowhere_are_listed_together(root: Path) -> None:
     (root / "train/NORMAL/IM-1.jpeg").symlink_to("../../annex/objects/1")
     (root / "test/NORMAL/IM-2.jpeg").symlink_to("../../annex/objects/2")
     message = refusal(root)
-    assert "train/NORMAL/IM-1.jpeg cannot be read" in message
-    assert "test/NORMAL/IM-2.jpeg cannot be read" in message
+    told = "2 files: test/NORMAL/IM-2.jpeg, train/NORMAL/IM-1.jpeg: cannot be read: No such file"
+    assert told in message
 
 
 def test_no_folder_and_no_directory_are_told_apart(tmp_path: Path) -> None:
@@ -123,8 +124,10 @@ def test_names_without_patients_make_each_image_its_own(tmp_path: Path) -> None:
 
 
 def test_one_name_without_a_patient_is_enough_to_say_so(root: Path) -> None:
-    write_folder(root, ["train/NORMAL/scan.png"])
-    assert not read_folder(root).patients_known
+    Image.new("L", (40, 40), 99).save(root / "train/PNEUMONIA/scan.png")
+    cohort = read_folder(root)
+    assert not cohort.patients_known
+    assert "4 of 6 images tell none" in cohort.notes[-1]
 
 
 def test_simulated_names_never_pass_for_real_patients(tmp_path: Path) -> None:

@@ -35,8 +35,8 @@ def test_a_pipe_or_a_device_is_listed_and_not_waited_for(root: Path) -> None:
     (root / "test/NORMAL/endless.png").symlink_to("/dev/zero")
     code = f"from fedmed import data; data.load({str(root)!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    for name in ("train/NORMAL/pipe.png", "test/NORMAL/endless.png"):
-        assert f"{name} cannot be read: it is no regular file" in done.stderr
+    told = "test/NORMAL/endless.png, train/NORMAL/pipe.png: cannot be read: it is no regular file"
+    assert told in done.stderr
 
 
 def test_a_changed_picture_is_not_taken_for_the_one_that_was_listed(root: Path) -> None:
@@ -60,8 +60,8 @@ def test_names_that_are_not_utf_8_are_listed(root: Path) -> None:
         write_folder(root, NAMES[:1])
     message = refusal(root)
     message.encode("utf-8")
-    for split in ("train", "test"):
-        assert f"'{split}/NORMAL/scan\\udcff.png' is not named in UTF-8" in message
+    names = ", ".join(f"'{split}/NORMAL/scan\\udcff.png'" for split in ("test", "train"))
+    assert f"2 files: {names}: not named in UTF-8; rename it" in message
 
 
 def test_nor_may_the_folder_be_named_so(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +84,7 @@ def test_a_folder_that_may_not_be_read_is_named(
         return listing(path)
 
     monkeypatch.setattr(Path, "iterdir", refusing)
-    assert f"{root / 'train/PNEUMONIA'} cannot be read: Permission denied" in refusal(root)
+    assert "/PNEUMONIA cannot be read: Permission denied" in refusal(root)
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "x" * 300 + "/" + "y"])

@@ -47,12 +47,12 @@ def rows(classes: list[str] = CLASSES) -> Rows:
     normal, pneumonia = (classes.index(name) for name in CLASSES)
     return {
         "train": [
-            (png(10), "IM-0115-0001.jpeg", normal),
-            (png(20), "person1_virus_2.jpeg", pneumonia),
+            (png(10), "NORMAL-115-0001.jpeg", normal),
+            (png(20), "VIRUS-7-0002.jpeg", pneumonia),
         ],
         "test": [
-            (png(30), "IM-0001-0001.jpeg", normal),
-            (png(40), "person1_bacteria_3.jpeg", pneumonia),
+            (png(30), "NORMAL-1-0001.jpeg", normal),
+            (png(40), "BACTERIA-9-0003.jpeg", pneumonia),
         ],
         "validation": [(png(50), "IM-0002-0001.jpeg", normal)],
     }
@@ -69,13 +69,14 @@ def test_it_is_read_as_a_folder_would_be(hub: HubServer) -> None:
     serve_parquet_dataset(hub, REPO, rows(), CLASSES)
     cohort = data.load(REPO)
     assert [(x.name, x.label, x.patient) for x in cohort.images] == [
-        ("train/NORMAL/IM-0115-0001.jpeg", 0, "IM-115"),
-        ("train/PNEUMONIA/person1_virus_2.jpeg", 1, "virus-1"),
-        ("test/NORMAL/IM-0001-0001.jpeg", 0, "IM-1"),
-        ("test/PNEUMONIA/person1_bacteria_3.jpeg", 1, "bacteria-1"),
+        ("train/NORMAL/NORMAL-115-0001.jpeg", 0, "mendeley-115"),
+        ("train/PNEUMONIA/VIRUS-7-0002.jpeg", 1, "mendeley-7"),
+        ("test/NORMAL/NORMAL-1-0001.jpeg", 0, "mendeley-1"),
+        ("test/PNEUMONIA/BACTERIA-9-0003.jpeg", 1, "mendeley-9"),
     ]
     assert [x.load().getpixel((0, 0)) for x in cohort.images] == [10, 20, 30, 40]
-    assert cohort.patients_known
+    assert cohort.patients_known and not cohort.public
+    assert "Left out: the split validation (1 images)." in cohort.notes
     assert cohort.source == cohort.hub_id == REPO
 
 
@@ -87,7 +88,8 @@ def test_classes_are_matched_by_name_not_by_number(hub: HubServer) -> None:
 def test_the_public_data_set_is_known_by_its_id(hub: HubServer) -> None:
     repo = "hf-vision/chest-xray-pneumonia"
     serve_parquet_dataset(hub, repo, rows(), CLASSES)
-    assert read_hub(repo).about == DATASET
+    cohort = read_hub(repo)
+    assert cohort.about == DATASET and cohort.public
 
 
 def test_equal_names_and_no_names_are_different_patients(hub: HubServer) -> None:
@@ -229,11 +231,30 @@ def test_a_row_of_neither_bytes_nor_a_name_is_unreadable_as_any_other(hub: HubSe
         read_hub(REPO).train[1].load()
 
 
-def test_a_missing_split_is_named(hub: HubServer) -> None:
+def test_a_missing_split_is_named_or_drawn(hub: HubServer) -> None:
     content = rows()
+    content["train"] = [(png(n), f"{n}.png", n % 2) for n in range(20)]
     del content["test"]
     serve_parquet_dataset(hub, REPO, content, CLASSES)
-    assert "no 'test' split, only" in refusal()
+    cohort = read_hub(REPO)
+    assert (len(cohort.train), len(cohort.test)) == (16, 4)
+    content["elsewhere"] = content.pop("train")
+    serve_parquet_dataset(hub, "alice/other", content, CLASSES)
+    assert "no 'train' split, only" in refusal("alice/other")
+
+
+def test_classes_and_patients_are_read_as_asked(hub: HubServer) -> None:
+    names = ["bacterial", "lateral", "normal", "viral"]
+    content = {
+        split: [(png(4 * n + k), f"p{n}-{k}.png", k) for n in range(3) for k in range(4)]
+        for split in ("train", "test")
+    }
+    serve_parquet_dataset(hub, REPO, content, names)
+    assert "--classes 'bacterial=PNEUMONIA'" in refusal()
+    options = {"classes": "bacterial=PNEUMONIA,viral=PNEUMONIA,lateral=", "patients": r"p(\d)-"}
+    cohort = read_hub(REPO, **options)
+    assert [xray.label for xray in cohort.train] == [1, 0, 1] * 3
+    assert len({xray.patient for xray in cohort.train}) == 3
 
 
 def test_no_such_data_set(hub: HubServer) -> None:

@@ -14,6 +14,9 @@ PROMISED = {
     "data": "hf-vision/chest-xray-pneumonia",
     "backbone": "imagenet",
     "output": Path("snapshot"),
+    "patients": None,
+    "classes": None,
+    "allow_overlap": False,
     "push_to": None,
     "private": False,
     "hospitals": 5,
@@ -51,6 +54,8 @@ def test_defaults_are_the_promised_ones() -> None:
 def test_every_option_is_read() -> None:
     given = {
         "data": "simulated",
+        "patients": r"p(\d+)_",
+        "classes": "bacterial=PNEUMONIA,lateral=",
         "backbone": "bundled",
         "output": Path("elsewhere"),
         "push_to": "alice/fedmed.1",
@@ -70,8 +75,10 @@ def test_every_option_is_read() -> None:
         "device": "cpu",
     }
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
-    settings = parse([*arguments, "--private", "--resume"])
-    assert dataclasses.asdict(settings) == PROMISED | given | {"private": True, "resume": True}
+    settings = parse([*arguments, "--private", "--resume", "--allow-overlap"])
+    assert dataclasses.asdict(settings) == PROMISED | given | dict.fromkeys(
+        ("private", "resume", "allow_overlap"), True
+    )
 
 
 def test_help_reads_well_at_80_columns(
@@ -111,6 +118,11 @@ def test_help_reads_well_at_80_columns(
         ("--examples=201", ["--examples", "to 200"]),
         ("--push-to=fedmed", ["--push-to", "'fedmed'", "USER/REPO"]),
         ("--push-to=a/b/c", ["--push-to", "USER/REPO"]),
+        ("--patients=p[0-9]+", ["--patients", "has no group", "round brackets"]),
+        ("--patients=(", ["--patients", "no regular expression"]),
+        ("--classes=COVID", ["--classes", "'COVID'", "NAME=CLASS", "NORMAL, PNEUMONIA"]),
+        ("--classes=a=COVID", ["--classes", "'a=COVID'", "NORMAL, PNEUMONIA"]),
+        ("--classes=a=NORMAL,A=PNEUMONIA", ["--classes", "'A'", "two classes"]),
         ("--hospital=3", ["--hospital=3"]),
         ("--data", ["--data", "expected one argument"]),
         ("snapshot", ["snapshot"]),
@@ -179,6 +191,14 @@ def test_what_does_not_change_the_result_is_left_out() -> None:
     other = parse(["--output=x", "--push-to=a/b", "--private", "--resume", "--device=cpu"])
     assert other.of_the_run() == plain
     assert parse(["--seed=1"]).of_the_run() != plain
+
+
+def test_how_the_data_were_read_is_told_where_it_was_asked_for() -> None:
+    plain = parse([]).of_the_run()
+    asked = ["--patients=/home/ann/who.csv", "--classes=healthy=NORMAL", "--allow-overlap"]
+    added = {"patients": "who.csv", "classes": "healthy=NORMAL", "allow_overlap": True}
+    assert parse(asked).of_the_run() == plain | added
+    assert not added.keys() & plain.keys()
 
 
 def test_settings_made_in_code_are_the_same() -> None:

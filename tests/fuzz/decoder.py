@@ -26,7 +26,7 @@ with atheris.instrument_imports(include=["PIL", "pydicom", "fedmed"]):
         WebPImagePlugin,
     )
 
-    from fedmed.errors import ACCEPTED, ImageError
+    from fedmed.errors import ImageError
     from fedmed.imaging.decode import colourfulness, decode
     from fedmed.imaging.preprocessing import to_pixels
 

@@ -1,4 +1,4 @@
-"""A small data set in the public one's layout and names, of simulated radiographs."""
+"""A small data set of simulated radiographs, its names those of Mendeley v3."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def write_films(root: Path) -> Path:
 def _name(label: int, patient: int, film: int) -> str:
     suffix = "png" if patient % 7 == 0 else "jpeg"
     if label:
-        kind = ("bacteria", "virus")[patient % 2]
-        return f"PNEUMONIA/person{patient}_{kind}_{patient + film}.{suffix}"
-    return f"NORMAL/{('IM', 'NORMAL2-IM')[patient % 2]}-{patient:04d}-000{film + 1}.{suffix}"
+        kind = ("BACTERIA", "VIRUS")[patient % 2]
+        return f"PNEUMONIA/{kind}-{40_000 + patient}-000{film + 1}.{suffix}"
+    return f"NORMAL/NORMAL-{patient}-000{film + 1}.{suffix}"
 
 
 def _write(path: Path, patient: int, label: int) -> None:

@@ -5,21 +5,31 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from fedmed.data.cohort import Cohort, Xray
+from fedmed.data.listed import Listed
 from fedmed.data.patients import key_patients
 
 
+def listed(name: str, label: int = 0, split: str | None = "train", **more: Any) -> Listed:
+    """An image as a source lists it, of bytes of its own unless `digest` is given."""
+    digest = hashlib.sha256(f"{split} {label} {name}".encode()).hexdigest()
+    return Listed(name, label, load=_unread, split=split, **{"digest": digest, **more})
+
+
 def xrays(names: Iterable[str], label: int, split: str = "train") -> list[Xray]:
-    """X-rays with these file names, each of other bytes."""
+    """X-rays with these file names of the public data set, each of other bytes."""
     folder = f"{split}/{('NORMAL', 'PNEUMONIA')[label]}"
     full = [f"{folder}/{name}" for name in names]
-    digests = [hashlib.sha256(name.encode()).hexdigest() for name in full]
-    patients = key_patients(full, digests)
-    rows = zip(full, patients, digests, strict=True)
-    return [Xray(name, label, patient, digest, _unread) for name, patient, digest in rows]
+    images = [listed(name, label, split) for name in full]
+    patients, _ = key_patients(images, public=True)
+    return [
+        Xray(x.name, x.label, patient, x.digest, _unread)
+        for x, patient in zip(images, patients, strict=True)
+    ]
 
 
 def cohort(train: list[Xray], test: list[Xray], **more: bool) -> Cohort:

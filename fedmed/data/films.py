@@ -1,0 +1,84 @@
+"""Films that came out of decoding with something wrong: flat, inverted against the others, clipped.
+
+What is measured of each picture is a row as wide as a feature vector, so that it lies in the same
+cache and a later run need not read the picture again: four figures, then a 16 x 16 thumbnail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fedmed.data.trouble import named
+from fedmed.task import FEATURES, IMAGE_SIZE
+
+SIDE = 16  # of the thumbnail
+_FIGURES = 3  # range, share of black, share of white
+_CENTRE = slice(IMAGE_SIZE // 8, -IMAGE_SIZE // 8)  # borders and markers are often black or white
+
+NEARLY_CONSTANT = 16.0  # grey levels between the 1st and the 99th percentile
+INVERTED = -0.1  # correlation with the median film; of the public data set's none is below 0.2
+FEWEST = 10  # films that make a median to compare with
+CLIPPED = 0.25  # of the middle of the picture in the two darkest levels, or the two brightest
+
+
+def measure(pixels: np.ndarray) -> np.ndarray:
+    """Measure decoded pictures, uint8 [n, 224, 224]: float32 [n, 512], see above."""
+    out = np.zeros((len(pixels), FEATURES), np.float32)
+    middle = pixels[:, _CENTRE, _CENTRE].reshape(len(pixels), -1)
+    block = IMAGE_SIZE // SIDE
+    for row, (picture, inside) in enumerate(zip(pixels, middle, strict=True)):
+        counts = np.bincount(inside, minlength=256)
+        low, high = np.searchsorted(counts.cumsum() / inside.size, (0.01, 0.99))
+        out[row, :_FIGURES] = (
+            high - low,
+            counts[:2].sum() / inside.size,
+            counts[254:].sum() / inside.size,
+        )
+        blocks = picture.reshape(SIDE, block, SIDE, block)
+        out[row, _FIGURES : _FIGURES + SIDE * SIDE] = blocks.mean((1, 3)).reshape(-1)
+    return out
+
+
+def judge(names: Sequence[str], measured: np.ndarray) -> dict[str, Any]:
+    """The report's `films`: how many were looked at, and the names of those of each kind."""
+    spread, black, white = measured[:, :_FIGURES].T
+    flat = spread < NEARLY_CONSTANT
+    kinds = {
+        "nearly_constant": flat,
+        "inverted": (_likeness(measured) < INVERTED) & ~flat,
+        "clipped": (np.maximum(black, white) > CLIPPED) & ~flat,
+    }
+    found = {
+        kind: sorted(name for name, is_one in zip(names, mask, strict=True) if is_one)
+        for kind, mask in kinds.items()
+    }
+    return {"looked_at": len(names), **found}
+
+
+def words(films: dict[str, Any]) -> list[str]:
+    """One line for each kind of film found."""
+    titles = {
+        "nearly_constant": "nearly of one grey",
+        "inverted": "inverted against the others",
+        "clipped": "clipped to black or white",
+    }
+    return [
+        f"Trouble: {len(films[kind]):,} films are {title}: {named(films[kind])}."
+        for kind, title in titles.items()
+        if films[kind]
+    ]
+
+
+def _likeness(measured: np.ndarray) -> np.ndarray:
+    """The correlation [n] of each thumbnail with the median of all; 1 where there are too few."""
+    if len(measured) < FEWEST:
+        return np.ones(len(measured), np.float32)
+    thumbnails = measured[:, _FIGURES : _FIGURES + SIDE * SIDE]
+    centred = thumbnails - thumbnails.mean(1, keepdims=True)
+    centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-6)
+    median = np.median(centred, 0)
+    median -= median.mean()
+    return centred @ (median / max(float(np.linalg.norm(median)), 1e-6))
