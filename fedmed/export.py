@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from torchvision.models import resnet18
 
 from fedmed import cli
 from fedmed.errors import UserError
+from fedmed.files import write_atomically
 from fedmed.snapshot.reader import Snapshot
 from fedmed.snapshot.replace import mend
 from fedmed.task import CLASSES
@@ -41,21 +41,13 @@ def export(snapshot: Snapshot, folder: Path) -> Iterator[Path]:
         for model in snapshot.models:
             network.load_state_dict(snapshot.head(model), strict=False)
             name = Path(snapshot.config["models"][model]["file"]).with_suffix(".pth").name
-            _save(dict(network.state_dict()), folder / name)
+            content = io.BytesIO()
+            # To a file, torch has an error of its own for a full disk.
+            torch.save(dict(network.state_dict()), content)
+            write_atomically(folder / name, content.getbuffer())
             yield folder / name
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error}. Name another folder.") from error
-
-
-def _save(state: dict[str, torch.Tensor], path: Path) -> None:
-    partial = path.with_name(path.name + ".partial")
-    content = io.BytesIO()
-    torch.save(state, content)  # to a file, it has an error of its own for a full disk
-    try:
-        partial.write_bytes(content.getbuffer())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _parser() -> argparse.ArgumentParser:

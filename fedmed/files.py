@@ -1,12 +1,18 @@
-"""Files that may come from strangers: their JSON, read whole or refused, and their digests."""
+"""Files on disk: written whole or not at all, and read though they may come from strangers."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import json
+import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from fedmed.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_MEBIBYTES = 64
 LARGEST = 2**53  # a larger whole number is another one to a browser
@@ -72,3 +78,40 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def write_atomically(path: Path, data: bytes | memoryview) -> None:
+    """Write a file that appears whole, in place of the one before, or not at all.
+
+    It is on the disk before it takes the name, so that not even a power cut leaves half of it.
+
+    Raises:
+        OSError: it cannot be written; what was there before is untouched.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a safetensors file by name, and its metadata.
+
+    The tensors are copies: one on a mapped file would keep Windows from replacing that file.
+
+    Raises:
+        UserError: it can't be read, or is no safetensors file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+            return tensors, dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is not a readable safetensors file: {error}") from error

@@ -54,7 +54,7 @@ def test_interrupted_is_130_and_says_how_to_go_on(capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     "error",
     [
-        OSError(errno.ENOSPC, "No space left on device", "snapshot.partial/run.tmp"),
+        OSError(errno.ENOSPC, "No space left on device", "snapshot.partial/run.json.1.partial"),
         OSError(errno.EROFS, "Read-only file system", "snapshot.partial"),
         SafetensorError(
             "Error while serializing: I/O error: No space left on device (os error 28)"

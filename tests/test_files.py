@@ -7,8 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from fedmed import files
+from fedmed.errors import UserError
 from fedmed.files import read_json, sha256_of
 
 
@@ -78,3 +81,30 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe")
         with pytest.raises(OSError, match="no regular file"):
             sha256_of(tmp_path / "pipe")
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    files.write_atomically(path, b"before")
+
+    def fail(*paths: object) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(OSError, match="no room"):
+        files.write_atomically(path, b"after")
+    assert path.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_tensors_are_read_with_their_metadata_and_outlive_their_file(tmp_path: Path) -> None:
+    path = tmp_path / "tensors.safetensors"
+    save_file({"a": torch.arange(3.0)}, path, {"about": "them"})
+    tensors, metadata = files.read_tensors(path)
+    path.write_bytes(b"damaged")
+    assert tensors["a"].tolist() == [0, 1, 2] and metadata == {"about": "them"}
+    for other in (path, tmp_path / "none"):
+        with pytest.raises(UserError, match=rf"{other.name} is not a readable safetensors file"):
+            files.read_tensors(other)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from fedmed.backbones.resnet18 import ResNet18
 from fedmed.errors import UserError
-from fedmed.files import parse, read_json
+from fedmed.files import parse, read_json, read_tensors
 
 SINGLE = "backbone.safetensors"
 SHARD_LIMIT = "9MB"  # decimal: small enough for hosts that refuse larger plain files
@@ -26,17 +26,12 @@ def read_state(path: Path) -> tuple[State, dict[str, Any]]:
     Raises:
         UserError: the file or folder holds no complete ResNet18.
     """
-    from safetensors import SafetensorError, safe_open
-
     files, metadata = _files(path)
     state: State = {}
     for file in files:
-        try:
-            with safe_open(file, framework="pt") as opened:
-                metadata |= opened.metadata() or {}
-                state |= {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise UserError(f"{file} is not a readable safetensors file: {error}") from error
+        tensors, about = read_tensors(file)
+        metadata |= about
+        state |= tensors
     check_state(state, str(path))
     return state, {"id": f"file:{path.name}", "source": path.name} | _origin(metadata, path)
 

@@ -19,7 +19,7 @@ from fedmed.data.cohort import Xray
 from fedmed.errors import UserError
 from fedmed.experiment.settings import Settings
 from fedmed.federated.state import State
-from fedmed.files import read_json
+from fedmed.files import read_json, write_atomically
 
 
 class RunState:
@@ -65,9 +65,7 @@ class RunState:
             return
         self.finish()
         self.folder.mkdir(parents=True)
-        aside = self._marker.with_suffix(".tmp")
-        aside.write_bytes(self._run)
-        aside.replace(self._marker)
+        write_atomically(self._marker, self._run)
 
     def federation(self, wire: str) -> State | None:
         """The federation with a wire format after the last round that was kept, if any was."""
@@ -102,8 +100,9 @@ class RunState:
     def _is_foreign(self) -> bool:
         if self.folder.is_symlink() or not self.folder.is_dir():
             return os.path.lexists(self.folder)
-        names = {path.name for path in self.folder.iterdir()}
-        return bool(names - {"run.tmp"}) and not self._is_run()
+        half_written = f"{self._marker.name}.*.partial"  # by a run that was killed as it began
+        names = [path for path in self.folder.iterdir() if not path.match(half_written)]
+        return bool(names) and not self._is_run()
 
     def _is_run(self) -> bool:
         try:

@@ -27,6 +27,7 @@ import numpy as np
 from fedmed.backbones.backbone import Backbone
 from fedmed.code_digest import OF_FEATURES, code_digest
 from fedmed.errors import UserError
+from fedmed.files import write_atomically
 from fedmed.imaging.augmentation import View
 from fedmed.task import FEATURES
 
@@ -83,14 +84,7 @@ class FeatureCache:
         path = folder / f"{hashlib.sha256(data).hexdigest()[:32]}.safetensors"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=folder, suffix=".tmp", delete=False) as aside:
-                try:
-                    aside.write(data)
-                    aside.close()
-                    os.replace(aside.name, path)
-                except BaseException:
-                    Path(aside.name).unlink(missing_ok=True)
-                    raise
+            write_atomically(path, data)
         except OSError as error:
             raise _unwritable(error) from error
         rows = {bytes.fromhex(d): (path, row) for row, d in enumerate(digests)}
@@ -132,7 +126,7 @@ class FeatureCache:
         now, total = time.time(), 0
         used = {folder: _last_use(folder) for folder in _folders(self.root)}
         for folder in sorted(used, key=lambda folder: used[folder], reverse=True):
-            left_behind = [f for f in folder.glob("*.tmp") if now - _last_use(f) > _IN_USE_SECONDS]
+            left_behind = [f for f in folder.glob("*.partial") if now - _last_use(f) > _IN_USE_SECONDS]
             _delete(left_behind)
             files = list(folder.glob("*.safetensors"))
             total += sum(_size(file) for file in files)

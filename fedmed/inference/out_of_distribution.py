@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fedmed.errors import UserError
+from fedmed.files import read_tensors
 from fedmed.imaging.augmentation import DEGRADE_DRAWS, degrade
 from fedmed.imaging.preprocessing import to_grey
 from fedmed.task import FEATURES
@@ -81,13 +82,10 @@ class ReferenceStatistics(NamedTuple):
         Raises:
             UserError: the file holds something else.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
+        tensors, _ = read_tensors(path)
         try:
-            tensors = load_file(path)
             found = cls(*(_take(tensors, part) for part in cls._fields))
-        except (SafetensorError, OSError, KeyError) as error:
+        except KeyError as error:
             raise UserError(f"{path} holds no statistics of training images: {error!r}") from error
         if not (found.features.fits(FEATURES) and found.layout.fits(GRID**2)):
             raise UserError(f"{path} holds statistics of another kind.")

@@ -17,7 +17,7 @@ from torch import Tensor
 from fedmed.backbones.backbone import Backbone
 from fedmed.backbones.weights import read_state
 from fedmed.errors import UserError
-from fedmed.files import read_json
+from fedmed.files import read_json, read_tensors
 from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.report.document import validate
 from fedmed.snapshot.manifest import (
@@ -113,11 +113,12 @@ class Snapshot:
         file = self.config["models"][model]["file"]
         where = f"{self.folder}: the head of {model} ({printable(file)})"
         try:
-            stored, metadata = _tensors(self.folder / file)
+            stored, metadata = read_tensors(self.folder / file)
             head = {name: tensor.float() for name, tensor in stored.items()}
         # Whatever the file holds: safetensors, JSON and torch each have errors of their own.
         except Exception as error:
-            raise SnapshotError(f"{where} is damaged ({type(error).__name__}).") from error
+            kind = type(error.__cause__ or error).__name__
+            raise SnapshotError(f"{where} is damaged ({kind}).") from error
         shapes = {name: list(tensor.shape) for name, tensor in head.items()}
         if shapes != {"fc.weight": [len(CLASSES), FEATURES], "fc.bias": [len(CLASSES)]}:
             raise SnapshotError(f"{where} has the shapes {printable(shapes)}.")
@@ -180,11 +181,3 @@ def write_head(path: Path, heads: Heads, backbone: Backbone) -> None:
     # One entry: safetensors writes several in an order of chance, and a checkpoint's bytes count.
     belongs = json.dumps({"id": backbone.id, "sha256": backbone.sha256})
     save_file(tensors, path, {"backbone": belongs})
-
-
-def _tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors of a safetensors file, and its metadata."""
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118

@@ -37,7 +37,7 @@ from fedmed.evaluation.metrics import evaluate
 from fedmed.experiment.settings import Settings
 from fedmed.report import sections
 from fedmed.snapshot.manifest import SnapshotError, verify
-from tests.endurance.trouble import (
+from tests.endurance.fault_injection import (
     Trouble,
     count_writes,
     finish,
@@ -54,7 +54,7 @@ OPTIONS = {"rounds": 2, "local_epochs": 1, "epochs": 2, "views": 2, "examples": 
 # Bytes: each stops another file, and none what the run says, which goes to one as well.
 LIMITS = (200, 2000, 5000, 20_000, 1_000_000, 5_000_000)
 # Ends of the paths written that stand for all, for `--few`.
-TELLING = ("run.tmp", "fp16.safetensors", "federated_model.safetensors", "snapshot")
+TELLING = ("run.json", "fp16.safetensors", "federated_model.safetensors", "snapshot")
 
 
 @dataclass

@@ -123,7 +123,7 @@ def test_a_damaged_round_is_said_so(settings: Settings) -> None:
 
 def test_a_half_written_marker_is_no_run(settings: Settings) -> None:
     settings.partial.mkdir()
-    (settings.partial / "run.tmp").write_text("{")
+    (settings.partial / "run.json.1.partial").write_text("{")
     assert rounds(begun(resumed(settings))) == 0
 
 

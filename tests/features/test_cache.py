@@ -154,7 +154,7 @@ def test_a_write_that_is_stopped_leaves_nothing(
 
 def test_what_a_killed_write_left_is_not_read(root: Path) -> None:
     folder = fill(root)
-    (folder / "tmpabc.tmp").write_bytes(b"half a fi")
+    (folder / "abc.partial").write_bytes(b"half a fi")
     assert FeatureCache(backbone(), root=root).missing(VIEW, digests(9)) == digests(1, 8)
 
 
@@ -250,11 +250,11 @@ class TestPrune:
         assert {path.name for path in files(root)} == {"mine.safetensors", "notes.txt"}
 
     def test_what_killed_writes_left_goes_after_a_while(self, old: list[Path], root: Path) -> None:
-        for name, days in (("killed.tmp", -1.0), ("being written.tmp", 0.0)):
+        for name, days in (("killed.partial", -1.0), ("being written.partial", 0.0)):
             (old[0] / name).write_bytes(b"?")
             self.use(old[0] / name, days)
         FeatureCache(backbone(), root=root).prune()
-        assert [path.name for path in files(root) if path.suffix == ".tmp"] == ["being written.tmp"]
+        assert [path.name for path in files(root) if path.suffix == ".partial"] == ["being written.partial"]
 
     def test_an_empty_cache_is_fine(self, root: Path) -> None:
         FeatureCache(backbone(), root=root).prune()

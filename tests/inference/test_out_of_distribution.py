@@ -170,7 +170,7 @@ def test_a_file_that_holds_something_else_is_refused(tensors, tmp_path):
     with pytest.raises(UserError, match=r"outliers\.safetensors holds no statistics"):
         ReferenceStatistics.load(tmp_path / out_of_distribution.FILE)
     (tmp_path / out_of_distribution.FILE).write_bytes(b"nothing")
-    with pytest.raises(UserError, match=r"outliers\.safetensors holds no statistics"):
+    with pytest.raises(UserError, match=r"outliers\.safetensors is not a readable"):
         ReferenceStatistics.load(tmp_path / out_of_distribution.FILE)
 
 
