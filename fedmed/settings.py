@@ -13,6 +13,7 @@ from typing import Any
 from fedmed import files
 from fedmed.data import is_hub_id
 from fedmed.data.partition import SCHEMES
+from fedmed.federated.algorithms import ALGORITHMS
 from fedmed.task import DATASET_ID
 from fedmed.training.recipe import RECIPES
 
@@ -76,6 +77,7 @@ class Settings:
         SCHEMES[0], "how patients are dealt to hospitals", choices=tuple(SCHEMES)
     )
     alpha: float = _option(0.5, "Dirichlet concentration; small is very non-IID", type=_POSITIVE)
+    algorithm: str = _option("fedavg", "how hospitals train together", choices=tuple(ALGORITHMS))
     quantize: str = _option(
         "none", "format of the updates sent; none is FP32", choices=("none", "fp16", "int8")
     )
