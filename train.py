@@ -31,9 +31,10 @@ from fedmed.experiment.timing import Stopwatch
 from fedmed.features.cache import FeatureCache
 from fedmed.features.extract import extract
 from fedmed.features.sites import Features, TrainingSite
-from fedmed.federated.algorithms.fedavg import FedAvg
-from fedmed.federated.messages import FORMATS
+from fedmed.federated.algorithms import ALGORITHMS
+from fedmed.federated.channel import Channel
 from fedmed.federated.rounds import federate
+from fedmed.federated.transforms import FORMATS
 from fedmed.imaging.augmentation import CLEAN, FILM
 from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.inference import loading, out_of_distribution
@@ -44,10 +45,11 @@ from fedmed.snapshot import examples, manifest, publish, reader
 from fedmed.snapshot.manifest import model_entries
 from fedmed.snapshot.replace import check_output, claim, move_into_place
 from fedmed.task import CLASSES
-from fedmed.training.heads import new_heads, stack, unstack
+from fedmed.training.heads import Heads, new_heads, stack, unstack
 from fedmed.training.local_training import train
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.recipe import pick_recipe
+from fedmed.training.tensors import pick
 
 
 def main(settings: Settings) -> None:
@@ -114,30 +116,32 @@ def main(settings: Settings) -> None:
         batch_size=settings.batch_size,
         class_weights=recipe.class_weights(int(counts[0]), int(counts[1])),
     )
-    central = train(
-        new_heads(1), [everything], range(settings.epochs), optimisation, seed=settings.seed
-    )
+    zero = new_heads(1, unseen[0].shape[1])
+    central = train(zero, [everything], range(settings.epochs), optimisation, seed=settings.seed)
     watch.lap("central")
 
     # The same federation with each wire format; the one asked for is what the snapshot keeps.
+    algorithm = ALGORITHMS[settings.algorithm]()
     federations = {
         wire: federate(
             hospitals,
-            algorithm=FedAvg(),
+            algorithm=algorithm,
+            model=pick(zero.tensors(), 0),
             rounds=settings.rounds,
             local_epochs=settings.local_epochs,
-            settings=optimisation,
-            format=wire,
+            optimisation=optimisation,
+            channel=Channel.of(wire),
             seed=settings.seed,
             state=state.federation(wire),
             on_round=state.keeper(wire),
         )
         for wire in FORMATS
     }
-    federated = federations[settings.format]
+    federated = Heads.of(federations[settings.format].model)
+    local = Heads.of(algorithm.model(federations[settings.format].own))
     watch.lap("federated")
     alone = train(
-        new_heads(settings.hospitals),
+        stack([zero] * settings.hospitals),
         hospitals,
         range(settings.rounds * settings.local_epochs),
         optimisation,
@@ -149,13 +153,13 @@ def main(settings: Settings) -> None:
     held_out = EvaluationSet(description(cohort.patients_known), validation, unseen[0])
     official = EvaluationSet(f"{cohort.test_split}, scored once", cohort.test, unseen[1])
     protocols = {"validation": held_out, "test": official}
-    models = stack([central, federated.global_head, federated.local])
+    models = stack([central, federated, local])
     sites = [site.name for site in hospitals]
     names = ["central", "federated", *sites]
     results = document.build(
         protocols={key: protocol(p, models, names) for key, p in protocols.items()},
-        comparison={key: p.compare(federated.global_head, central) for key, p in protocols.items()},
-        rounds=rounds(federated, held_out),
+        comparison={key: p.compare(federated, central) for key, p in protocols.items()},
+        rounds=rounds(federations[settings.format], held_out),
         communication=communication(federations, settings.format, backbone, protocols),
         partition=describe(
             parts,
@@ -177,7 +181,7 @@ def main(settings: Settings) -> None:
     stored = write_state(backbone.state, backbone.origin, aside)
     for name, head in zip(names, unstack(models), strict=True):
         reader.write_head(aside / manifest.model_file(name), head, backbone)
-    verdicts = official.probabilities(federated.local) >= 0.5
+    verdicts = official.probabilities(local) >= 0.5
     chosen = examples.choose(verdicts, labels(cohort.test), settings.examples)
     examples.write(aside / "examples", cohort, chosen)
     seen, kept = (decode_all(out_of_distribution.sample(xrays)) for xrays in (training, validation))

@@ -25,8 +25,8 @@ from torch import nn
 from benchmarks.hospitals import LOCAL_EPOCHS, OPTIMISATION, SEED, go_on, site, sites
 from fedmed.federated.state import State
 from fedmed.task import CLASSES, FEATURES
-from fedmed.training.heads import Heads
-from fedmed.training.local_training import _order
+from fedmed.training.local_training import epoch_order
+from fedmed.training.tensors import Tensors
 
 # Rounding in another order may move a head's numbers by a tenth of one of Adam's steps: these are
 # as long where a gradient is nearly nothing but rounding as anywhere.
@@ -47,7 +47,7 @@ def client_app(images: int) -> ClientApp:
         loss = nn.CrossEntropyLoss()
         first = (int(message.content["config"]["server-round"]) - 1) * LOCAL_EPOCHS
         for epoch in range(first, first + LOCAL_EPOCHS):
-            for rows in _order(SEED, own.name, epoch, images).split(OPTIMISATION.batch_size):
+            for rows in epoch_order(SEED, own.name, epoch, images).split(OPTIMISATION.batch_size):
                 adam.zero_grad()
                 loss(network(own.features[rows]), own.labels[rows]).backward()
                 adam.step()
@@ -77,7 +77,7 @@ def compare(count: int, images: int, rounds: int) -> dict[str, object]:
             before = time.perf_counter()
             state = go_on(hospitals, state, 1, "fp32")
             ours.append(time.perf_counter() - before)
-            apart = _apart(arrays, state.global_head)
+            apart = _apart(arrays, state.model)
         started = time.perf_counter()
         return MetricRecord({"apart": apart})
 
@@ -115,10 +115,9 @@ def compare(count: int, images: int, rounds: int) -> dict[str, object]:
     }
 
 
-def _apart(arrays: ArrayRecord, head: Heads) -> float:
+def _apart(arrays: ArrayRecord, head: Tensors) -> float:
     found = arrays.to_torch_state_dict()
-    weight, bias = found["weight"] - head.weight[0], found["bias"] - head.bias[0]
-    return max(float(weight.abs().max()), float(bias.abs().max()))
+    return max(float((found[name] - tensor).abs().max()) for name, tensor in head.items())
 
 
 if __name__ == "__main__":

@@ -33,11 +33,14 @@ from benchmarks.measuring import median_of, table, write
 from fedmed import cli
 from fedmed.evaluation.metrics import evaluate
 from fedmed.federated.algorithms.fedavg import FedAvg
-from fedmed.federated.messages import FORMATS
+from fedmed.federated.channel import Channel
 from fedmed.federated.rounds import federate
 from fedmed.federated.state import State
+from fedmed.federated.transforms import FORMATS
 from fedmed.task import FEATURES
+from fedmed.training.heads import new_heads
 from fedmed.training.optimizer import Optimisation
+from fedmed.training.tensors import pick
 
 REPOSITORY = Path(__file__).parent.parent
 COUNTS = (5, 50, 500, 1000, 5000)
@@ -81,10 +84,11 @@ def go_on(hospitals: list[SimulatedSite], state: State | None, rounds: int, wire
     return federate(
         hospitals,
         algorithm=FedAvg(),
+        model=pick(new_heads(1, FEATURES).tensors(), 0),
         rounds=rounds + (state.round if state else 0),
         local_epochs=LOCAL_EPOCHS,
-        settings=OPTIMISATION,
-        format=wire,
+        optimisation=OPTIMISATION,
+        channel=Channel.of(wire),
         seed=SEED,
         state=state,
     )

@@ -31,6 +31,7 @@ from fedmed.features.extract import BATCH, extract
 from fedmed.features.sites import Features, TrainingSite
 from fedmed.imaging.augmentation import CLEAN, View
 from fedmed.imaging.preprocessing import to_grey, to_input
+from fedmed.task import FEATURES
 from fedmed.training.heads import new_heads, probabilities
 from fedmed.training.local_training import train
 from fedmed.training.optimizer import Optimisation
@@ -102,7 +103,7 @@ def main() -> None:
         counts = torch.bincount(site.labels, minlength=2).double()
         weights = counts.sum() / (2 * counts) if balanced else torch.ones(2)
         settings = Optimisation(class_weights=(float(weights[0]), float(weights[1])))
-        head = train(new_heads(1), [site], range(10), settings, seed=options.seed)
+        head = train(new_heads(1, FEATURES), [site], range(10), settings, seed=options.seed)
         row = {}
         for shift, inputs in shifted.items():
             scores = probabilities(head, inputs)[0].numpy()

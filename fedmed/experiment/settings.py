@@ -16,6 +16,7 @@ from fedmed.data.classes import ClassNames
 from fedmed.data.partition import SCHEMES
 from fedmed.data.patient_option import PatientOption
 from fedmed.errors import UserError
+from fedmed.federated.algorithms import ALGORITHMS
 from fedmed.task import DATASET_ID
 from fedmed.training.recipe import RECIPES
 
@@ -109,6 +110,7 @@ class Settings:
         SCHEMES[0], "how patients are dealt to hospitals", choices=tuple(SCHEMES)
     )
     alpha: float = _option(0.5, "Dirichlet concentration; small is very non-IID", type=_POSITIVE)
+    algorithm: str = _option("fedavg", "how hospitals train together", choices=tuple(ALGORITHMS))
     quantize: str = _option(
         "none", "format of the updates sent; none is FP32", choices=("none", "fp16", "int8")
     )

@@ -126,7 +126,9 @@ class FeatureCache:
         now, total = time.time(), 0
         used = {folder: _last_use(folder) for folder in _folders(self.root)}
         for folder in sorted(used, key=lambda folder: used[folder], reverse=True):
-            left_behind = [f for f in folder.glob("*.partial") if now - _last_use(f) > _IN_USE_SECONDS]
+            left_behind = [
+                f for f in folder.glob("*.partial") if now - _last_use(f) > _IN_USE_SECONDS
+            ]
             _delete(left_behind)
             files = list(folder.glob("*.safetensors"))
             total += sum(_size(file) for file in files)

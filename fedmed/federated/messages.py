@@ -1,10 +1,13 @@
-"""An update as bytes: what travels between hospital and server, in three formats, and its count.
+"""Named tensors as bytes: what travels between a hospital and a server.
 
-The bytes are a safetensors file: `w` [2, 512] and `b` [2], and for int8 the scales `s` [2]. The
-bias is always FP32, for 8 bytes are not worth an error.
+A message is a safetensors file. Whoever receives one knows its layout beforehand, names, types and
+shapes, and refuses everything else.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
 
 import numpy as np
 import safetensors
@@ -12,85 +15,72 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import save
 
-from fedmed.errors import UserError
-from fedmed.task import CLASSES, FEATURES
-from fedmed.training.heads import Heads
+from fedmed.training.tensors import Tensors
 
-FORMATS = ("fp32", "fp16", "int8")
+Layout = dict[str, tuple[str, list[int]]]  # name: safetensors' word for the type, and the shape
 
-INT8_MAX = 127
-LARGEST_MESSAGE = 16_384  # bytes, four times the largest honest one
-
-_WEIGHT, _BIAS = [len(CLASSES), FEATURES], [len(CLASSES)]
-_LAYOUTS: dict[str, dict[str, tuple[str, list[int]]]] = {
-    "fp32": {"w": ("F32", _WEIGHT), "b": ("F32", _BIAS)},
-    "fp16": {"w": ("F16", _WEIGHT), "b": ("F32", _BIAS)},
-    "int8": {"w": ("I8", _WEIGHT), "b": ("F32", _BIAS), "s": ("F32", _BIAS)},
+_DTYPES = {  # little-endian, as safetensors writes them
+    "F64": (torch.float64, "<f8"),
+    "F32": (torch.float32, "<f4"),
+    "F16": (torch.float16, "<f2"),
+    "I64": (torch.int64, "<i8"),
+    "I32": (torch.int32, "<i4"),
+    "I8": (torch.int8, "i1"),
+    "U8": (torch.uint8, "u1"),
 }
-_DTYPES = {"F32": "<f4", "F16": "<f2", "I8": "i1"}
+_WORDS = {dtype: word for word, (dtype, _) in _DTYPES.items()}
+_HEADER = 128  # bytes that one tensor takes in the header, its name aside, at most
 
 
 class TransportError(ValueError):
-    """Bytes that are not an update."""
+    """Bytes that are not the message expected."""
 
 
-def encode(update: Heads, format: str) -> bytes:
-    """One head's update (H = 1) as bytes; raises UserError where it holds NaN or infinity.
+def layout_of(tensors: Tensors) -> Layout:
+    """Return the layout of a message that holds these tensors."""
+    return {name: (_WORDS[tensor.dtype], [*tensor.shape]) for name, tensor in tensors.items()}
 
-    int8 is symmetric, with one scale per class row, max|w| / 127 (Wu et al. 2020,
-    arXiv:2004.09602): no weight is off by more than half a scale.
-    """
+
+def largest(layout: Layout) -> int:
+    """Return how many bytes a message of this layout has at most, to be asked before it is read."""
+    data = sum(np.dtype(_DTYPES[word][1]).itemsize * prod(shape) for word, shape in layout.values())
+    return data + sum(_HEADER + 2 * len(name.encode()) for name in layout) + 16
+
+
+def encode(sent: Tensors, count: int) -> list[bytes]:
+    """Write `count` messages: of tensors [count, ...], message h of their h-th entries."""
     # NumPy, for torch takes longer to start each of these small steps than to do it.
-    weight, bias = (np.ascontiguousarray(part.squeeze(0).numpy()) for part in update)
-    _refuse_unless_finite(weight, bias, format=format)
-    if format == "fp32":
-        return save({"w": weight, "b": bias})
-    if format == "fp16":
-        with np.errstate(over="ignore"):
-            half = weight.astype(np.float16)
-        _refuse_unless_finite(half, format=format)
-        return save({"w": half, "b": bias})
-    if format == "int8":
-        scale = np.abs(weight).max(1) / np.float32(INT8_MAX)
-        steps = weight / np.where(scale > 0, scale, np.float32(1))[:, None]
-        # Near the smallest float a scale is too coarse to keep the quotient within 127.
-        steps = steps.round().clip(-INT8_MAX, INT8_MAX)
-        return save({"w": steps.astype(np.int8), "b": bias, "s": scale})
-    raise ValueError(f"format {format!r}: choose from {', '.join(FORMATS)}")
+    arrays = {name: tensor.contiguous().numpy() for name, tensor in sent.items()}
+    return [save({name: array[h, ...] for name, array in arrays.items()}) for h in range(count)]
 
 
-def decode(data: bytes) -> Heads:
-    """The update (H = 1, float32) in bytes that may come from anyone.
+def decode(messages: Sequence[bytes], layout: Layout) -> Tensors:
+    """Read H messages, which may come from anyone: [H, ...] each.
 
-    Raises TransportError unless they are exactly an update in one of the formats, all finite.
+    Raises:
+        TransportError: one is larger than the layout allows, or has another layout, or holds
+            numbers that are not finite.
     """
-    if len(data) > LARGEST_MESSAGE:
-        raise TransportError(f"{len(data)} bytes is too long for an update")
+    limit = largest(layout)
+    read = [_read(message, layout, limit) for message in messages]
+    arrays = {name: np.stack([one[name] for one in read]) for name in layout}
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise TransportError(f"not an update: {name} holds NaN or infinity")
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def _read(message: bytes, layout: Layout, limit: int) -> dict[str, np.ndarray]:
+    if len(message) > limit:
+        raise TransportError(f"{len(message)} bytes is too long for an update: {limit} at most")
     try:
-        found = dict(safetensors.deserialize(data))
+        stored: Mapping[str, dict] = dict(safetensors.deserialize(message))
     except SafetensorError as error:
         raise TransportError(f"not an update: {error}") from error
-    layout = {name: (tensor["dtype"], tensor["shape"]) for name, tensor in found.items()}
-    if layout not in _LAYOUTS.values():
-        raise TransportError(f"not an update: it holds {layout}")
-    tensors = {
-        name: np.frombuffer(found[name]["data"], _DTYPES[dtype]).reshape(shape)
-        for name, (dtype, shape) in layout.items()
+    found = {name: (tensor["dtype"], tensor["shape"]) for name, tensor in stored.items()}
+    if found != layout:
+        raise TransportError(f"not an update: it holds {found} where {layout} is expected")
+    return {
+        name: np.frombuffer(tensor["data"], _DTYPES[tensor["dtype"]][1]).reshape(tensor["shape"])
+        for name, tensor in stored.items()
     }
-    weight, bias = tensors["w"].astype(np.float32), tensors["b"].astype(np.float32)
-    if "s" in tensors:
-        if (tensors["s"] < 0).any() or (tensors["w"] < -INT8_MAX).any():
-            raise TransportError("not an update: a scale or a weight is out of range")
-        with np.errstate(over="ignore", invalid="ignore"):
-            weight *= tensors["s"][:, None]
-    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-        raise TransportError("not an update: it holds NaN or infinity")
-    return Heads(torch.from_numpy(weight[None]), torch.from_numpy(bias[None]))
-
-
-def _refuse_unless_finite(*arrays: np.ndarray, format: str) -> None:
-    if not all(np.isfinite(array).all() for array in arrays):
-        raise UserError(
-            f"an update has a value that {format} cannot hold (NaN, infinity or too large): "
-            "training diverged; lower --learning-rate"
-        )

@@ -1,7 +1,7 @@
 """Federated learning in rounds: broadcast, local training, aggregate.
 
-Only updates travel: what changed since the head that both sides already hold. The server sees
-decoded updates and sample counts, never an image, a feature or a label.
+Messages alone travel, as bytes. The server sees what they say and sample counts, never an image, a
+feature or a label.
 """
 
 from __future__ import annotations
@@ -10,68 +10,99 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from fedmed.federated.algorithm import Algorithm
-from fedmed.federated.messages import decode, encode
+from fedmed.federated.algorithm import Algorithm, Round, Trainer
+from fedmed.federated.channel import Channel
 from fedmed.federated.state import State
-from fedmed.training.heads import add, new_heads, stack, subtract, unstack
-from fedmed.training.local_training import Site
+from fedmed.federated.transforms import Senders
+from fedmed.training.local_training import Site, train_heads
 from fedmed.training.optimizer import Optimisation
+from fedmed.training.tensors import Tensors, join, repeat
+
+PLAIN = Channel()
 
 
 def federate(
     sites: Sequence[Site],
     *,
     algorithm: Algorithm,
+    model: Tensors,
     rounds: int,
     local_epochs: int,
-    settings: Optimisation,
-    format: str = "fp32",
+    optimisation: Optimisation | None = None,
+    channel: Channel = PLAIN,
+    trainer: Trainer = train_heads,
     seed: int,
     state: State | None = None,
     on_round: Callable[[State], None] | None = None,
 ) -> State:
-    """Go on from `state`, or start from zero heads, until `rounds` rounds are done.
+    """Go on from `state`, or start from `model`, until `rounds` rounds are done.
 
-    The last global head stays on the server: a round sends down what the round before made.
-    `on_round` gets the state after each round. Epochs are numbered through all rounds, so that
-    augmented views rotate. Stopped anywhere and resumed, a run ends with the same bits.
+    An algorithm that can use fewer rounds does fewer. The last global model stays on the server: a
+    round sends down what the round before made. `on_round` gets the state after each round. Epochs
+    are numbered through all rounds, so that augmented views rotate. Stopped anywhere and resumed,
+    a run ends with the same bits.
+
+    Raises:
+        UserError: training diverged, or the channel hides from the server what `algorithm` needs.
     """
-    state = state or State(new_heads(0), new_heads(1), new_heads(len(sites)))
-    for number in range(state.round, rounds):
-        epochs = range(number * local_epochs, (number + 1) * local_epochs)
-        state = _round(state, sites, algorithm, epochs, settings, format, seed)
+    channel.check(algorithm)
+    senders = Senders(
+        tuple(site.name for site in sites), torch.tensor([len(site.labels) for site in sites])
+    )
+    state = state or _start(algorithm, model, senders)
+    for done in range(state.round, min(rounds, algorithm.most_rounds or rounds)):
+        now = Round(
+            number=done + 1,
+            hospitals=senders.names,
+            epochs=range(done * local_epochs, (done + 1) * local_epochs),
+            optimisation=optimisation or Optimisation(),
+            seed=seed,
+            trainer=trainer,
+        )
+        state = _round(state, sites, senders, algorithm, channel, now)
         if on_round:
             on_round(state)
     return state
 
 
+def _start(algorithm: Algorithm, model: Tensors, senders: Senders) -> State:
+    """Return the state before round 1: hospitals hold zeros, so that all that they get is sent."""
+    server, own = algorithm.init(model, senders.samples)
+    broadcast = algorithm.broadcast(server)
+    return State(
+        server=server,
+        own=own,
+        held={name: torch.zeros_like(tensor) for name, tensor in broadcast.items()},
+        kept={},
+        models={name: tensor[:0] for name, tensor in repeat(algorithm.model(server), 1).items()},
+    )
+
+
 def _round(
     state: State,
     sites: Sequence[Site],
+    senders: Senders,
     algorithm: Algorithm,
-    epochs: range,
-    settings: Optimisation,
-    format: str,
-    seed: int,
+    channel: Channel,
+    now: Round,
 ) -> State:
-    # The server, too, applies the decoded bytes to its copy of the shared head: what quantization
-    # loses on the way down stays in the difference that the next round sends.
-    message = encode(subtract(state.global_head, state.shared), format)
-    shared = add(state.shared, decode(message))
+    down = channel.broadcast(algorithm.broadcast(state.server), state.held, now)
+    held = channel.hold(down, state.held, now)
 
-    local = algorithm.train(shared, sites, epochs, settings, seed=seed)
-    messages = [encode(update, format) for update in unstack(subtract(local, shared))]
+    updates, own = algorithm.local(held, state.own, sites, now)
+    up, kept = channel.send(updates, state.kept, senders, now)
 
-    updates = stack([decode(message) for message in messages])
-    samples = torch.tensor([len(site.labels) for site in sites])
-    names = [site.name for site in sites]
-    global_head = add(state.global_head, algorithm.aggregate(updates, samples))
+    expected = algorithm.expected(state.server)
+    received, counted = channel.receive(up, expected, senders, now)
+    server = algorithm.aggregate(state.server, received, counted.samples, now)
     return State(
-        global_heads=stack([state.global_heads, global_head]),
-        shared=shared,
-        local=local,
+        server=server,
+        own=own,
+        held=held,
+        kept=kept,
+        models=join([state.models, repeat(algorithm.model(server), 1)]),
         ledger=state.ledger.after(
-            up={name: len(sent) for name, sent in zip(names, messages, strict=True)},
-            down=dict.fromkeys(names, len(message)),
+            up={name: len(sent) for name, sent in zip(senders.names, up, strict=True)},
+            down=dict.fromkeys(senders.names, len(down)),
         ),
     )

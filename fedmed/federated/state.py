@@ -11,41 +11,45 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.numpy import save
 from torch import Tensor
 
 from fedmed.errors import UserError
 from fedmed.federated.ledger import Ledger
-from fedmed.training.heads import Heads, new_heads, stack
+from fedmed.training.tensors import Tensors, group, pick, under
 
-_HEADS = ("global_heads", "shared", "local")
+_GROUPS = ("server", "own", "held", "kept", "models")
 
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """Everything a federation is after some rounds; enough to go on from."""
+    """Everything a federation is after some rounds, as named tensors; enough to go on from."""
 
-    global_heads: Heads  # the server's after each round, H = rounds done
-    shared: Heads  # what the hospitals hold of it, H = 1: behind by a round, or by quantization
-    local: Heads  # each hospital's own, after its training in the last round
+    server: Tensors  # what the algorithm keeps at the server
+    own: Tensors  # and at the hospitals, which lie along the first axis
+    held: (
+        Tensors  # the broadcast as hospitals have it: behind by a round, and by what rounding lost
+    )
+    kept: Tensors  # what the channel's transforms keep at the hospitals
+    models: Tensors  # the global model after each round, rounds along the first axis
     ledger: Ledger = field(default_factory=Ledger)
 
     @property
     def round(self) -> int:
         """Rounds done."""
-        return len(self.global_heads.weight)
+        return len(self.ledger.up)
 
     @property
-    def global_head(self) -> Heads:
-        """The server's now, H = 1."""
-        return Heads(*(part[-1:] for part in stack([new_heads(1), self.global_heads])))
+    def model(self) -> Tensors:
+        """The global model after the last round, of at least one."""
+        return pick(self.models, -1)
 
     def save(self, path: Path) -> None:
         """Write one safetensors file, whole or not at all."""
         tensors = {
-            f"{name}.{part}": tensor.contiguous()
-            for name in _HEADS
-            for part, tensor in getattr(self, name)._asdict().items()
+            name: tensor.contiguous()
+            for part in _GROUPS
+            for name, tensor in under(part, getattr(self, part)).items()
         }
         # A tensor of bytes: safetensors limits its header, and many hospitals would pass that.
         ledger = json.dumps(asdict(self.ledger)).encode()
@@ -53,7 +57,8 @@ class State:
         partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
         try:
             with partial.open("wb") as file:
-                file.write(save(tensors, {"sha256": _sha256(tensors)}))
+                arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+                file.write(save(arrays, {"sha256": _sha256(tensors)}))
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, path)
@@ -69,12 +74,9 @@ class State:
                 tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
                 if file.metadata()["sha256"] != _sha256(tensors):
                     raise ValueError("its sha256 differs")
-            heads = {
-                name: Heads(*(tensors[f"{name}.{part}"] for part in Heads._fields))
-                for name in _HEADS
-            }
+            groups = {name: group(tensors, name) for name in _GROUPS}
             ledger = json.loads(tensors["ledger"].numpy().tobytes())
-            return cls(**heads, ledger=Ledger(**ledger))
+            return cls(**groups, ledger=Ledger(**ledger))
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{path}: not a saved federation ({error}): start again without --resume"

@@ -37,7 +37,7 @@ def protocol(evaluation_set: EvaluationSet, heads: Heads, names: Sequence[str]) 
 def rounds(federation: State, validation: EvaluationSet) -> list[dict[str, Any]]:
     """The global head after each round on validation, and the bytes of that round."""
     numbers = [str(number) for number in range(1, federation.round + 1)]
-    scores = validation.score(federation.global_heads, numbers)
+    scores = validation.score(Heads.of(federation.models), numbers)
     ledger = federation.ledger
     return [
         {"round": int(number), "validation": found, "bytes_up": up, "bytes_down": down}
@@ -52,19 +52,19 @@ def communication(
     protocols: Mapping[str, EvaluationSet],
 ) -> dict[str, Any]:
     """Bytes of every wire format, measured, and what its federated model scores."""
-    head = federations[sent].global_head
+    head = Heads.of(federations[sent].model)
     whole = {**backbone.state, "fc.weight": head.weight[0], "fc.bias": head.bias[0]}
     ledgers = {wire: state.ledger for wire, state in federations.items()}
     formats = summary(ledgers, full_model_bytes(whole))
     for wire, state in federations.items():
         formats[wire]["metrics"] = {
-            name: protocol.score(state.global_head, [wire])[wire]
+            name: protocol.score(Heads.of(state.model), [wire])[wire]
             for name, protocol in protocols.items()
         }
     return {
         "sent": sent,
         "rounds": federations[sent].round,
-        "hospitals": len(federations[sent].local.weight),
+        "hospitals": len(federations[sent].ledger.up[0]),
         "formats": formats,
     }
 

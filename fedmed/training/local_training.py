@@ -13,11 +13,11 @@ from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from fedmed.task import CLASSES, FEATURES
+from fedmed.training.gradient import Gradient, HeadBatch, pack, unpack
 from fedmed.training.heads import Heads
 from fedmed.training.optimizer import Adam, Optimisation
+from fedmed.training.tensors import Tensors
 
 GROUP_IMAGES = 512  # in one matrix product: 1 MB of features
 
@@ -34,7 +34,7 @@ class Site(Protocol):
         """The class of each image: [n] int64."""
 
     def epoch(self, number: int) -> Tensor:
-        """Features of one augmented view of each image: [n, 512]; the epoch sets which view."""
+        """Features of one augmented view of each image: [n, F]; the epoch sets which view."""
 
 
 @contextmanager
@@ -54,13 +54,23 @@ def _one_thread() -> Iterator[None]:
 @torch.no_grad()
 @_one_thread()
 def train(
-    heads: Heads, sites: Sequence[Site], epochs: range, settings: Optimisation, *, seed: int
+    heads: Heads,
+    sites: Sequence[Site],
+    epochs: range,
+    optimisation: Optimisation,
+    *,
+    seed: int,
+    gradient: Gradient | None = None,
 ) -> Heads:
     """Train head h on site h for the given epochs, all H together, and return the new heads.
 
     Minimises cross-entropy, weighted by class as torch's CrossEntropyLoss(weight=...) does, with
     Adam, which starts afresh at each call. But for rounding, a site's result does not depend on
-    the other sites.
+    the other sites. `gradient` says along what each step is taken, if not along the loss's own
+    gradient.
+
+    Raises:
+        ValueError: there are not as many heads as sites, or a site's features do not fit them.
     """
     if len(heads.weight) != len(sites):
         raise ValueError(f"{len(heads.weight)} heads for {len(sites)} sites")
@@ -69,22 +79,39 @@ def train(
     counts = torch.tensor([len(site.labels) for site in sites])
     counts, ranks = counts.sort(descending=True, stable=True)
     sites = [sites[rank] for rank in ranks.tolist()]
-    parameters = torch.cat([heads.weight, heads.bias[..., None]], 2)[ranks]
-    adam = Adam(parameters, settings)
+    parameters = pack(heads.tensors())[ranks]
+    adam = Adam(parameters, optimisation)
     labels = torch.cat([site.labels for site in sites])
-    shares = torch.tensor(settings.class_weights)[labels]
-    groups = _groups(counts, settings.batch_size)
-    features = torch.ones(len(labels), FEATURES + 1)  # the last is the bias's
+    shares = torch.tensor(optimisation.class_weights)[labels]
+    groups = _groups(counts, optimisation.batch_size)
+    features = torch.ones(len(labels), parameters.shape[2])  # the last is the bias's
     for number in epochs:
         order = _epoch(sites, number, seed, features[:, :-1])
         for some, places, real in groups:
             rows = order[places]
             share = shares[rows] * real
             share /= share.sum(1, keepdim=True)
-            gradient = _gradient(parameters[some], features[rows], labels[rows], share)
-            adam.step(parameters, gradient, some)
-    parameters = parameters[ranks.argsort()]
-    return Heads(parameters[..., :-1].contiguous(), parameters[..., -1].contiguous())
+            batch = HeadBatch(
+                ranks[some], parameters[some], features[rows], labels[rows], share, real
+            )
+            step = pack(gradient(batch)) if gradient else batch.packed_gradient()
+            adam.step(parameters, step, some)
+    trained = unpack(parameters[ranks.argsort()])
+    return Heads(trained["weight"].contiguous(), trained["bias"].contiguous())
+
+
+def train_heads(
+    start: Tensors,
+    sites: Sequence[Site],
+    epochs: range,
+    optimisation: Optimisation,
+    *,
+    seed: int,
+    gradient: Gradient | None = None,
+) -> Tensors:
+    """Train heads as `train` does, as named tensors: `weight` [H, 2, F] and `bias` [H, 2]."""
+    heads = Heads.of(start)
+    return train(heads, sites, epochs, optimisation, seed=seed, gradient=gradient).tensors()
 
 
 class _Group(NamedTuple):
@@ -121,31 +148,26 @@ def _groups(counts: Tensor, size: int) -> list[_Group]:
 
 
 def _epoch(sites: Sequence[Site], number: int, seed: int, features: Tensor) -> Tensor:
-    """Fill `features` [n, 512] with an epoch of all sites, and return the order to take them in.
+    """Fill `features` [n, F] with an epoch of all sites, and return the order to take them in.
 
     Both hold one site after the other; the order has each site's images in an order drawn anew.
     """
     orders, first = [], 0
     for site in sites:
         view, count = site.epoch(number), len(site.labels)
-        if view.shape != (count, FEATURES):
-            raise ValueError(f"{site.name}: features {list(view.shape)}, labels {count}")
+        if view.shape != (count, features.shape[1]):
+            raise ValueError(
+                f"{site.name}: features {list(view.shape)}, where {count} labels and a head of "
+                f"width {features.shape[1]} ask for {[count, features.shape[1]]}"
+            )
         features[first : first + count] = view
-        orders.append(first + _order(seed, site.name, number, count))
+        orders.append(first + epoch_order(seed, site.name, number, count))
         first += count
     return torch.cat(orders)
 
 
-def _order(seed: int, site: str, epoch: int, count: int) -> Tensor:
-    """A permutation of a site's images that depends on nothing but these arguments."""
+def epoch_order(seed: int, site: str, epoch: int, count: int) -> Tensor:
+    """Draw the order of a site's images in an epoch: [n], of nothing but these arguments."""
     digest = hashlib.blake2b(f"{seed} {epoch} {site}".encode(), digest_size=8).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
     return torch.randperm(count, generator=generator)
-
-
-def _gradient(parameters: Tensor, features: Tensor, labels: Tensor, share: Tensor) -> Tensor:
-    """Gradient [A, 2, 513] of each site's cross-entropy, image i weighing `share[i]`: [A, B]."""
-    error = torch.bmm(features, parameters.transpose(1, 2)).softmax(2)
-    error -= functional.one_hot(labels, len(CLASSES))
-    error *= share[..., None]
-    return torch.bmm(error.transpose(1, 2), features)

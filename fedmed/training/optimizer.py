@@ -21,8 +21,8 @@ class Optimisation:
 class Adam:
     """Adam (Kingma & Ba 2015), with moments and a step count for each head."""
 
-    def __init__(self, parameters: Tensor, settings: Optimisation) -> None:
-        self.settings = settings
+    def __init__(self, parameters: Tensor, optimisation: Optimisation) -> None:
+        self.optimisation = optimisation
         self.mean = torch.zeros_like(parameters)
         self.square = torch.zeros_like(parameters)
         # In float32, 1 - 0.999 is off by 5e-5.
@@ -32,10 +32,10 @@ class Adam:
         """Move `parameters[some]` in place; the other heads and their moments stay untouched."""
         parameters, steps = parameters[some], self.steps[some]
         mean, square = self.mean[some], self.square[some]
-        gradient = gradient.add(parameters, alpha=self.settings.weight_decay)
+        gradient = gradient.add(parameters, alpha=self.optimisation.weight_decay)
         steps += 1
         mean.lerp_(gradient, 1 - BETA1)
         square.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
-        length = self.settings.learning_rate / (1 - BETA1**steps)
+        length = self.optimisation.learning_rate / (1 - BETA1**steps)
         rms = (square / (1 - BETA2**steps).float()).sqrt_().add_(EPSILON)
         parameters.addcdiv_(mean, rms.div_(length.float()), value=-1)

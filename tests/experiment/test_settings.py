@@ -28,6 +28,7 @@ PROMISED = {
     "views": 4,
     "partition": "label-skew",
     "alpha": 0.5,
+    "algorithm": "fedavg",
     "quantize": "none",
     "recipe": "auto",
     "seed": 42,
@@ -68,6 +69,7 @@ def test_every_option_is_read() -> None:
         "views": 2,
         "partition": "dirichlet",
         "alpha": 0.3,
+        "algorithm": "fedadam",
         "quantize": "int8",
         "recipe": "robust",
         "seed": 0,
@@ -102,6 +104,7 @@ def test_help_reads_well_at_80_columns(
     [
         ("--partition=random", ["--partition", "label-skew", "dirichlet", "quantity-skew", "iid"]),
         ("--quantize=int4", ["--quantize", "none", "fp16", "int8"]),
+        ("--algorithm=fedsgd", ["--algorithm", "fedavg", "fedprox", "fedadam"]),
         ("--recipe=best", ["--recipe", "auto", "mission", "robust"]),
         ("--hospitals=0", ["--hospitals", "'0'", "from 1 to 10000"]),
         ("--hospitals=five", ["--hospitals", "'five'"]),

@@ -254,7 +254,9 @@ class TestPrune:
             (old[0] / name).write_bytes(b"?")
             self.use(old[0] / name, days)
         FeatureCache(backbone(), root=root).prune()
-        assert [path.name for path in files(root) if path.suffix == ".partial"] == ["being written.partial"]
+        assert [path.name for path in files(root) if path.suffix == ".partial"] == [
+            "being written.partial"
+        ]
 
     def test_an_empty_cache_is_fine(self, root: Path) -> None:
         FeatureCache(backbone(), root=root).prune()

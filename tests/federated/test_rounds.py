@@ -1,174 +1,111 @@
+"""Rounds: broadcast, local training, aggregate, and what a federation ends with."""
+
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 import torch
-from torch import Tensor
 
-from fedmed.errors import UserError
-from fedmed.federated import rounds as federated_rounds
-from fedmed.federated.algorithm import Algorithm
+from fedmed.federated import channel as channel_module
 from fedmed.federated.algorithms.fedavg import FedAvg
-from fedmed.federated.ledger import Ledger
-from fedmed.federated.messages import FORMATS
+from fedmed.federated.channel import Channel
 from fedmed.federated.rounds import federate
 from fedmed.federated.state import State
-from fedmed.training.heads import Heads, new_heads, probabilities, stack
+from fedmed.training.heads import Heads, new_heads, stack, unstack
 from fedmed.training.local_training import train
-from fedmed.training.optimizer import Optimisation
-
-DIRECTION = torch.randn(512, generator=torch.Generator().manual_seed(0)) / 512**0.5
-SETTINGS = Optimisation(learning_rate=3e-3, batch_size=32)
+from fedmed.training.tensors import Tensors, add, group, under
+from tests.support.sites import OPTIMISATION, accuracy, iid, pooled, skewed, zero_head
 
 
-@dataclass
-class GaussianSite:
-    """Two clouds 3 standard deviations apart: the best possible accuracy is 93 %."""
-
-    name: str
-    normal: int
-    pneumonia: int
-
-    def __post_init__(self) -> None:
-        self.asked: list[int] = []
-        self.labels = torch.tensor([0] * self.normal + [1] * self.pneumonia)
-        generator = torch.Generator().manual_seed(sum(map(ord, self.name)))
-        noise = torch.randn(len(self.labels), 512, generator=generator)
-        self.features = noise + 3 * (self.labels[:, None] - 0.5) * DIRECTION
-
-    def epoch(self, number: int) -> Tensor:
-        self.asked.append(number)
-        return self.features
+def run(sites, format: str = "fp32", **options) -> State:
+    options = {
+        "algorithm": FedAvg(),
+        "model": zero_head(),
+        "rounds": 5,
+        "local_epochs": 3,
+        "optimisation": OPTIMISATION,
+        "seed": 42,
+    } | options
+    return federate(sites, channel=Channel.of(format), **options)
 
 
-def iid() -> list[GaussianSite]:
-    return [GaussianSite(f"hospital_{i}", 150, 150) for i in range(1, 6)]
-
-
-def skewed() -> list[GaussianSite]:
-    mixes = [(15, 400), (30, 200), (60, 100), (120, 50), (240, 25)]
-    return [GaussianSite(f"hospital_{i}", *mix) for i, mix in enumerate(mixes, 1)]
-
-
-def run(sites, **options) -> State:
-    options = {"rounds": 5, "local_epochs": 3, "settings": SETTINGS, "seed": 42} | options
-    return federate(sites, **{"algorithm": FedAvg(), **options})
-
-
-def accuracy(head: Heads) -> float:
-    unseen = GaussianSite("unseen", 2000, 2000)
-    called = probabilities(head, unseen.features)[0] > 0.5
-    return float((called == unseen.labels.bool()).float().mean())
-
-
-def same_bits(a: Heads, b: Heads) -> bool:
-    return all(map(torch.equal, a, b))
-
-
-def everything(state: State) -> list[Heads]:
-    return [state.global_head, state.shared, state.local]
-
-
-def pooled(sites) -> GaussianSite:
-    everyone = GaussianSite("everyone", 0, 0)
-    everyone.labels = torch.cat([site.labels for site in sites])
-    everyone.features = torch.cat([site.features for site in sites])
-    return everyone
+def local(state: State) -> Heads:
+    return Heads.of(group(state.own, "model"))
 
 
 @pytest.mark.parametrize("sites", [iid(), skewed()], ids=["iid", "label-skew"])
 def test_the_federated_head_comes_close_to_the_centralized_one(sites):
-    central = train(new_heads(1), [pooled(sites)], range(15), SETTINGS, seed=42)
+    central = train(new_heads(1, 512), [pooled(sites)], range(15), OPTIMISATION, seed=42)
     state = run(sites)
     assert accuracy(central) > 0.8
-    assert accuracy(state.global_head) > accuracy(central) - 0.02
+    assert accuracy(state.model) > accuracy(central) - 0.02
 
 
 def test_under_label_skew_the_federated_head_beats_most_local_ones():
     state = run(skewed())
-    local = [accuracy(Heads(w[None], b[None])) for w, b in zip(*state.local, strict=True)]
-    assert accuracy(state.global_head) > sorted(local)[-2]
-
-
-def test_one_round_is_the_weighted_mean_of_local_training():
-    sites = skewed()
-    state = run(sites, rounds=1)
-    alone = stack([train(new_heads(1), [site], range(3), SETTINGS, seed=42) for site in sites])
-    share = torch.tensor([len(site.labels) for site in sites]) / sum(len(s.labels) for s in sites)
-    assert torch.allclose(state.local.weight, alone.weight, atol=1e-6)
-    mean = (share[:, None, None] * alone.weight).sum(0, keepdim=True)
-    assert torch.allclose(state.global_head.weight, mean, atol=1e-6)
-    assert torch.allclose(state.global_head.bias, (share[:, None] * alone.bias).sum(0), atol=1e-6)
+    alone = sorted(accuracy(head) for head in unstack(local(state)))
+    assert accuracy(state.model) > alone[-2]
 
 
 def test_a_round_starts_from_the_global_head_of_the_one_before():
     sites = iid()
     first = run(sites, rounds=1)
     second = run(sites, rounds=2)
-    start = stack([first.global_head] * 5)
-    expected = train(start, sites, range(3, 6), SETTINGS, seed=42)
-    assert torch.allclose(second.local.weight, expected.weight, atol=1e-6)
-    assert torch.allclose(second.shared.weight, first.global_head.weight, atol=1e-7)
+    start = stack([Heads.of(first.model)] * 5)
+    expected = train(start, sites, range(3, 6), OPTIMISATION, seed=42)
+    assert torch.allclose(local(second).weight, expected.weight, atol=1e-6)
+    assert torch.allclose(second.held["weight"], first.model["weight"], atol=1e-7)
+
+
+def test_the_model_to_start_from_is_what_the_first_round_sends():
+    begin = {"weight": torch.randn(2, 512), "bias": torch.randn(2)}
+    state = run(iid(), model=begin, rounds=1, local_epochs=0)
+    assert all(torch.equal(state.held[name], begin[name]) for name in begin)
+    assert torch.equal(state.model["weight"], begin["weight"])
 
 
 @pytest.mark.parametrize("format", ["fp16", "int8"])
 def test_a_quantized_federation_stays_close(format):
-    exact, rounded = run(skewed()), run(skewed(), format=format)
-    assert abs(accuracy(exact.global_head) - accuracy(rounded.global_head)) < 0.005
-    error = (exact.global_head.weight - rounded.global_head.weight).abs().max()
-    assert 0 < error < 0.02 * exact.global_head.weight.abs().max()
+    exact, rounded = run(skewed()), run(skewed(), format)
+    assert abs(accuracy(exact.model) - accuracy(rounded.model)) < 0.005
+    error = (exact.model["weight"] - rounded.model["weight"]).abs().max()
+    assert 0 < error < 0.02 * exact.model["weight"].abs().max()
 
 
-class Idle(Algorithm):
+class Idle(FedAvg):
     """Trains nothing and moves the global head once, so that only the way down is left."""
 
-    def __init__(self) -> None:
-        self.moves = [torch.linspace(-1, 3, 1024).reshape(1, 2, 512)]
+    TARGET: ClassVar[torch.Tensor] = torch.linspace(-1, 3, 1024).reshape(2, 512)
 
-    def train(self, shared, sites, epochs, settings, *, seed):
-        return stack([shared] * len(sites))
+    def local(self, received, own, sites, now):
+        return {name: tensor.expand(5, *tensor.shape) * 0 for name, tensor in received.items()}, own
 
-    def aggregate(self, updates, samples):
-        move = self.moves.pop() if self.moves else torch.zeros(1, 2, 512)
-        return Heads(move, torch.zeros(1, 2))
+    def aggregate(self, server, sent, samples, now):
+        move = self.TARGET if now.number == 1 else torch.zeros(2, 512)
+        return under("model", add(group(server, "model"), {"weight": move, "bias": torch.zeros(2)}))
 
 
 def test_what_quantization_loses_on_the_way_down_is_sent_again():
     seen: list[State] = []
-    idle = Idle()
-    target = idle.moves[0]
-    run(iid(), algorithm=idle, format="int8", rounds=5, on_round=seen.append)
-    errors = [float((state.shared.weight - target).abs().max()) for state in seen[1:]]
+    run(iid(), "int8", algorithm=Idle(), on_round=seen.append)
+    errors = [float((state.held["weight"] - Idle.TARGET).abs().max()) for state in seen[1:]]
     assert errors[0] > 1e-3
     assert errors[1] < errors[0] / 50
     assert errors[2] < errors[1] / 50
 
 
-def test_bytes_in_the_ledger_are_the_bytes_sent(monkeypatch):
-    sent = []
-
-    def listening(update, format):
-        data = encode(update, format)
-        sent.append(len(data))
-        return data
-
-    encode = federated_rounds.encode
-    monkeypatch.setattr(federated_rounds, "encode", listening)
-    sites = iid()[:2]
-    ledger = run(sites, rounds=3, format="int8").ledger
-    rounds = [sent[i : i + 3] for i in range(0, len(sent), 3)]
-    names = ["hospital_1", "hospital_2"]
-    assert ledger.down == [dict.fromkeys(names, down) for down, *_ in rounds]
-    assert ledger.up == [dict(zip(names, up, strict=True)) for _, *up in rounds]
-
-
 def test_the_server_sees_only_decoded_bytes(monkeypatch):
     """Where the wire delivers zeros, nothing of local training reaches the global head."""
-    monkeypatch.setattr(federated_rounds, "decode", lambda data: new_heads(1))
+    decode = channel_module.decode
+
+    def zeros(messages, layout) -> Tensors:
+        return {name: tensor * 0 for name, tensor in decode(messages, layout).items()}
+
+    monkeypatch.setattr(channel_module, "decode", zeros)
     state = run(iid(), rounds=2)
-    assert not state.global_head.weight.any() and not state.shared.weight.any()
-    assert state.local.weight.any()
+    assert not state.model["weight"].any() and not state.held["weight"].any()
+    assert local(state).weight.any()
 
 
 def test_epochs_are_numbered_through_all_rounds():
@@ -177,23 +114,48 @@ def test_epochs_are_numbered_through_all_rounds():
     assert sites[0].asked == [0, 1, 2, 3, 4, 5]
 
 
-def test_another_aggregation_plugs_in():
-    class Median(Algorithm):
-        def aggregate(self, updates: Heads, samples: Tensor) -> Heads:
-            return Heads(*(part.median(0, keepdim=True).values for part in updates))
+def test_an_algorithm_does_no_more_rounds_than_it_can_use():
+    class OneShot(FedAvg):
+        most_rounds: ClassVar[int | None] = 1
 
-    assert accuracy(run(iid(), algorithm=Median()).global_head) > 0.8
+    seen: list[State] = []
+    state = run(iid(), algorithm=OneShot(), rounds=5, on_round=seen.append)
+    assert (state.round, len(seen), len(state.models["weight"])) == (1, 1, 1)
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_a_run_resumed_after_any_round_ends_with_the_same_bits(tmp_path, format):
-    path = tmp_path / "state.safetensors"
-    whole = run(skewed(), rounds=4, format=format)
-    for stop in range(5):
-        run(skewed(), rounds=stop, format=format).save(path)
-        resumed = run(skewed(), rounds=4, format=format, state=State.load(path))
-        assert all(map(same_bits, everything(whole), everything(resumed)))
-        assert (resumed.round, resumed.ledger) == (4, whole.ledger)
+def test_an_algorithm_may_tell_the_hospitals_nothing():
+    """As a closed form does, that adds up what the hospitals send: here their class counts."""
+
+    class Counts(FedAvg):
+        def broadcast(self, server):
+            return {}
+
+        def expected(self, server):
+            return {"counts": ("I64", [2])}
+
+        def local(self, received, own, sites, now):
+            counts = [torch.bincount(site.labels, minlength=2) for site in sites]
+            return {"counts": torch.stack(counts)}, own
+
+        def aggregate(self, server, sent, samples, now):
+            return under("model", {"weight": torch.zeros(2, 512), "bias": sent["counts"].sum(0)})
+
+    state = run(skewed(), algorithm=Counts(), rounds=1)
+    assert state.model["bias"].tolist() == [465, 775]
+    assert 0 < state.ledger.down[0]["hospital_1"] < 32 < state.ledger.up[0]["hospital_1"]
+
+
+def test_everybody_is_told_who_takes_part_and_in_which_round():
+    told = []
+
+    class Listening(FedAvg):
+        def local(self, received, own, sites, now):
+            told.append((now.number, now.hospitals, now.epochs))
+            return super().local(received, own, sites, now)
+
+    run(iid()[:2], algorithm=Listening(), rounds=2, local_epochs=2)
+    names = ("hospital_1", "hospital_2")
+    assert told == [(1, names, range(0, 2)), (2, names, range(2, 4))]
 
 
 def test_on_round_sees_every_round():
@@ -202,72 +164,3 @@ def test_on_round_sees_every_round():
     assert [state.round for state in seen] == [1, 2, 3]
     assert [len(state.ledger.up) for state in seen] == [1, 2, 3]
     assert seen[-1] is final
-
-
-def test_saving_replaces_the_file_whole_and_leaves_nothing_beside_it(tmp_path, monkeypatch):
-    path = tmp_path / "state.safetensors"
-    run(iid(), rounds=1).save(path)
-    before = path.read_bytes()
-
-    def fail(*paths):
-        raise OSError("disk full")
-
-    monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(OSError, match="disk full"):
-        run(iid(), rounds=2).save(path)
-    assert path.read_bytes() == before
-    assert [file.name for file in tmp_path.iterdir()] == ["state.safetensors"]
-
-
-def test_the_ledger_of_many_hospitals_does_not_fill_the_header(tmp_path):
-    """safetensors reads no header above 100 MB."""
-    path = tmp_path / "state.safetensors"
-    entry = {f"hospital_{number}": 4232 for number in range(1000)}
-    ledger = Ledger([entry] * 20, [entry] * 20)
-    State(new_heads(20), new_heads(1), new_heads(1000), ledger).save(path)
-    assert int.from_bytes(path.read_bytes()[:8], "little") < 1000
-    assert State.load(path).ledger == ledger
-
-
-@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "other"])
-def test_a_damaged_state_is_refused_by_name(tmp_path, damage):
-    from safetensors.torch import save_file
-
-    path = tmp_path / "state.safetensors"
-    if damage == "empty":
-        path.touch()
-    elif damage == "truncated":
-        run(iid(), rounds=1).save(path)
-        path.write_bytes(path.read_bytes()[:-100])
-    elif damage == "other":
-        save_file({"fc.weight": torch.zeros(2, 512)}, path)
-    with pytest.raises(UserError, match=r"state\.safetensors.*--resume"):
-        State.load(path)
-
-
-@pytest.mark.parametrize("place", [-5000, -3000, -1])
-def test_one_flipped_bit_is_noticed(tmp_path, place):
-    path = tmp_path / "state.safetensors"
-    run(iid(), rounds=2).save(path)
-    data = bytearray(path.read_bytes())
-    data[place] ^= 1
-    path.write_bytes(data)
-    with pytest.raises(UserError, match=r"state\.safetensors.*--resume"):
-        State.load(path)
-
-
-def test_tensors_of_other_shapes_are_refused(tmp_path):
-    from safetensors.torch import load_file, save_file
-
-    path = tmp_path / "state.safetensors"
-    run(iid(), rounds=1).save(path)
-    save_file(load_file(path) | {"shared.weight": torch.zeros(1, 2, 100)}, path)
-    with pytest.raises(UserError, match=r"state\.safetensors.*--resume"):
-        State.load(path)
-
-
-def test_a_diverged_hospital_stops_the_run_with_advice():
-    sites = iid()
-    sites[2].features[0, 0] = torch.nan
-    with pytest.raises(UserError, match="--learning-rate"):
-        run(sites, rounds=1)

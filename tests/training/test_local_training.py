@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fedmed.training.heads import Heads, new_heads, probabilities, stack, unstack
-from fedmed.training.local_training import GROUP_IMAGES, _groups, _order, train
+from fedmed.training.local_training import GROUP_IMAGES, _groups, epoch_order, train
 from fedmed.training.optimizer import Optimisation
 
 
@@ -51,7 +51,7 @@ def plain_torch(site, epochs: range, settings: Optimisation, seed: int) -> Heads
     )
     for number in epochs:
         features = site.epoch(number)
-        for rows in _order(seed, site.name, number, site.count).split(settings.batch_size):
+        for rows in epoch_order(seed, site.name, number, site.count).split(settings.batch_size):
             adam.zero_grad()
             loss(linear(features[rows]), site.labels[rows]).backward()
             adam.step()
@@ -67,7 +67,7 @@ def plain_torch(site, epochs: range, settings: Optimisation, seed: int) -> Heads
     ],
 )
 def test_five_sites_together_equal_five_plain_loops(settings):
-    heads = train(new_heads(5), SITES, range(2, 5), settings, seed=7)
+    heads = train(new_heads(5, 512), SITES, range(2, 5), settings, seed=7)
     for site, head in zip(SITES, unstack(heads), strict=True):
         assert difference(head, plain_torch(site, range(2, 5), settings, seed=7)) < 1e-5
 
@@ -75,20 +75,20 @@ def test_five_sites_together_equal_five_plain_loops(settings):
 def test_the_first_step_is_as_long_as_torch_makes_it():
     """A bias correction in float32 would be off by 2e-8 here."""
     settings = Optimisation(batch_size=200)
-    heads = train(new_heads(1), SITES[:1], range(1), settings, seed=7)
+    heads = train(new_heads(1, 512), SITES[:1], range(1), settings, seed=7)
     assert difference(heads, plain_torch(SITES[0], range(1), settings, seed=7)) < 2e-9
 
 
 def test_the_order_differs_by_seed_site_and_epoch_and_by_nothing_else():
-    orders = [_order(*key, 50) for key in [(1, "a", 0), (2, "a", 0), (1, "b", 0), (1, "a", 1)]]
+    orders = [epoch_order(*key, 50) for key in [(1, "a", 0), (2, "a", 0), (1, "b", 0), (1, "a", 1)]]
     assert all(sorted(order.tolist()) == list(range(50)) for order in orders)
     assert len({tuple(order.tolist()) for order in orders}) == 4
-    assert torch.equal(_order(1, "a", 0, 50), orders[0])
+    assert torch.equal(epoch_order(1, "a", 0, 50), orders[0])
 
 
 def test_a_site_trains_the_same_alone_and_in_company():
-    together = unstack(train(new_heads(5), SITES, range(3), Optimisation(), seed=7))
-    alone = [train(new_heads(1), [site], range(3), Optimisation(), seed=7) for site in SITES]
+    together = unstack(train(new_heads(5, 512), SITES, range(3), Optimisation(), seed=7))
+    alone = [train(new_heads(1, 512), [site], range(3), Optimisation(), seed=7) for site in SITES]
     assert all(difference(a, b) < 1e-6 for a, b in zip(together, alone, strict=True))
 
 
@@ -96,10 +96,10 @@ def test_hundreds_of_sites_of_all_sizes_train_as_each_alone():
     counts = torch.randint(1, 90, (300,), generator=torch.Generator().manual_seed(0)).tolist()
     sites = [GaussianSite(f"hospital_{i}", n) for i, n in enumerate([0, *counts], 1)]
     settings = Optimisation(batch_size=32, class_weights=(3.0, 0.7))
-    together = unstack(train(new_heads(301), sites, range(2), settings, seed=7))
+    together = unstack(train(new_heads(301, 512), sites, range(2), settings, seed=7))
     assert not together[0].weight.any(), "no image, no step"
     for place in range(1, 301, 23):
-        alone = train(new_heads(1), [sites[place]], range(2), settings, seed=7)
+        alone = train(new_heads(1, 512), [sites[place]], range(2), settings, seed=7)
         assert difference(together[place], alone) < 1e-6
 
 
@@ -119,13 +119,13 @@ def test_groups_take_every_image_once_and_pad_by_less_than_half(size):
 def test_one_site_never_sees_the_features_of_another():
     broken = GaussianSite("broken", 10)
     broken.clean[:] = torch.nan
-    heads = train(new_heads(3), [broken, SITES[0], SITES[3]], range(2), Optimisation(), seed=7)
+    heads = train(new_heads(3, 512), [broken, SITES[0], SITES[3]], range(2), Optimisation(), seed=7)
     assert heads.weight[0].isnan().any()
     assert heads.weight[1:].isfinite().all()
 
 
 def test_training_continues_from_the_heads_it_is_given():
-    first = train(new_heads(2), SITES[:2], range(1), Optimisation(), seed=7)
+    first = train(new_heads(2, 512), SITES[:2], range(1), Optimisation(), seed=7)
     kept = first.weight.clone()
     second = train(first, SITES[:2], range(1, 2), Optimisation(), seed=7)
     assert difference(second, first) > 1e-4
@@ -138,23 +138,26 @@ def test_same_seed_same_bits_whatever_the_number_of_threads():
     results = []
     for count in (1, 2):
         torch.set_num_threads(count)
-        results.append(train(new_heads(5), SITES, range(2), Optimisation(), seed=7))
+        results.append(train(new_heads(5, 512), SITES, range(2), Optimisation(), seed=7))
         assert torch.get_num_threads() == count
     torch.set_num_threads(threads)
     assert difference(*results) == 0
-    assert difference(train(new_heads(5), SITES, range(2), Optimisation(), seed=8), results[0]) > 0
+    assert (
+        difference(train(new_heads(5, 512), SITES, range(2), Optimisation(), seed=8), results[0])
+        > 0
+    )
 
 
 def test_global_randomness_is_neither_used_nor_moved():
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    train(new_heads(1), SITES[:1], range(2), Optimisation(), seed=7)
+    train(new_heads(1, 512), SITES[:1], range(2), Optimisation(), seed=7)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_each_epoch_is_read_once():
     site = GaussianSite("hospital_1", 100)
-    train(new_heads(1), [site], range(4, 7), Optimisation(batch_size=8), seed=7)
+    train(new_heads(1, 512), [site], range(4, 7), Optimisation(batch_size=8), seed=7)
     assert site.asked == [4, 5, 6]
 
 
@@ -162,9 +165,22 @@ def test_features_that_do_not_fit_the_labels_are_refused():
     site = GaussianSite("hospital_1", 100)
     site.labels = site.labels[:-1]
     with pytest.raises(ValueError, match="hospital_1"):
-        train(new_heads(1), [site], range(1), Optimisation(), seed=7)
+        train(new_heads(1, 512), [site], range(1), Optimisation(), seed=7)
     with pytest.raises(ValueError, match="2 heads for 5 sites"):
-        train(new_heads(2), SITES, range(1), Optimisation(), seed=7)
+        train(new_heads(2, 512), SITES, range(1), Optimisation(), seed=7)
+
+
+def test_heads_of_another_width_than_the_features_are_refused():
+    with pytest.raises(ValueError, match=r"hospital_1.*\[200, 512\].*width 640"):
+        train(new_heads(1, 640), SITES[:1], range(1), Optimisation(), seed=7)
+
+
+@pytest.mark.parametrize("width", [1, 1024])
+def test_heads_are_as_wide_as_their_features(width):
+    site = GaussianSite("hospital_1", 100)
+    site.epoch = lambda number: torch.randn(100, width) + site.labels[:, None]
+    heads = train(new_heads(1, width), [site], range(2), Optimisation(), seed=7)
+    assert heads.weight.shape == (1, 2, width) and heads.weight.any()
 
 
 def test_probabilities_are_the_softmax_of_each_head():
@@ -178,7 +194,7 @@ def test_probabilities_are_the_softmax_of_each_head():
 
 
 def test_a_new_head_is_undecided():
-    assert (probabilities(new_heads(2), torch.randn(4, 512)) == 0.5).all()
+    assert (probabilities(new_heads(2, 512), torch.randn(4, 512)) == 0.5).all()
 
 
 def test_stack_undoes_unstack():
@@ -191,5 +207,5 @@ def test_five_hospitals_train_fifteen_epochs_in_seconds():
     for site in sites:
         site.epoch = lambda number, view=site.clean: view
     start = time.perf_counter()
-    train(new_heads(5), sites, range(15), Optimisation(), seed=7)
+    train(new_heads(5, 512), sites, range(15), Optimisation(), seed=7)
     assert time.perf_counter() - start < 10  # 0.3 s where nothing else runs

@@ -2,17 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
-from fedmed.federated.algorithm import Algorithm
-from fedmed.training.heads import Heads
+from fedmed.federated.algorithm import Round
+from fedmed.federated.messages import Layout, layout_of
+from fedmed.training.gradient import Gradient
+from fedmed.training.local_training import Site
+from fedmed.training.tensors import Tensors, add, group, repeat, subtract, under
 
 
-class FedAvg(Algorithm):
-    """Federated averaging (McMahan et al. 2017): the mean, weighted by number of samples."""
+@dataclass(frozen=True)
+class FedAvg:
+    """Federated averaging: the mean of the hospitals' updates, weighted by number of samples.
 
-    def aggregate(self, updates: Heads, samples: Tensor) -> Heads:
+    McMahan, Moore, Ramage, Hampson, Agüera y Arcas: Communication-Efficient Learning of Deep
+    Networks from Decentralized Data, AISTATS 2017, arXiv:1602.05629, Algorithm 1.
+
+    A hospital keeps its model as its own training left it. Whoever averages otherwise extends this
+    class: `gradient` changes the local steps, `step` what the server makes of the mean.
+    """
+
+    name: ClassVar[str] = "fedavg"
+    additive: ClassVar[bool] = True
+    most_rounds: ClassVar[int | None] = None
+
+    def init(self, model: Tensors, samples: Tensor) -> tuple[Tensors, Tensors]:
+        return under("model", model), under("model", repeat(model, len(samples)))
+
+    def broadcast(self, server: Tensors) -> Tensors:
+        return self.model(server)
+
+    def local(
+        self, received: Tensors, own: Tensors, sites: Sequence[Site], now: Round
+    ) -> tuple[Tensors, Tensors]:
+        trained = now.train(repeat(received, len(sites)), sites, self.gradient(received))
+        return subtract(trained, received), under("model", trained)
+
+    def gradient(self, received: Tensors) -> Gradient | None:
+        """Return the gradient of local steps that start from `received`; None is the loss's."""
+        return None
+
+    def expected(self, server: Tensors) -> Layout:
+        return layout_of(self.model(server))
+
+    def aggregate(self, server: Tensors, sent: Tensors, samples: Tensor, now: Round) -> Tensors:
         share = samples / samples.sum()
-        weight = torch.einsum("h,hcf->cf", share, updates.weight)
-        return Heads(weight[None], torch.einsum("h,hc->c", share, updates.bias)[None])
+        mean = {name: torch.einsum("h,h...->...", share, update) for name, update in sent.items()}
+        return self.step(server, mean)
+
+    def step(self, server: Tensors, mean: Tensors) -> Tensors:
+        """Return the server's tensors after it got the mean update of a round."""
+        return under("model", add(self.model(server), mean))
+
+    def model(self, kept: Tensors) -> Tensors:
+        return group(kept, "model")

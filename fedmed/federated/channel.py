@@ -1,0 +1,117 @@
+"""The way between a server and its hospitals: named tensors in, bytes across, named tensors out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from fedmed.errors import UserError
+from fedmed.federated.algorithm import Algorithm, Round
+from fedmed.federated.messages import Layout, TransportError, decode, encode, layout_of
+from fedmed.federated.transforms import (
+    FORMATS,
+    Senders,
+    Transform,
+    refuse_unless_finite,
+)
+from fedmed.training.tensors import Tensors, add, pick, repeat, subtract
+
+_SERVER = Senders(("server",), torch.zeros(1, dtype=torch.int64))
+
+
+@dataclass(frozen=True)
+class Channel:
+    """What wraps messages, on the way up to the server and down to the hospitals."""
+
+    up: Sequence[Transform] = ()
+    down: Sequence[Transform] = ()
+
+    @classmethod
+    def of(cls, format: str) -> Channel:
+        """Return the channel that writes weights in one of the FORMATS, both ways.
+
+        Raises:
+            ValueError: there is no such format.
+        """
+        if format not in FORMATS:
+            raise ValueError(f"format {format!r}: choose from {', '.join(FORMATS)}")
+        return cls(up=FORMATS[format], down=FORMATS[format])
+
+    def check(self, algorithm: Algorithm) -> None:
+        """Refuse an algorithm that needs what a transform hides.
+
+        Raises:
+            UserError: naming both.
+        """
+        hiding = [transform.name for transform in self.up if transform.hides]
+        if hiding and not algorithm.additive:
+            raise UserError(
+                f"{algorithm.name} needs every hospital's message and {hiding[0]} shows the server "
+                f"only their mean: choose another algorithm, or leave out {hiding[0]}"
+            )
+
+    def broadcast(self, wanted: Tensors, held: Tensors, now: Round) -> bytes:
+        """At the server: return the message that takes the hospitals from `held` to `wanted`."""
+        messages, _ = _send(self.down, repeat(subtract(wanted, held), 1), {}, _SERVER, now)
+        return messages[0]
+
+    def hold(self, message: bytes, held: Tensors, now: Round) -> Tensors:
+        """At the hospitals: return what they hold after a broadcast, who held `held` before it.
+
+        So does the server, which sends differences to that: what rounding loses on the way down
+        stays in the difference that the next round sends.
+
+        Raises:
+            TransportError: the message is of another layout than `held`, or not finite.
+        """
+        received, _ = _receive(self.down, [message], layout_of(held), _SERVER, now)
+        return add(held, pick(received, 0))
+
+    def send(
+        self, updates: Tensors, kept: Tensors, senders: Senders, now: Round
+    ) -> tuple[list[bytes], Tensors]:
+        """At the hospitals: return H messages of `updates` [H, ...], and what they keep.
+
+        Raises:
+            UserError: an update holds what cannot be sent, NaN or infinity.
+        """
+        return _send(self.up, updates, kept, senders, now)
+
+    def receive(
+        self, messages: Sequence[bytes], expected: Layout, senders: Senders, now: Round
+    ) -> tuple[Tensors, Senders]:
+        """At the server: return what H messages say, [H, ...] each, or their weighted mean (H = 1).
+
+        Raises:
+            TransportError: one is not of the layout `expected`, or not finite.
+        """
+        return _receive(self.up, messages, expected, senders, now)
+
+
+def _send(
+    transforms: Sequence[Transform], sent: Tensors, kept: Tensors, senders: Senders, now: Round
+) -> tuple[list[bytes], Tensors]:
+    refuse_unless_finite(sent, "fp32")
+    for transform in transforms:
+        sent, kept = transform.send(sent, kept, senders, now)
+    return encode(sent, len(senders.names)), kept
+
+
+def _receive(
+    transforms: Sequence[Transform],
+    messages: Sequence[bytes],
+    plain: Layout,
+    senders: Senders,
+    now: Round,
+) -> tuple[Tensors, Senders]:
+    layouts = [plain]
+    for transform in transforms:
+        layouts.append(transform.layout(layouts[-1]))
+    sent = decode(messages, layouts.pop())
+    for transform, layout in zip(reversed(transforms), reversed(layouts), strict=True):
+        sent, senders = transform.receive(sent, layout, senders, now)
+    if not all(bool(t.isfinite().all()) for t in sent.values()):
+        raise TransportError("not an update: it holds NaN or infinity")
+    return sent, senders

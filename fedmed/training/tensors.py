@@ -1,0 +1,49 @@
+"""Named tensors: a model, an update, what a server or a hospital keeps; a head or a network alike.
+
+Where there are several of something, they lie along the first axis of every tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+Tensors = dict[str, Tensor]
+
+
+def add(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> Tensors:
+    """Return a + b, tensor by tensor."""
+    return {name: tensor + b[name] for name, tensor in a.items()}
+
+
+def subtract(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> Tensors:
+    """Return a - b, tensor by tensor; `b` may be one where `a` is several."""
+    return {name: tensor - b[name] for name, tensor in a.items()}
+
+
+def repeat(one: Mapping[str, Tensor], count: int) -> Tensors:
+    """Return `count` times the same, [...] -> [count, ...], without taking memory for it."""
+    return {name: tensor.expand(count, *tensor.shape) for name, tensor in one.items()}
+
+
+def join(parts: Sequence[Mapping[str, Tensor]]) -> Tensors:
+    """Put several of several behind each other, [A, ...] and [B, ...] -> [A + B, ...]."""
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def pick(several: Mapping[str, Tensor], index: int) -> Tensors:
+    """Return one of several, [H, ...] -> [...]; the last is -1."""
+    return {name: tensor[index] for name, tensor in several.items()}
+
+
+def under(group: str, tensors: Mapping[str, Tensor]) -> Tensors:
+    """Name tensors as those of a group: `weight` becomes `mean/weight`."""
+    return {f"{group}/{name}": tensor for name, tensor in tensors.items()}
+
+
+def group(tensors: Mapping[str, Tensor], name: str) -> Tensors:
+    """Return the tensors of one group, under the names they have in it: undoes `under`."""
+    start = f"{name}/"
+    return {key[len(start) :]: value for key, value in tensors.items() if key.startswith(start)}
