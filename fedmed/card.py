@@ -200,7 +200,15 @@ def _making(report: Fields, config: Fields) -> str:
         f"## How it was made\n\n```sh\n{command(report)}\n```\n\n"
         f"Recipe `{recipe['name']}`: {recipe['description']}. Made with {versions}.\n\n"
         f"Backbone `{backbone['id']}`: {backbone['source']} (sha256 of its weights "
-        f"`{backbone['sha256']}`)."
+        f"`{backbone['sha256']}`)." + _terms(backbone)
+    )
+
+
+def _terms(backbone: Fields) -> str:
+    """Whose the backbone is and what it lacks, where it was made by others."""
+    titles = {"left_out": "Left out", "licence": "Licence"}
+    return "".join(
+        f" {title}: {backbone[key]}." for key, title in titles.items() if key in backbone
     )
 
 
@@ -293,7 +301,7 @@ def _data(report: Fields, config: Fields) -> str:
         + _table(header, rows)
         + f"\n\nByte-identical repeats: {data['repeats']['train']} in train, "
         f"{data['repeats']['test']} in test, {data['repeats']['across']} across. Unreadable files: "
-        f"{len(data['unreadable'])}. The weights and the code are under the MIT licence; an X-ray "
+        f"{len(data['unreadable'])}. The heads and the code are under the MIT licence; an X-ray "
         "in `examples/` keeps the licence that `examples.json` names."
     )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fedmed import json_file
+from fedmed.backbone import NAMES as BACKBONES
 from fedmed.data import is_hub_id
 from fedmed.facts import DATASET_ID
 from fedmed.partition import SCHEMES
@@ -58,7 +59,9 @@ class Settings:
         "and PNEUMONIA/; or 'simulated'",
     )
     backbone: str = _option(
-        "imagenet", "'imagenet', 'bundled' (needs no network), or a file or folder with a backbone"
+        "imagenet",
+        "'imagenet' or 'bundled', which ship; 'torchvision', its own ImageNet weights (a network "
+        "once); or a file or folder with a backbone",
     )
     output: Path = _option(Path("snapshot"), "folder for the snapshot", type=Path)
     push_to: str | None = _option(
@@ -108,7 +111,7 @@ class Settings:
         result = {name: value for name, value in asdict(self).items() if name not in ways}
         if self.data != "simulated" and not is_hub_id(self.data):
             result["data"] = Path(self.data).resolve().name
-        if self.backbone not in ("imagenet", "bundled"):
+        if self.backbone not in BACKBONES:
             result["backbone"] = Path(self.backbone).resolve().name
         return result
 

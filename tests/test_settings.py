@@ -171,6 +171,7 @@ def test_the_run_tells_no_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_names_that_are_no_paths_are_told_whole() -> None:
     told = parse([]).of_the_run()
     assert (told["data"], told["backbone"]) == ("hf-vision/chest-xray-pneumonia", "imagenet")
+    assert parse(["--backbone=torchvision"]).of_the_run()["backbone"] == "torchvision"
     assert parse(["--demo"]).of_the_run()["data"] == "simulated"
 
 

@@ -1,0 +1,1 @@
+"""The networks whose features everybody shares, and how their weights were come by."""
