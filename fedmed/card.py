@@ -206,10 +206,8 @@ def _making(report: Fields, config: Fields) -> str:
 
 def _terms(backbone: Fields) -> str:
     """Whose the backbone is and what it lacks, where it was made by others."""
-    titles = {"left_out": "Left out", "licence": "Licence"}
-    return "".join(
-        f" {title}: {backbone[key]}." for key, title in titles.items() if key in backbone
-    )
+    terms = (("Left out", "left_out"), ("Licence", "licence"))
+    return "".join(f" {title}: {backbone[name]}." for title, name in terms if name in backbone)
 
 
 def command(report: Fields) -> str:
@@ -301,7 +299,7 @@ def _data(report: Fields, config: Fields) -> str:
         + _table(header, rows)
         + f"\n\nByte-identical repeats: {data['repeats']['train']} in train, "
         f"{data['repeats']['test']} in test, {data['repeats']['across']} across. Unreadable files: "
-        f"{len(data['unreadable'])}. The heads and the code are under the MIT licence; an X-ray "
+        f"{len(data['unreadable'])}. What was trained and the code are under the MIT licence; an X-ray "
         "in `examples/` keeps the licence that `examples.json` names."
     )
 
