@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 import numpy as np
 import torch
 
-from fedmed import cli, data, examples, hub, outliers, report, snapshot, source
+from fedmed import cli, data, examples, hub, outliers, report, snapshot, source, swapped_validation
 from fedmed.backbone import load as load_backbone
 from fedmed.backbone import write_state
 from fedmed.card import model_card
@@ -33,6 +33,7 @@ from fedmed.scoring import Protocol, communication, model_entries, rounds, versi
 from fedmed.settings import Settings, parse
 from fedmed.snapshot_place import check_output, claim, move_into_place
 from fedmed.stopwatch import Stopwatch
+from fedmed.swapped_validation import SwappedValidation
 from fedmed.training import Optimisation, new_heads, stack, train, unstack
 from fedmed.transport import FORMATS
 
@@ -69,7 +70,12 @@ def main(settings: Settings) -> None:
     # Each image and augmented view goes through the frozen backbone once; heads see features.
     views = recipe.views(settings.views, settings.seed)
     cache = FeatureCache(backbone)
-    wanted = [(training, views), (validation, [CLEAN]), (cohort.test, [CLEAN])]
+    wanted = [
+        (training, views),
+        (validation, [CLEAN]),
+        *swapped_validation.wanted(validation),
+        (cohort.test, [CLEAN]),
+    ]
     passes = extract(wanted, backbone, cache)
     state.begin()
     features = Features(training, cache)
@@ -80,6 +86,7 @@ def main(settings: Settings) -> None:
     ]
     # Read before the training: what lies idle for an hour, another run may drop from the cache.
     unseen = [Features(xrays, cache).view(CLEAN) for xrays in (validation, cohort.test)]
+    shifted = SwappedValidation.read(validation, cache)
     watch.lap("features")
 
     # The classes weigh the same for everybody: hospitals report how many X-rays of each they have.
@@ -120,15 +127,18 @@ def main(settings: Settings) -> None:
     )
     watch.lap("local_only")
 
-    # One evaluator for all. Nothing was chosen on the official test split.
+    # One evaluator for all. Nothing was chosen on the official test split; `shifted` is the
+    # validation patients with what tells the classes apart by framing swapped.
     held_out = Protocol(description(cohort.patients_known), validation, unseen[0])
     official = Protocol("the official test split, scored once", cohort.test, unseen[1])
     protocols = {"validation": held_out, "test": official}
+    all_protocols: dict[str, Protocol | SwappedValidation]
+    all_protocols = {"validation": held_out, "shifted": shifted, "test": official}
     models = stack([central, federated.global_head, federated.local])
     sites = [site.name for site in hospitals]
     names = ["central", "federated", *sites]
     results = report.build(
-        protocols={key: p.report(models, names) for key, p in protocols.items()},
+        protocols={key: p.report(models, names) for key, p in all_protocols.items()},
         comparison={key: p.compare(federated.global_head, central) for key, p in protocols.items()},
         rounds=rounds(federated, held_out),
         communication=communication(federations, settings.format, backbone, protocols),
@@ -140,7 +150,7 @@ def main(settings: Settings) -> None:
             alpha=settings.alpha,
             seed=settings.seed,
         ),
-        local_only={key: p.score(alone, sites) for key, p in protocols.items()},
+        local_only={key: p.score(alone, sites) for key, p in all_protocols.items()},
         data=facts,
         recipe=settings.of_the_run() | {"name": recipe.name, "description": recipe.description},
         timing=watch.report() | {"backbone_passes": passes},

@@ -16,6 +16,7 @@ OF_FEATURES = (
     "imaging.py",
     "pixels.py",
     "dicom.py",
+    "image_shifts.py",
     "preprocessing.py",
     "resnet18.py",
     "engine.py",

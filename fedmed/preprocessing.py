@@ -19,8 +19,9 @@ from PIL import Image
 from torch import Tensor
 
 from fedmed.facts import IMAGE_SIZE, IMAGENET_MEAN, IMAGENET_STD
+from fedmed.image_shifts import shift_pixels
 
-Kind = Literal["clean", "flip-rotate", "degraded"]
+Kind = Literal["clean", "flip-rotate", "degraded", "shifted"]
 
 PREPROCESSING = {
     "size": [IMAGE_SIZE, IMAGE_SIZE],
@@ -35,7 +36,10 @@ MAX_ROTATION_DEGREES = 10.0
 
 @dataclass(frozen=True)
 class View:
-    """One way of looking at every image; `number` tells apart views of one kind."""
+    """One way of looking at every image; `number` tells apart views of one kind.
+
+    A shifted one is of no training: `number` is its place in `fedmed.image_shifts.SHIFTS`.
+    """
 
     kind: Kind
     number: int = 0
@@ -74,6 +78,8 @@ def render(view: View, pixels: np.ndarray, digests: list[str]) -> Tensor:
     grey = to_grey(pixels)
     if view.kind == "clean":
         return grey
+    if view.kind == "shifted":
+        return to_grey(shift_pixels(view.number, pixels))
     generators = [_generator(view, digest) for digest in digests]
     if view.kind == "flip-rotate":
         return flip_and_rotate(grey, _uniforms(generators, 2))

@@ -11,16 +11,19 @@ from typing import Any
 from fedmed.errors import UserError
 from fedmed.partition import one_class_words
 from fedmed.report_schema import (
+    BY_PAIR,
     COUNTS,
     CURVES,
+    PROTOCOL,
     PROTOCOLS,
     REPORT,
     SCORES,
+    SHIFTED,
     check,
     check_curves,
     check_formats,
 )
-from fedmed.shown import note, shown, spread
+from fedmed.shown import is_hospital, note, shown, spread
 
 SCHEMA_VERSION = 1
 SIGNIFICANT = 6
@@ -79,6 +82,8 @@ def validate(report: Any) -> None:
         drawn = dict.fromkeys(shown(scored), CURVES)
         check(report["protocols"][protocol]["models"], drawn, f"protocols.{protocol}.models")
         check_curves(report["protocols"][protocol]["models"], drawn, protocol)
+    if SHIFTED in report["protocols"]:
+        _check_shifted(report, hospitals)
     if report["data"]["public_cohort"] is not None:
         check(report["data"]["public_cohort"], COUNTS, "data.public_cohort")
     for name, sent in report["communication"]["formats"].items():
@@ -86,6 +91,18 @@ def validate(report: Any) -> None:
             where = f"communication.formats.{name}.metrics"
             check(sent.get("metrics"), dict.fromkeys(PROTOCOLS, SCORES), where)
     check_formats(report["communication"])
+
+
+def _check_shifted(report: Fields, hospitals: list[str]) -> None:
+    """Raise UserError naming the first field of swapped validation that is missing or wrong."""
+    where = f"protocols.{SHIFTED}"
+    entry, models = report["protocols"][SHIFTED], ["central", "federated", *hospitals]
+    check(entry, PROTOCOL | {"pairs": {str: list}}, where)
+    check(entry["models"], dict.fromkeys(models, SCORES), f"{where}.models")
+    pairs = {"pairs": dict.fromkeys(entry["pairs"], BY_PAIR)}
+    check(entry["models"], dict.fromkeys(shown(models), pairs), f"{where}.models")
+    alone = {SHIFTED: dict.fromkeys(hospitals, SCORES)}
+    check(report["local_only"], alone, "local_only")
 
 
 def write(report: Fields, path: Path) -> None:
@@ -117,6 +134,8 @@ def table(report: Fields) -> str:
         rows = [_row(spread(protocols[name]["models"], titles), titles) for name in PROTOCOLS]
         lines += [f"{'median of all':<13}{'  '.join(rows)}", *textwrap.wrap(words, 80)]
     lines += textwrap.wrap(one_class_words(report["partition"]), 80)
+    if SHIFTED in protocols:
+        lines += ["", *textwrap.wrap(_shifted_words(protocols[SHIFTED]), 80)]
     communication = report["communication"]
     lines += ["", f"{'bytes up + down':<30}{'per update':>14}{'per round':>16}{'per run':>18}"]
     for name, sent in communication["formats"].items():
@@ -128,6 +147,23 @@ def table(report: Fields) -> str:
         f"{communication['rounds']} rounds"
     )
     return "\n".join(lines)
+
+
+def _shifted_words(shifted: Fields) -> str:
+    """How the models do where what tells the classes apart by framing is swapped, in a sentence."""
+
+    def told(name: str, models: list[Fields]) -> str:
+        ends = [
+            sorted({f"{100 * model[key]['value']:.1f}" for model in models}, key=float)
+            for key in ("balanced_accuracy", "auc")
+        ]
+        return f"{name} {' / '.join(' to '.join(dict.fromkeys((e[0], e[-1]))) for e in ends)}"
+
+    models = shifted["models"]
+    hospitals = [scores for name, scores in models.items() if is_hospital(name)]
+    groups = {name: [models[name]] for name in ("central", "federated")} | {"hospitals": hospitals}
+    figures = ", ".join(told(name, group) for name, group in groups.items())
+    return f"balanced accuracy / AUC with framing swapped between the classes: {figures}"
 
 
 def _row(metrics: Fields, titles: dict[str, str]) -> str:

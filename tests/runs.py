@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fedmed import scoring
+from fedmed import scoring, swapped_validation
 from fedmed.backbone import write_state
 from fedmed.evaluation import evaluate
 from fedmed.settings import Settings
@@ -43,7 +43,8 @@ def finished(place: Path) -> subprocess.CompletedProcess[str]:
 def settings(place: Path, tmp_path: Path, finished: object, monkeypatch: Any) -> Settings:
     """The same run to `tmp_path/snapshot`, its features computed already, hasty intervals."""
     monkeypatch.setenv("FEDMED_CACHE", str(place / "cache"))
-    monkeypatch.setattr(scoring, "evaluate", functools.partial(evaluate, resamples=20))
+    for module in (scoring, swapped_validation):
+        monkeypatch.setattr(module, "evaluate", functools.partial(evaluate, resamples=20))
     return Settings(
         data=str(place / "clinic"),
         backbone=str(place / "backbone"),

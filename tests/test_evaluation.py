@@ -231,3 +231,22 @@ def test_threshold_without_a_choice_or_room_between_neighbours():
     low = 0.7
     high = np.nextafter(low, 1)
     assert low < choose_threshold(np.array([low, high]), np.array([0, 1])) <= high
+
+
+def test_several_looks_at_the_same_images_are_averaged_in_every_resample() -> None:
+    """Each resample's mean, not the mean of the ends of separate intervals."""
+    generator = np.random.default_rng(3)
+    labels = np.arange(60) % 2
+    looks = generator.random((2, 4, 60)) * 0.6 + 0.4 * labels
+    patients = [f"p{number // 2}" for number in range(60)]
+    found = evaluate_all(looks, labels, patients, resamples=200)
+    for model in range(2):
+        alone = evaluate_all(looks[model], labels, patients, resamples=200)
+        for name in METRICS:
+            mean = np.mean([metrics[name]["value"] for metrics in alone])
+            assert found[model][name]["value"] == pytest.approx(mean)
+        assert found[model]["n"] == np.sum(found[model]["confusion_matrix"]) == 240
+    (same,) = evaluate_all(np.repeat(looks[:1, :1], 3, axis=1), labels, patients, resamples=200)
+    (once,) = evaluate_all(looks[:1, 0], labels, patients, resamples=200)
+    assert same["auc"]["low"] == pytest.approx(once["auc"]["low"])
+    assert same["accuracy"]["high"] == pytest.approx(once["accuracy"]["high"])

@@ -56,6 +56,11 @@ def test_build_refuses_a_part_that_lacks_a_field():
         ("communication", "formats", "fp16", "metrics", "test", "auc"),
         ("partition", "hospitals"),
         ("local_only", "test", "hospital_5"),
+        ("local_only", "shifted"),
+        ("protocols", "shifted", "pairs"),
+        ("protocols", "shifted", "models", "hospital_2"),
+        ("protocols", "shifted", "models", "central", "auc"),
+        ("protocols", "shifted", "models", "federated", "pairs", "framing", "auc"),
         ("data", "splits", "train", "images", "NORMAL"),
         ("recipe", "description"),
         ("timing",),
@@ -65,6 +70,21 @@ def test_build_refuses_a_part_that_lacks_a_field():
 def test_a_missing_field_is_named(path):
     with pytest.raises(UserError, match=rf"{'.'.join(path)} is missing"):
         report.validate(changed(*path, drop=True))
+
+
+def test_a_report_of_before_swapped_validation_is_read():
+    older = changed("protocols", "shifted", drop=True)
+    del older["local_only"]["shifted"]
+    report.validate(older)
+    assert "swapped" in report.table(EXAMPLE) and "swapped" not in report.table(older)
+
+
+def test_the_closing_words_give_swapped_validation_of_all():
+    models = copy.deepcopy(EXAMPLE["protocols"]["shifted"]["models"])
+    for place, scores in enumerate(models.values()):
+        scores["balanced_accuracy"]["value"], scores["auc"]["value"] = 0.8 + place / 100, 0.9
+    told = " ".join(report.table(changed("protocols", "shifted", "models", to=models)).split())
+    assert "central 80.0 / 90.0, federated 81.0 / 90.0, hospitals 82.0 to 86.0 / 90.0" in told
 
 
 def test_a_field_missing_in_a_list_is_named_with_its_place():
@@ -204,7 +224,7 @@ class TestManyHospitals:
 
     def test_the_closing_table_is_short_and_tells_the_median(self):
         lines = report.table(self.MANY).splitlines()
-        assert len(lines) < 25 and max(map(len, lines)) <= 80
+        assert len(lines) < 27 and max(map(len, lines)) <= 80
         assert "Of 1,000 hospitals, 10 are shown" in "\n".join(lines)
         accuracies = sorted(
             EXAMPLE["protocols"]["test"]["models"][f"hospital_{k}"]["accuracy"]["value"]
