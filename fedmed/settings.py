@@ -45,7 +45,7 @@ def _repository(text: str) -> str:
     return text
 
 
-# In the report a hospital takes some 60 bytes for each round, and 50 times that for its scores.
+# In the report a hospital takes some 60 bytes for each round, and 75 times that for its scores.
 _MOST_REPORTED = json_file.MAX_MEBIBYTES * 2**20 // 60
 _POSITIVE = _number(float, 1e-12, 1e6, "a number above 0, at most a million")
 _COUNT = _whole(1, 10_000)
@@ -69,7 +69,7 @@ class Settings:
     )
     private: bool = _option(False, "create that repository private")
     hospitals: int = _option(5, "number of hospitals", type=_COUNT)
-    rounds: int = _option(5, "federated rounds", type=_COUNT)
+    rounds: int = _option(20, "federated rounds", type=_COUNT)
     local_epochs: int = _option(3, "epochs at each hospital per round", type=_COUNT)
     epochs: int = _option(10, "epochs of the centralized model", type=_COUNT)
     batch_size: int = _option(64, "images per step", type=_COUNT)
@@ -84,7 +84,7 @@ class Settings:
     )
     recipe: str = _option(
         "auto",
-        "augmentation and class weights; auto is what the backbone was made for, else 'mission'",
+        "augmentation and class weights; auto is what the backbone was made for, else 'robust'",
         choices=("auto", *RECIPES),
     )
     seed: int = _option(42, "seed of every random choice", type=_whole(0, 2**31 - 1))
@@ -145,7 +145,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     settings = Settings(**given)
     if settings.private and not settings.push_to:
         parser.error("--private needs --push-to USER/REPO")
-    if settings.hospitals * (settings.rounds + 50) > _MOST_REPORTED:
+    if settings.hospitals * (settings.rounds + 75) > _MOST_REPORTED:
         parser.error(
             f"the report of --hospitals {settings.hospitals} and --rounds {settings.rounds} would "
             f"be larger than the {json_file.MAX_MEBIBYTES} MiB that are read of one; lower either"

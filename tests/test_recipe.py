@@ -10,16 +10,16 @@ import pytest
 from fedmed.backbone import Backbone
 from fedmed.errors import UserError
 from fedmed.preprocessing import CLEAN
-from fedmed.recipe import RECIPES, pick_recipe
+from fedmed.recipe import RECIPES, Recipe, pick_recipe
 
 
 def backbone(**origin: object) -> Backbone:
     return cast(Backbone, SimpleNamespace(origin={"id": "a", **origin}))
 
 
-def test_auto_is_what_the_backbone_was_made_for() -> None:
-    assert pick_recipe("auto", backbone(recipe="robust")).name == "robust"
-    assert pick_recipe("auto", backbone()).name == "mission"
+def test_auto_is_what_the_backbone_was_made_for_else_what_swapped_validation_prefers() -> None:
+    assert pick_recipe("auto", backbone(recipe="mission")).name == "mission"
+    assert pick_recipe("auto", backbone()).name == "robust"
     assert pick_recipe("mission", backbone(recipe="robust")).name == "mission"
 
 
@@ -40,6 +40,14 @@ def test_robust_views_alternate_with_clean_ones() -> None:
     assert views[::2] == [CLEAN] * 3
     assert [view.kind for view in views[1::2]] == ["degraded"] * 3
     assert len(set(views)) == 4
+
+
+def test_kinds_of_views_take_turns() -> None:
+    mixed = Recipe("mixed", ("degraded", "flip-rotate"), clean=True, balanced=False, description="")
+    views = mixed.views(3, 1)
+    assert [view.kind for view in views[1::2]] == ["degraded", "flip-rotate", "degraded"]
+    assert len(set(views[1::2])) == 3
+    assert views[::2] == [CLEAN] * 3
 
 
 def test_another_seed_makes_other_views() -> None:

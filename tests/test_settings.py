@@ -17,7 +17,7 @@ PROMISED = {
     "push_to": None,
     "private": False,
     "hospitals": 5,
-    "rounds": 5,
+    "rounds": 20,
     "local_epochs": 3,
     "epochs": 10,
     "batch_size": 64,
