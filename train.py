@@ -8,6 +8,7 @@ Hub. `python train.py --help` lists the options.
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import numpy as np
@@ -118,11 +119,12 @@ def main(settings: Settings) -> None:
     }
     federated = federations[settings.format]
     watch.lap("federated")
+    # Alone, a hospital knows nobody's counts but its own.
     alone = train(
         new_heads(settings.hospitals),
         hospitals,
         range(settings.rounds * settings.local_epochs),
-        optimisation,
+        replace(optimisation, class_weights=None) if recipe.balanced else optimisation,
         seed=settings.seed,
     )
     watch.lap("local_only")

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +25,7 @@ from fedmed.feature_cache import FeatureCache
 from fedmed.features import Features, TrainingSite, extract
 from fedmed.federation import FedAvg, federate
 from fedmed.partition import split
-from fedmed.preprocessing import CLEAN, Kind
+from fedmed.preprocessing import CLEAN, Kind, View
 from fedmed.recipe import Recipe
 from fedmed.scoring import Protocol
 from fedmed.swapped_validation import SwappedValidation
@@ -45,25 +44,11 @@ ROUNDS, LOCAL_EPOCHS = 20, 3
 SCORED = ("balanced_accuracy", "auc")
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A recipe, and how many augmented views it takes."""
-
-    recipe: Recipe
-    views: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.recipe.name}, {self.views} views"
-
-
-def candidates(counts: Iterable[int]) -> list[Candidate]:
-    """Every mix, with both class weights, at every number of augmented views."""
+def candidates() -> list[Recipe]:
+    """Every mix, with classes as they are and weighing the same."""
     return [
-        Candidate(
-            Recipe(f"{mix}{', balanced' * balanced}", kinds, clean, balanced, "a candidate"), count
-        )
-        for (mix, (kinds, clean)), balanced, count in product(MIXES.items(), (False, True), counts)
+        Recipe(f"{mix}{', balanced' * balanced}", kinds, clean, balanced, "a candidate")
+        for (mix, (kinds, clean)), balanced in product(MIXES.items(), (False, True))
     ]
 
 
@@ -80,9 +65,9 @@ def main() -> None:
     public = public_patients()  # of whichever backbone, so that backbones compare
     ours = [xray for xray in data.load(options.data).train if xray.patient not in public]
     training, validation = hold_out(ours, seed=options.seed)
-    found = candidates(options.views)
     cache = FeatureCache(backbone)
-    every = dict.fromkeys(v for one in found for v in one.recipe.views(one.views, options.seed))
+    pairs = list(product(candidates(), options.views))
+    every = dict.fromkeys(view for one, count in pairs for view in one.views(count, options.seed))
     wanted = [(validation, [CLEAN]), *swapped_validation.wanted(validation)]
     extract([*wanted, (training, list(every))], backbone, cache)
     features = Features(training, cache)
@@ -98,32 +83,36 @@ def main() -> None:
     protocols: dict[str, Protocol | SwappedValidation]
     protocols = {"validation": plain, "shifted": SwappedValidation.read(validation, cache)}
 
-    rows = {}
-    print(f"{'%: balanced accuracy / AUC':54} {'validation':>13} {'shifted':>13}")
-    for one in found:
-        for model, heads in _heads(one, features, parts, options.seed).items():
-            scores = {name: _scores(p, heads) for name, p in protocols.items()}
-            rows[f"{one.name}: {model}"] = scores
-            told = (f"{b:6.1f} / {a:4.1f}" for b, a in (s.values() for s in scores.values()))
-            print(f"{one.name + ': ' + model:54} {' '.join(told)}", flush=True)
+    rows: dict[str, dict[str, Any]] = {}
+    print(f"{'%: balanced accuracy / AUC':72} {'validation':>13} {'shifted':>13}")
+    for one, count in pairs:
+        views = one.views(count, options.seed)
+        found = _heads(one, views, features, parts, options.seed)
+        scores = {
+            model: {name: _scores(p, heads) for name, p in protocols.items()}
+            for model, heads in found.items()
+        }
+        rows.setdefault(one.name, {})[str(count)] = scores
+        for model, row in scores.items():
+            told = (f"{b:6.1f} / {a:4.1f}" for b, a in (pair.values() for pair in row.values()))
+            print(f"{f'{one.name}, {count} views: {model}':72} {' '.join(told)}", flush=True)
     options.json.parent.mkdir(parents=True, exist_ok=True)
     result = {
-        "training": len(training),
-        "validation": len(validation),
+        "images": {"training": len(training), "validation": len(validation)},
         "backbone": backbone.id,
         "engine": backbone.engine.title,
+        "models": list(scores),
         "recipes": rows,
     }
     options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 def _heads(
-    one: Candidate, features: Features, parts: list[np.ndarray], seed: int
+    recipe: Recipe, views: list[View], features: Features, parts: list[np.ndarray], seed: int
 ) -> dict[str, Heads]:
     """The central head after each of EPOCHS, and the federated one."""
-    views = one.recipe.views(one.views, seed)
     counts = np.bincount(features.labels, minlength=2)
-    settings = Optimisation(class_weights=one.recipe.class_weights(int(counts[0]), int(counts[1])))
+    settings = Optimisation(class_weights=recipe.class_weights(int(counts[0]), int(counts[1])))
     everything = TrainingSite("central", features, np.arange(len(features.labels)), views)
     sites = [
         TrainingSite(f"hospital_{number}", features, part, views)

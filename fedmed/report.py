@@ -23,7 +23,8 @@ from fedmed.report_schema import (
     check_curves,
     check_formats,
 )
-from fedmed.shown import is_hospital, note, shown, spread
+from fedmed.report_words import joining_words, shifted_words
+from fedmed.shown import note, shown, spread
 
 SCHEMA_VERSION = 1
 SIGNIFICANT = 6
@@ -134,8 +135,9 @@ def table(report: Fields) -> str:
         rows = [_row(spread(protocols[name]["models"], titles), titles) for name in PROTOCOLS]
         lines += [f"{'median of all':<13}{'  '.join(rows)}", *textwrap.wrap(words, 80)]
     lines += textwrap.wrap(one_class_words(report["partition"]), 80)
+    lines += ["", *textwrap.wrap(joining_words(report), 80)]
     if SHIFTED in protocols:
-        lines += ["", *textwrap.wrap(_shifted_words(protocols[SHIFTED]), 80)]
+        lines += textwrap.wrap(shifted_words(protocols[SHIFTED]), 80)
     communication = report["communication"]
     lines += ["", f"{'bytes up + down':<30}{'per update':>14}{'per round':>16}{'per run':>18}"]
     for name, sent in communication["formats"].items():
@@ -147,23 +149,6 @@ def table(report: Fields) -> str:
         f"{communication['rounds']} rounds"
     )
     return "\n".join(lines)
-
-
-def _shifted_words(shifted: Fields) -> str:
-    """How the models do where what tells the classes apart by framing is swapped, in a sentence."""
-
-    def told(name: str, models: list[Fields]) -> str:
-        ends = [
-            sorted({f"{100 * model[key]['value']:.1f}" for model in models}, key=float)
-            for key in ("balanced_accuracy", "auc")
-        ]
-        return f"{name} {' / '.join(' to '.join(dict.fromkeys((e[0], e[-1]))) for e in ends)}"
-
-    models = shifted["models"]
-    hospitals = [scores for name, scores in models.items() if is_hospital(name)]
-    groups = {name: [models[name]] for name in ("central", "federated")} | {"hospitals": hospitals}
-    figures = ", ".join(told(name, group) for name, group in groups.items())
-    return f"balanced accuracy / AUC with framing swapped between the classes: {figures}"
 
 
 def _row(metrics: Fields, titles: dict[str, str]) -> str:

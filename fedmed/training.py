@@ -48,7 +48,7 @@ class Site(Protocol):
 class Optimisation:
     learning_rate: float = 1e-3
     batch_size: int = 64
-    class_weights: tuple[float, float] = (1.0, 1.0)
+    class_weights: tuple[float, float] | None = (1.0, 1.0)  # None: equal at every site, by its own
     weight_decay: float = 0.0  # an L2 penalty, as in torch.optim.Adam
 
 
@@ -108,7 +108,7 @@ def train(
     parameters = torch.cat([heads.weight, heads.bias[..., None]], 2)[ranks]
     adam = Adam(parameters, settings)
     labels = torch.cat([site.labels for site in sites])
-    shares = torch.tensor(settings.class_weights)[labels]
+    shares = torch.cat([_shares(site.labels, settings) for site in sites])
     groups = _groups(counts, settings.batch_size)
     features = torch.ones(len(labels), FEATURES + 1)  # the last is the bias's
     for number in epochs:
@@ -193,6 +193,14 @@ def _epoch(sites: Sequence[Site], number: int, seed: int, features: Tensor) -> T
         orders.append(first + _order(seed, site.name, number, count))
         first += count
     return torch.cat(orders)
+
+
+def _shares(labels: Tensor, settings: Optimisation) -> Tensor:
+    """What each of a site's images [n] weighs in its loss."""
+    if settings.class_weights is not None:
+        return torch.tensor(settings.class_weights)[labels]
+    counts = torch.bincount(labels, minlength=len(CLASSES)).clamp_min(1)
+    return (len(labels) / (len(CLASSES) * counts))[labels]
 
 
 def _order(seed: int, site: str, epoch: int, count: int) -> Tensor:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
+from benchmarks.readme import NAMED, RESULTS
+from benchmarks.recipes import candidates
 from fedmed.backbone import Backbone
 from fedmed.errors import UserError
 from fedmed.preprocessing import CLEAN
-from fedmed.recipe import RECIPES, Recipe, pick_recipe
+from fedmed.recipe import AUTO, RECIPES, Recipe, pick_recipe
 
 
 def backbone(**origin: object) -> Backbone:
@@ -21,6 +24,32 @@ def test_auto_is_what_the_backbone_was_made_for_else_what_swapped_validation_pre
     assert pick_recipe("auto", backbone(recipe="mission")).name == "mission"
     assert pick_recipe("auto", backbone()).name == "robust"
     assert pick_recipe("mission", backbone(recipe="robust")).name == "mission"
+
+
+def test_auto_is_what_swapped_validation_preferred_when_it_was_measured() -> None:
+    """On the whole: within half a point of the best for every model, of the recipes there are."""
+    measured = json.loads((RESULTS / "recipes.json").read_text(encoding="utf-8"))
+
+    def shifted(name: str, model: str, metric: str) -> float:
+        views = measured["recipes"][name]
+        return views[max(views, key=int)][model]["shifted"][metric]
+
+    title = {recipe: title for title, recipe in NAMED.items()}
+    assert set(title) == set(RECIPES)
+    for model in measured["models"]:
+        for metric in ("balanced_accuracy", "auc"):
+            best = max(shifted(name, model, metric) for name in measured["recipes"])
+            assert shifted(title[AUTO], model, metric) > best - 0.5
+            assert (
+                shifted(title[AUTO], model, metric) > shifted(title["mission"], model, metric) + 1
+            )
+
+
+def test_the_recipes_measured_are_those_there_are() -> None:
+    by_name = {recipe.name: recipe for recipe in candidates()}
+    for title, name in NAMED.items():
+        assert by_name[title].views(4, 1) == RECIPES[name].views(4, 1)
+        assert by_name[title].class_weights(1, 3) == RECIPES[name].class_weights(1, 3)
 
 
 def test_a_backbone_made_for_an_unknown_recipe_is_refused() -> None:
