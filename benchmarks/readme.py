@@ -18,6 +18,7 @@ from fedmed.report.card import command
 REPOSITORY = Path(__file__).parent.parent
 README = REPOSITORY / "README.md"
 RESULTS = Path(__file__).parent / "results"
+NAMED = {"flip-rotate": "mission", "clean, degraded, balanced": "robust"}
 
 
 def main() -> None:
@@ -30,6 +31,7 @@ def filled(text: str) -> str:
     parts: dict[str, Callable[[], str]] = {
         "results": lambda: results(report),
         "command": lambda: f"```\n{command(report)}\n```",
+        "recipes": recipes,
         "speed": speed,
     }
     pattern = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
@@ -69,6 +71,38 @@ def results(report: dict[str, Any]) -> str:
     )
     words = report["comparison"]["test"]["words"]
     return "\n".join([*lines, "", f"AUC: {auc}. {words}", "", f"One update: {cost}."])
+
+
+def recipes() -> str:
+    """What the candidate recipes give, most views each, and which are `mission` and `robust`."""
+    found = _stored("recipes")
+    central, federated = found["models"][0], found["models"][-1]
+    lines = [
+        f"| views, class weights | {central}: validation, shifted | {federated}: validation, "
+        "shifted |",
+        "| --- | --- | --- |",
+    ]
+    for name, views in found["recipes"].items():
+        if name in NAMED or name.endswith(", balanced"):
+            scores = views[max(views, key=int)]
+            cells = (_cells(scores[model]) for model in (central, federated))
+            title = f"**{name}** (`{NAMED[name]}`)" if name in NAMED else name
+            lines.append(f"| {title} | {' | '.join(cells)} |")
+    counts = ", ".join(f"{count:,} {side}" for side, count in found["images"].items())
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Balanced accuracy / AUC in %; {counts} X-rays; backbone {found['backbone']}, passes "
+            f"on {found['engine']}.",
+        ]
+    )
+
+
+def _cells(scores: dict[str, dict[str, float]]) -> str:
+    return ", ".join(
+        f"{found['balanced_accuracy']:.1f} / {found['auc']:.1f}" for found in scores.values()
+    )
 
 
 def speed() -> str:

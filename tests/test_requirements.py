@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 REPOSITORY = Path(__file__).parents[1]
 LOCKS = {"requirements.txt": "requirements.lock", "requirements-dev.txt": "requirements-dev.lock"}
+OPTIONAL = {"onnx", "openvino", "spaces"}
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 
 
@@ -114,7 +115,7 @@ def test_what_is_imported_is_asked_for():
     """And not only brought along by something else."""
     asked = {canonicalize_name(wanted.name) for wanted in ranges("requirements.txt")}
     others = {"PIL": "pillow", "sklearn": "scikit-learn", "python_multipart": "python-multipart"}
-    known = {*sys.stdlib_module_names, "fedmed", "openvino", "spaces"}  # the last two are optional
+    known = {*sys.stdlib_module_names, "fedmed", *OPTIONAL}
     for path in [*(REPOSITORY / "fedmed").rglob("*.py"), REPOSITORY / "app.py"]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

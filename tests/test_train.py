@@ -38,6 +38,10 @@ class TestARun:
         document.validate(opened.report)
         assert opened.report["protocols"]["test"]["n"] == 2 * TEST
         assert list(opened.report["protocols"]["validation"]["models"]) == MODELS
+        shifted = opened.report["protocols"]["shifted"]
+        assert list(shifted["models"]) == MODELS
+        assert shifted["n"] == opened.report["protocols"]["validation"]["n"]
+        assert set(opened.report["local_only"]["shifted"]) == set(MODELS[2:])
         assert [one["round"] for one in opened.report["rounds"]] == [1, 2]
         assert opened.report["data"]["patients_known"]
         assert opened.report["data"]["patient_overlap"] == 0

@@ -34,6 +34,8 @@ from fedmed.errors import UserError
 from fedmed.files import is_text
 
 BUNDLED = Path(__file__).parents[1] / "bundled"
+IMAGENET = Path(__file__).parent / "imagenet"
+NAMES = ("imagenet", "bundled", "torchvision")
 PATIENCE_SECONDS = 30.0
 
 
@@ -41,8 +43,8 @@ class Backbone:
     """A frozen ResNet18 without its classifier, in eval mode, ready for inference.
 
     `state` has torchvision's names, without `fc`. `origin` says where the weights came from:
-    `id`, `source`, and for a backbone of our own whether a public cohort trained it. `engine` is
-    what passes run on. Threads may share it.
+    `id`, `source`, for some `licence` and what was `left_out`, and for a backbone of our own
+    whether a public cohort trained it. `engine` is what passes run on. Threads may share it.
     """
 
     def __init__(
@@ -100,27 +102,29 @@ def pool(maps: Tensor) -> Tensor:
 
 
 def load(name: str) -> Backbone:
-    """Load `imagenet`, `bundled`, or the backbone in a safetensors file or snapshot folder.
+    """Load one of NAMES, or the backbone in a safetensors file or snapshot folder.
+
+    `imagenet` and `bundled` ship; `torchvision` is its ResNet18's V1 weights, fetched once.
 
     Raises:
         UserError: the weights are not there, cannot be fetched, or are no ResNet18.
     """
-    if name == "imagenet":
-        return _load_imagenet()
-    path = BUNDLED if name == "bundled" else Path(name)
+    if name == "torchvision":
+        return _load_torchvision()
+    path = {"imagenet": IMAGENET, "bundled": BUNDLED}.get(name) or Path(name)
     if not is_text(path.resolve().name):
         raise UserError(f"--backbone {name!a}: its name is not UTF-8; rename it.")
     if not os.path.exists(path):
         raise UserError(
-            f"--backbone {name}: no such file. Use 'imagenet', 'bundled' or the path of a "
-            "backbone written by `python -m fedmed.pretrain`."
+            f"--backbone {name}: no such file. Use {', '.join(map(repr, NAMES))} or the path of "
+            "a backbone written by `python -m fedmed.pretrain`."
         )
     backbone = Backbone(*read_state(path))
     check_state(backbone.state, f"--backbone {name}, rounded to FP16,")
     return backbone
 
 
-def _load_imagenet() -> Backbone:
+def _load_torchvision() -> Backbone:
     from torchvision.models import ResNet18_Weights
 
     weights = ResNet18_Weights.IMAGENET1K_V1
@@ -132,9 +136,9 @@ def _load_imagenet() -> Backbone:
         )
     except (OSError, HTTPException, RuntimeError, EOFError, UnpicklingError) as error:
         raise UserError(
-            f"The ImageNet weights could not be had from {weights.url} or {torch.hub.get_dir()} "
+            f"torchvision's weights could not be had from {weights.url} or {torch.hub.get_dir()} "
             f"({error}).\nWith a network they are fetched once and kept there; without one, use "
-            "--backbone bundled."
+            "--backbone imagenet."
         ) from error
     finally:
         socket.setdefaulttimeout(before)

@@ -20,7 +20,7 @@ def simulated_xrays(split: str, first: int, count: int, *, seed: int = 0) -> lis
     return [_xray(split, first + index, index % 2, seed) for index in range(count)]
 
 
-def simulated_cohort(train: int = 400, test: int = 120, *, seed: int = 0) -> Cohort:
+def simulated_cohort(train: int = 500, test: int = 100, *, seed: int = 0) -> Cohort:
     """A train and a test split of simulated patients, both classes equally frequent."""
     return Cohort(
         "simulated",

@@ -41,25 +41,29 @@ def evaluate(
 ) -> list[dict[str, Any]]:
     """Return the METRICS of evaluation.json for each of M models' P(PNEUMONIA) [M, n].
 
+    [M, s, n] are s looks at the same images: metrics are means over the looks, counts their sums.
     `labels` [n] are 0 or 1; `patients` names each image's patient. All models, and all calls with
     equal patients and seed, see the same resamples. Precision and F1 are 0 where nothing is called
     PNEUMONIA. Raises UserError where a class is missing or a probability is not finite.
     """
     scores, truth = checked(probabilities, labels, len(patients))
+    looks = scores.shape[1] if scores.ndim == 3 else 1
     bootstrap = Bootstrap(patients, seed=seed, resamples=resamples)
     results = []
-    for start in range(0, len(scores), MODELS_AT_ONCE):
-        some = scores[start : start + MODELS_AT_ONCE]
-        statistic = metric_statistic(some, truth, threshold)
+    at_once = max(1, MODELS_AT_ONCE // looks)
+    for start in range(0, len(scores), at_once):
+        some = scores[start : start + at_once].reshape(-1, len(truth))
+        statistic = _mean_over(looks, metric_statistic(some, truth, threshold))
         values = statistic(np.ones((1, len(truth))))[0]
         low, high = limits(bootstrap.distribution(statistic))
         cells = confusion_statistic(some >= threshold, truth)(np.ones((1, len(truth))))[0]
+        cells = cells.reshape(-1, looks, 4).sum(axis=1)
         results += [
             intervals(*found)
             | {
                 "confusion_matrix": cell.astype(int).reshape(2, 2).tolist(),
                 "threshold": {"value": float(threshold), "rule": rule},
-                "n": len(truth),
+                "n": looks * len(truth),
             }
             for *found, cell in zip(values, low, high, cells, strict=True)
         ]
@@ -71,7 +75,7 @@ def checked(
 ) -> tuple[np.ndarray, np.ndarray]:
     scores = np.asarray(probabilities, dtype=float)
     truth = np.asarray(labels, dtype=int)
-    if not scores.shape[1:] == truth.shape == (images,):
+    if not scores.shape[-1:] == truth.shape == (images,):
         raise ValueError(
             "one probability of each model, one label and one patient per image: "
             f"got {scores.shape}, {truth.shape} and {images}"
@@ -117,6 +121,18 @@ def metric_statistic(
         return np.stack([columns[name] for name in METRICS], axis=2)
 
     return values
+
+
+def _mean_over(looks: int, statistic: Statistic) -> Statistic:
+    """Return weights [r, n] -> the mean of each model's metrics over its looks, [r, M, 7]."""
+    if looks == 1:
+        return statistic
+
+    def mean(weights: np.ndarray) -> np.ndarray:
+        values = statistic(weights)
+        return values.reshape(len(values), -1, looks, len(METRICS)).mean(axis=2)
+
+    return mean
 
 
 def intervals(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> dict[str, Any]:

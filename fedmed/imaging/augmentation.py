@@ -13,16 +13,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fedmed.imaging.preprocessing import to_grey
+from fedmed.imaging.shifts import shift_pixels
 from fedmed.task import IMAGE_SIZE
 
-Kind = Literal["clean", "flip-rotate", "degraded", "film"]
+Kind = Literal["clean", "flip-rotate", "degraded", "shifted", "film"]
 
 MAX_ROTATION_DEGREES = 10.0
 
 
 @dataclass(frozen=True)
 class View:
-    """One way of looking at every image; `number` tells apart views of one kind."""
+    """One way of looking at every image; `number` tells apart views of one kind.
+
+    A shifted one is of no training: `number` is its place in `shifts.SHIFTS`.
+    """
 
     kind: Kind
     number: int = 0
@@ -42,6 +46,8 @@ def render(view: View, pixels: np.ndarray, digests: list[str]) -> Tensor:
     grey = to_grey(pixels)
     if view.kind == "clean":
         return grey
+    if view.kind == "shifted":
+        return to_grey(shift_pixels(view.number, pixels))
     generators = [_generator(view, digest) for digest in digests]
     if view.kind == "flip-rotate":
         return flip_and_rotate(grey, _uniforms(generators, 2))
@@ -63,17 +69,23 @@ DEGRADE_DRAWS = 18
 def degrade(grey: Tensor, draws: Tensor, noise: Tensor) -> Tensor:
     """Flip, rotate, and take away what depends on the scanner rather than on the lungs.
 
-    Scale (each axis on its own) and shift hide that the two classes were squashed from different
-    shapes; blur and noise hide sharpness and compression; gamma, contrast and brightness hide
-    exposure; boxes over the corners hide markers. `draws` [n, 18] uniform in 0..1, `noise` like
-    `grey` and standard normal.
+    What a radiograph goes through, in this order: a flip half of the time; a rotation within +-10
+    degrees; width and height, each on its own, shown anew so that between 65 % and 110 % of them
+    fill the image (four times in five it is cut closer and enlarged, else shrunk into a black
+    frame); a shift by up to a twentieth of the image; half of the time a blur of up to 2.5 pixels;
+    gamma, contrast and brightness; half of the time noise; grey boxes over some corners.
+
+    Cutting and stretching hide framing and aspect ratio, by which the two classes differ in the
+    public training set and not in its test split; blur and noise hide sharpness and compression;
+    gamma, contrast and brightness hide exposure; boxes hide markers. `draws` [n, 18] uniform in
+    0..1, `noise` like `grey` and standard normal.
     """
     u = draws.unbind(1)
     grey = _warp(
         grey,
         flip=u[0] < 0.5,
         angle=_span(u[1], -1, 1),
-        zoom=torch.stack([_span(u[2], 0.65, 1.1), _span(u[3], 0.65, 1.1)], dim=1),
+        extent=torch.stack([_span(u[2], 0.65, 1.1), _span(u[3], 0.65, 1.1)], dim=1),
         shift=torch.stack([_span(u[4], -0.1, 0.1), _span(u[5], -0.1, 0.1)], dim=1),
     )
     # Half of the images stay sharp; sigma is in pixels of a 224-pixel image.
@@ -106,16 +118,19 @@ def _warp(
     *,
     flip: Tensor,
     angle: Tensor,
-    zoom: Tensor | None = None,
+    extent: Tensor | None = None,
     shift: Tensor | None = None,
 ) -> Tensor:
-    """Affine warp, bilinear, black outside. `angle` is in units of the largest rotation."""
+    """Affine warp, bilinear, black outside. `angle` is in units of the largest rotation.
+
+    `extent` [n, 2] is the share of width and height that fills the image: below 1 it is enlarged.
+    """
     radians = angle * (MAX_ROTATION_DEGREES * torch.pi / 180)
     cos, sin = torch.cos(radians), torch.sin(radians)
     mirror = 1.0 - 2.0 * flip.float()
     matrix = torch.stack([cos * mirror, -sin, sin * mirror, cos], dim=1).view(-1, 2, 2)
-    if zoom is not None:
-        matrix = matrix / zoom.unsqueeze(2)  # a zoom below 1 shrinks the image
+    if extent is not None:
+        matrix = matrix * extent.unsqueeze(2)
     offset = torch.zeros(len(grey), 2) if shift is None else shift
     # What F.affine_grid gives, by sums of rows and columns in place of a product per pixel.
     height, width = grey.shape[-2:]

@@ -97,8 +97,14 @@ def _making(report: Fields, config: Fields) -> str:
         f"## How it was made\n\n```sh\n{command(report)}\n```\n\n"
         f"Recipe `{recipe['name']}`: {recipe['description']}. Made with {versions}.\n\n"
         f"Backbone `{backbone['id']}`: {backbone['source']} (sha256 of its weights "
-        f"`{backbone['sha256']}`)."
+        f"`{backbone['sha256']}`)." + _terms(backbone)
     )
+
+
+def _terms(backbone: Fields) -> str:
+    """Whose the backbone is and what it lacks, where it was made by others."""
+    terms = (("Left out", "left_out"), ("Licence", "licence"))
+    return "".join(f" {title}: {backbone[name]}." for title, name in terms if name in backbone)
 
 
 def command(report: Fields) -> str:

@@ -129,8 +129,8 @@ def data(report: Fields, config: Fields) -> str:
         + table(header, rows)
         + f"\n\nByte-identical repeats: {data['repeats']['train']} in train, "
         f"{data['repeats']['test']} in test, {data['repeats']['across']} across. Unreadable files: "
-        f"{len(data['unreadable'])}. The weights and the code are under the MIT licence; an X-ray "
-        "in `examples/` keeps the licence that `examples.json` names."
+        f"{len(data['unreadable'])}. What was trained and the code are under the MIT licence; an "
+        "X-ray in `examples/` keeps the licence that `examples.json` names."
     )
 
 

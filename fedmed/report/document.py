@@ -10,11 +10,14 @@ from typing import Any
 from fedmed.errors import UserError
 from fedmed.report.highlights import shown
 from fedmed.report.schema import (
+    BY_PAIR,
     COUNTS,
     CURVES,
+    PROTOCOL,
     PROTOCOLS,
     REPORT,
     SCORES,
+    SHIFTED,
     check,
     check_curves,
     check_formats,
@@ -77,6 +80,8 @@ def validate(report: Any) -> None:
         drawn = dict.fromkeys(shown(scored), CURVES)
         check(report["protocols"][protocol]["models"], drawn, f"protocols.{protocol}.models")
         check_curves(report["protocols"][protocol]["models"], drawn, protocol)
+    if SHIFTED in report["protocols"]:
+        _check_shifted(report, hospitals)
     if report["data"]["public_cohort"] is not None:
         check(report["data"]["public_cohort"], COUNTS, "data.public_cohort")
     for name, sent in report["communication"]["formats"].items():
@@ -84,6 +89,18 @@ def validate(report: Any) -> None:
             where = f"communication.formats.{name}.metrics"
             check(sent.get("metrics"), dict.fromkeys(PROTOCOLS, SCORES), where)
     check_formats(report["communication"])
+
+
+def _check_shifted(report: Fields, hospitals: list[str]) -> None:
+    """Raise UserError naming the first field of swapped validation that is missing or wrong."""
+    where = f"protocols.{SHIFTED}"
+    entry, models = report["protocols"][SHIFTED], ["central", "federated", *hospitals]
+    check(entry, PROTOCOL | {"pairs": {str: list}}, where)
+    check(entry["models"], dict.fromkeys(models, SCORES), f"{where}.models")
+    pairs = {"pairs": dict.fromkeys(entry["pairs"], BY_PAIR)}
+    check(entry["models"], dict.fromkeys(shown(models), pairs), f"{where}.models")
+    alone = {SHIFTED: dict.fromkeys(hospitals, SCORES)}
+    check(report["local_only"], alone, "local_only")
 
 
 def write(report: Fields, path: Path) -> None:

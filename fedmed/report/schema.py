@@ -10,6 +10,7 @@ from fedmed.errors import UserError
 from fedmed.task import CLASSES
 
 PROTOCOLS = ("validation", "test")
+SHIFTED = "shifted"  # swapped validation: a third protocol, which older reports lack
 
 WAY_OUT = "Train again, or fetch the snapshot again."
 
@@ -37,6 +38,7 @@ CURVES: dict[str, dict[str, Any]] = {
     "calibration": {"predicted": [NUMBER], "observed": [NUMBER], "count": [int]},
 }
 PROTOCOL = {"n": int, "patients": int, "description": str, "models": {str: SCORES}}
+BY_PAIR = {"balanced_accuracy": NUMBER, "auc": NUMBER}
 COMPARISON = {
     "models": [str],
     "accuracy_difference": INTERVAL,

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 import fedmed
-from fedmed.backbones.backbone import Backbone
 from fedmed.data.cohort import labels, patients
 from fedmed.evaluation.curves import curves
 from fedmed.evaluation.evaluation_set import EvaluationSet
-from fedmed.federated.ledger import full_model_bytes, summary
+from fedmed.evaluation.shifted import PAIRS, SwappedValidation
+from fedmed.federated.ledger import summary
 from fedmed.federated.state import State
 from fedmed.report.highlights import shown
 from fedmed.training.heads import Heads
@@ -34,6 +34,21 @@ def protocol(evaluation_set: EvaluationSet, heads: Heads, names: Sequence[str]) 
     }
 
 
+def shifted(validation: SwappedValidation, heads: Heads, names: Sequence[str]) -> dict[str, Any]:
+    """The entry of swapped validation; models that are shown also tell each pair."""
+    models = validation.score(heads, names)
+    for name, scores in zip(names, validation.probabilities(heads), strict=True):
+        if name in shown(names):
+            models[name]["pairs"] = validation.by_pair(scores)
+    return {
+        "n": len(validation.xrays),
+        "patients": len(set(patients(validation.xrays))),
+        "description": validation.description,
+        "pairs": {name: list(pair) for name, pair in PAIRS.items()},
+        "models": models,
+    }
+
+
 def rounds(federation: State, validation: EvaluationSet) -> list[dict[str, Any]]:
     """The global head after each round on validation, and the bytes of that round."""
     numbers = [str(number) for number in range(1, federation.round + 1)]
@@ -48,14 +63,15 @@ def rounds(federation: State, validation: EvaluationSet) -> list[dict[str, Any]]
 def communication(
     federations: Mapping[str, State],
     sent: str,
-    backbone: Backbone,
+    whole_model: int,
     protocols: Mapping[str, EvaluationSet],
 ) -> dict[str, Any]:
-    """Bytes of every wire format, measured, and what its federated model scores."""
-    head = Heads.of(federations[sent].model)
-    whole = {**backbone.state, "fc.weight": head.weight[0], "fc.bias": head.bias[0]}
+    """Bytes of every update format, measured, and what its federated model scores.
+
+    `whole_model` is what one update of a whole network would take in FP32, in bytes.
+    """
     ledgers = {wire: state.ledger for wire, state in federations.items()}
-    formats = summary(ledgers, full_model_bytes(whole))
+    formats = summary(ledgers, whole_model)
     for wire, state in federations.items():
         formats[wire]["metrics"] = {
             name: protocol.score(Heads.of(state.model), [wire])[wire]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import textwrap
 
+from fedmed.report.closing_words import joining_words, shifted_words
 from fedmed.report.document import Fields
 from fedmed.report.highlights import note, one_class_words, shown, spread
-from fedmed.report.schema import (
-    PROTOCOLS,
-)
+from fedmed.report.schema import PROTOCOLS, SHIFTED
 
 
 def table(report: Fields) -> str:
@@ -31,6 +30,9 @@ def table(report: Fields) -> str:
         rows = [_row(spread(protocols[name]["models"], titles), titles) for name in PROTOCOLS]
         lines += [f"{'median of all':<13}{'  '.join(rows)}", *textwrap.wrap(words, 80)]
     lines += textwrap.wrap(one_class_words(report["partition"]), 80)
+    lines += ["", *textwrap.wrap(joining_words(report), 80)]
+    if SHIFTED in protocols:
+        lines += textwrap.wrap(shifted_words(protocols[SHIFTED]), 80)
     communication = report["communication"]
     lines += ["", f"{'bytes up + down':<30}{'per update':>14}{'per round':>16}{'per run':>18}"]
     for name, sent in communication["formats"].items():

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from fedmed.task import CLASSES
 from fedmed.training.gradient import Gradient, HeadBatch, pack, unpack
 from fedmed.training.heads import Heads
 from fedmed.training.optimizer import Adam, Optimisation
@@ -82,7 +83,7 @@ def train(
     parameters = pack(heads.tensors())[ranks]
     adam = Adam(parameters, optimisation)
     labels = torch.cat([site.labels for site in sites])
-    shares = torch.tensor(optimisation.class_weights)[labels]
+    shares = torch.cat([_shares(site.labels, optimisation) for site in sites])
     groups = _groups(counts, optimisation.batch_size)
     features = torch.ones(len(labels), parameters.shape[2])  # the last is the bias's
     for number in epochs:
@@ -164,6 +165,14 @@ def _epoch(sites: Sequence[Site], number: int, seed: int, features: Tensor) -> T
         orders.append(first + epoch_order(seed, site.name, number, count))
         first += count
     return torch.cat(orders)
+
+
+def _shares(labels: Tensor, optimisation: Optimisation) -> Tensor:
+    """What each of a site's images [n] weighs in its loss."""
+    if optimisation.class_weights is not None:
+        return torch.tensor(optimisation.class_weights)[labels]
+    counts = torch.bincount(labels, minlength=len(CLASSES)).clamp_min(1)
+    return (len(labels) / (len(CLASSES) * counts))[labels]
 
 
 def epoch_order(seed: int, site: str, epoch: int, count: int) -> Tensor:

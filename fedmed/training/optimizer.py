@@ -14,7 +14,7 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Adam's, as Kingma & Ba recommend
 class Optimisation:
     learning_rate: float = 1e-3
     batch_size: int = 64
-    class_weights: tuple[float, float] = (1.0, 1.0)
+    class_weights: tuple[float, float] | None = (1.0, 1.0)  # None: equal at every site, by its own
     weight_decay: float = 0.0  # an L2 penalty, as in torch.optim.Adam
 
 

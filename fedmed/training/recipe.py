@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from fedmed.backbones.backbone import Backbone
 from fedmed.errors import UserError
-from fedmed.imaging.augmentation import CLEAN, View
+from fedmed.imaging.augmentation import CLEAN, Kind, View
 
 
 @dataclass(frozen=True)
@@ -14,15 +15,18 @@ class Recipe:
     """What training does to images and classes; inference always sees the clean view."""
 
     name: str
-    degraded: bool
-    balanced: bool
+    augmented: tuple[Kind, ...]  # kinds of view, in turns
+    clean: bool  # whether the clean view comes before every augmented one
+    balanced: bool  # whether both classes weigh the same
     description: str
 
     def views(self, count: int, seed: int) -> list[View]:
         """The views that training rotates through; `count` of them are augmented."""
-        if not self.degraded:
-            return [View("flip-rotate", number, seed) for number in range(count)]
-        return [v for number in range(count) for v in (CLEAN, View("degraded", number, seed))]
+        kinds = len(self.augmented)
+        augmented = [
+            View(self.augmented[place % kinds], place // kinds, seed) for place in range(count)
+        ]
+        return [v for view in augmented for v in (CLEAN, view)] if self.clean else augmented
 
     def class_weights(self, normal: int, pneumonia: int) -> tuple[float, float]:
         """Loss weights from the class counts that all hospitals report together."""
@@ -35,30 +39,36 @@ class Recipe:
 RECIPES = {
     "mission": Recipe(
         "mission",
-        degraded=False,
+        augmented=("flip-rotate",),
+        clean=False,
         balanced=False,
         description="augmented by horizontal flip and rotation within 10 degrees",
     ),
     "robust": Recipe(
         "robust",
-        degraded=True,
+        augmented=("degraded",),
+        clean=True,
         balanced=True,
         description=(
-            "clean views alternating with degraded ones (flip, rotation, scale, shift, blur, "
-            "gamma, contrast, brightness, noise, covered corners); classes weigh the same"
+            "clean views alternating with degraded ones (flip, rotation, cut closer or shrunk, "
+            "shift, blur, gamma, contrast, brightness, noise, covered corners); classes weigh the "
+            "same"
         ),
     ),
 }
+# What swapped validation prefers on ImageNet features, central and federated
+# (benchmarks/results/recipes.json).
+AUTO = "robust"
 
 
-def pick_recipe(name: str, backbone: Backbone) -> Recipe:
-    """The named recipe; `auto` is the one the backbone was made for, else the mission's.
+def pick_recipe(name: str, origin: Mapping[str, Any]) -> Recipe:
+    """The named recipe; `auto` is the one that a backbone of this origin was made for, else AUTO.
 
     Raises:
         UserError: the backbone was made for one that this version does not know.
     """
     if name == "auto":
-        name = str(backbone.origin.get("recipe", "mission"))
+        name = str(origin.get("recipe", AUTO))
     if name not in RECIPES:
         raise UserError(
             f"The backbone was made for a recipe '{name}' that this version of FedMed does not "

@@ -212,7 +212,8 @@ def test_a_file_that_is_no_safetensors_is_refused(content: bytes, tmp_path: Path
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"--backbone .*none: no such file"):
+    names = "'imagenet', 'bundled', 'torchvision'"
+    with pytest.raises(UserError, match=rf"--backbone .*none: no such file\. Use {names} or"):
         load(str(tmp_path / "none"))
     with pytest.raises(UserError, match="holds no backbone"):
         load(str(tmp_path))
@@ -264,7 +265,7 @@ def test_a_shard_is_half_precision_but_for_the_normalisation(written: Path) -> N
             assert tensor.dtype == (torch.float16 if tensor.ndim == 4 else torch.float32), name
 
 
-class TestImageNet:
+class TestTorchvision:
     @pytest.fixture(autouse=True)
     def empty_cache(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv("TORCH_HOME", str(tmp_path))
@@ -285,8 +286,8 @@ class TestImageNet:
 
         monkeypatch.setattr(torch.hub, "urlopen", urlopen)
         before = socket.getdefaulttimeout()
-        with pytest.raises(UserError, match="--backbone bundled") as refusal:
-            load("imagenet")
+        with pytest.raises(UserError, match="--backbone imagenet") as refusal:
+            load("torchvision")
         assert str(error) in str(refusal.value)
         assert waits[0] is not None, "it would wait for ever"
         assert socket.getdefaulttimeout() == before
@@ -298,9 +299,9 @@ class TestImageNet:
         checkpoints.mkdir(parents=True)
         (checkpoints / "resnet18-f37072fd.pth").write_bytes(content)
         with pytest.raises(UserError) as refusal:
-            load("imagenet")
+            load("torchvision")
         assert str(empty_cache) in str(refusal.value)
-        assert "--backbone bundled" in str(refusal.value)
+        assert "--backbone imagenet" in str(refusal.value)
 
     def test_cached_it_needs_no_network(self, backbone: Backbone, empty_cache: Path) -> None:
         checkpoints = empty_cache / "hub" / "checkpoints"
@@ -308,7 +309,7 @@ class TestImageNet:
         network = resnet18()
         network.load_state_dict(backbone.state, strict=False)
         torch.save(network.state_dict(), checkpoints / "resnet18-f37072fd.pth")
-        loaded = load("imagenet")
+        loaded = load("torchvision")
         assert loaded.sha256 == backbone.sha256
         assert not loaded.public_cohort
 

@@ -203,3 +203,22 @@ def test_words_claim_no_more_than_the_interval_shows():
     assert "accuracy -18.0 points" in words(2, 20, 78)
     assert "McNemar's test does not confirm it" in words(4, 0, 96)
     assert "does not confirm" not in words(20, 2, 78)
+
+
+def test_several_looks_at_the_same_images_are_averaged_in_every_resample() -> None:
+    """Each resample's mean, not the mean of the ends of separate intervals."""
+    generator = np.random.default_rng(3)
+    labels = np.arange(60) % 2
+    looks = generator.random((2, 4, 60)) * 0.6 + 0.4 * labels
+    patients = [f"p{number // 2}" for number in range(60)]
+    found = evaluate_all(looks, labels, patients, resamples=200)
+    for model in range(2):
+        alone = evaluate_all(looks[model], labels, patients, resamples=200)
+        for name in METRICS:
+            mean = np.mean([metrics[name]["value"] for metrics in alone])
+            assert found[model][name]["value"] == pytest.approx(mean)
+        assert found[model]["n"] == np.sum(found[model]["confusion_matrix"]) == 240
+    (same,) = evaluate_all(np.repeat(looks[:1, :1], 3, axis=1), labels, patients, resamples=200)
+    (once,) = evaluate_all(looks[:1, 0], labels, patients, resamples=200)
+    assert same["auc"]["low"] == pytest.approx(once["auc"]["low"])
+    assert same["accuracy"]["high"] == pytest.approx(once["accuracy"]["high"])

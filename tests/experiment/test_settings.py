@@ -20,7 +20,7 @@ PROMISED = {
     "push_to": None,
     "private": False,
     "hospitals": 5,
-    "rounds": 5,
+    "rounds": 20,
     "local_epochs": 3,
     "epochs": 10,
     "batch_size": 64,
@@ -143,7 +143,7 @@ def test_options_that_do_not_go_together(capsys: pytest.CaptureFixture[str]) -> 
     assert "--push-to" in refused(capsys, "--private")
     assert "--partition dirichlet" in refused(capsys, "--alpha=0.3")
     assert "leave out --demo" in refused(capsys, "--demo", "--data=DIR")
-    assert "leave out --demo" in refused(capsys, "--demo", "--backbone=imagenet")
+    assert "leave out --demo" in refused(capsys, "--demo", "--backbone=bundled")
 
 
 @pytest.mark.parametrize(("hospitals", "rounds"), [(1000, 1100), (150, 10_000), (5000, 100)])
@@ -155,11 +155,12 @@ def test_a_report_too_large_to_be_read_is_refused(
     assert f"--hospitals {hospitals * 2}" in told and f"--rounds {rounds}" in told
 
 
-def test_demo_is_simulated_and_bundled_and_small() -> None:
+def test_demo_is_simulated_and_on_imagenet_and_small() -> None:
     settings = parse(["--demo", "--data=simulated", "--seed=3"])
-    assert (settings.data, settings.backbone, settings.views) == ("simulated", "bundled", 1)
-    assert settings.seed == 3
-    assert parse(["--demo", "--views=2"]).views == 2
+    assert (settings.data, settings.backbone, settings.views) == ("simulated", "imagenet", 1)
+    assert (settings.batch_size, settings.seed) == (16, 3)
+    asked = parse(["--demo", "--views=2", "--batch-size=64"])
+    assert (asked.views, asked.batch_size, asked.epochs) == (2, 64, settings.epochs)
 
 
 @pytest.mark.parametrize(
@@ -186,6 +187,7 @@ def test_the_run_tells_no_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_names_that_are_no_paths_are_told_whole() -> None:
     told = parse([]).of_the_run()
     assert (told["data"], told["backbone"]) == ("hf-vision/chest-xray-pneumonia", "imagenet")
+    assert parse(["--backbone=torchvision"]).of_the_run()["backbone"] == "torchvision"
     assert parse(["--demo"]).of_the_run()["data"] == "simulated"
 
 

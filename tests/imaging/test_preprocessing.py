@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 from torchvision import transforms
@@ -124,6 +125,56 @@ def test_degraded_images_stay_between_black_and_white() -> None:
         assert out.shape == grey.shape
         assert out.isfinite().all()
         assert out.min() >= 0 and out.max() <= 1
+
+
+def still(**drawn: float) -> Tensor:
+    """Draws [1, 18] that change nothing but what is named; an extent of 1 is a draw of 7/9."""
+    places = {"flip": 0, "angle": 1, "width": 2, "height": 3, "across": 4, "down": 5, "noise": 10}
+    neutral = {"flip": 0.9, "width": 7 / 9, "height": 7 / 9, "noise": 0.0}
+    draws = torch.full((1, DEGRADE_DRAWS), 0.5)
+    draws[:, 11:15] = 1.0  # no corner is covered
+    for name, draw in (neutral | drawn).items():
+        draws[:, places[name]] = draw
+    return draws
+
+
+def degraded(grey: Tensor, **drawn: float) -> Tensor:
+    return degrade(grey, still(**drawn), torch.zeros_like(grey))
+
+
+def test_neutral_draws_degrade_nothing() -> None:
+    grey = to_grey(pictures(1))
+    torch.testing.assert_close(degraded(grey), grey, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(("draw", "extent"), [(0.0, 0.65), (0.5, 0.875), (1.0, 1.1)])
+def test_each_axis_is_cut_closer_or_shrunk_on_its_own(draw: float, extent: float) -> None:
+    """An axis of which 65 % fill the image shows a point 1 / .65 times as far from the middle."""
+    x, y = centre_of(spot(150, 140))
+    wide, high = (
+        centre_of(F.threshold(degraded(spot(150, 140), **{axis: draw}), 0.01, 0.0))
+        for axis in ("width", "height")
+    )
+    assert wide == pytest.approx((x / extent, y), abs=0.3)
+    assert high == pytest.approx((x, y / extent), abs=0.3)
+
+
+def test_what_is_cut_closer_has_no_black_frame() -> None:
+    """The frame, whose width the classes differ by, must not be there to be learned."""
+    white = torch.ones(1, 1, 224, 224)
+    closer = degraded(white, width=0.0, height=0.0, across=0.0, down=1.0, angle=0.0)
+    assert closer.min() > 0.99
+    framed = degraded(white, width=1.0, height=1.0)
+    assert framed[..., 0, :].max() < 0.01 and framed[..., 112, 112] > 0.99
+
+
+def test_most_degraded_images_are_cut_closer() -> None:
+    """Four of five draws of each axis, so a frame of black is the exception."""
+    white = np.full((100, 224, 224), 255, np.uint8)
+    out = render(View("degraded", 0, 0), white, digests(100))
+    middle = out[:, 0, 112, :]
+    framed = (middle[:, 8] < 0.05) | (middle[:, -9] < 0.05)
+    assert 5 < framed.sum() < 40
 
 
 def test_degrading_changes_more_than_position() -> None:

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torchvision.models import resnet18
 
 from fedmed.backbones.backbone import Backbone
+from fedmed.backbones.convert_onnx import ORIGIN
 from fedmed.backbones.weights import write_state
 from fedmed.experiment.settings import parse
 from fedmed.imaging.preprocessing import to_grey, to_input, to_pixels
@@ -117,6 +118,13 @@ def test_making_data_and_limits_are_told():
         "simulated X-rays",
     ):
         assert text in card
+
+
+def test_a_backbone_of_others_is_told_with_its_licence_and_what_it_lacks():
+    card = model_card(REPORT, CONFIG | {"backbone": CONFIG["backbone"] | ORIGIN})
+    assert f"Left out: {ORIGIN['left_out']}." in card
+    assert f"Licence: {ORIGIN['licence']}." in card
+    assert "Left out" not in model_card(REPORT, CONFIG)
 
 
 def command_on(card: str) -> list[str]:

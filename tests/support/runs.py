@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fedmed.backbones.weights import write_state
-from fedmed.evaluation import evaluation_set
+from fedmed.evaluation import evaluation_set, shifted
 from fedmed.evaluation.metrics import evaluate
 from fedmed.experiment.settings import Settings
 from tests.support.films import write_films
@@ -44,7 +44,8 @@ def finished(place: Path) -> subprocess.CompletedProcess[str]:
 def settings(place: Path, tmp_path: Path, finished: object, monkeypatch: Any) -> Settings:
     """The same run to `tmp_path/snapshot`, its features computed already, hasty intervals."""
     monkeypatch.setenv("FEDMED_CACHE", str(place / "cache"))
-    monkeypatch.setattr(evaluation_set, "evaluate", functools.partial(evaluate, resamples=20))
+    for module in (evaluation_set, shifted):
+        monkeypatch.setattr(module, "evaluate", functools.partial(evaluate, resamples=20))
     return Settings(
         data=str(place / "clinic"),
         backbone=str(place / "backbone"),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fedmed.training.heads import Heads, new_heads, probabilities, stack, unstack
-from fedmed.training.local_training import GROUP_IMAGES, _groups, epoch_order, train
+from fedmed.training.local_training import GROUP_IMAGES, _groups, _shares, epoch_order, train
 from fedmed.training.optimizer import Optimisation
 
 
@@ -114,6 +114,29 @@ def test_groups_take_every_image_once_and_pad_by_less_than_half(size):
         assert (owner[places] == torch.arange(len(counts))[some][:, None]).all()
         assert real.any(0).all() and 2 * int(real.sum(1).min()) >= real.shape[1]
         assert real.shape[0] == 1 or real.numel() <= GROUP_IMAGES
+
+
+def test_sites_may_each_weigh_their_own_classes_the_same():
+    own = Optimisation(batch_size=17, class_weights=None)
+    labels = torch.tensor([0] * 30 + [1] * 10)
+    shares = _shares(labels, own)
+    assert shares[:30].sum().item() == pytest.approx(shares[30:].sum().item())
+    assert shares.sum().item() == pytest.approx(40)
+    site = GaussianSite("skewed", 40, 0.25)
+    site.labels[:] = labels
+    known = Optimisation(batch_size=17, class_weights=(40 / 60, 40 / 20))
+    theirs = train(new_heads(2, 512), [site, SITES[0]], range(3), own, seed=7)
+    assert (
+        difference(unstack(theirs)[0], train(new_heads(1, 512), [site], range(3), known, seed=7))
+        < 1e-5
+    )
+
+
+def test_a_site_of_one_class_still_learns_it():
+    site = GaussianSite("one class", 20)
+    site.labels[:] = 1
+    head = train(new_heads(1, 512), [site], range(3), Optimisation(class_weights=None), seed=7)
+    assert head.bias.isfinite().all() and head.bias[0, 1] > 0
 
 
 def test_one_site_never_sees_the_features_of_another():

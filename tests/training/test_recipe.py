@@ -2,30 +2,56 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import cast
+import json
 
 import pytest
 
-from fedmed.backbones.backbone import Backbone
+from benchmarks.readme import NAMED, RESULTS
+from benchmarks.recipes import candidates
 from fedmed.errors import UserError
 from fedmed.imaging.augmentation import CLEAN
-from fedmed.training.recipe import RECIPES, pick_recipe
+from fedmed.training.recipe import AUTO, RECIPES, Recipe, pick_recipe
 
 
-def backbone(**origin: object) -> Backbone:
-    return cast(Backbone, SimpleNamespace(origin={"id": "a", **origin}))
+def origin(**more: object) -> dict[str, object]:
+    return {"id": "a", **more}
 
 
-def test_auto_is_what_the_backbone_was_made_for() -> None:
-    assert pick_recipe("auto", backbone(recipe="robust")).name == "robust"
-    assert pick_recipe("auto", backbone()).name == "mission"
-    assert pick_recipe("mission", backbone(recipe="robust")).name == "mission"
+def test_auto_is_what_the_backbone_was_made_for_else_what_swapped_validation_prefers() -> None:
+    assert pick_recipe("auto", origin(recipe="mission")).name == "mission"
+    assert pick_recipe("auto", origin()).name == "robust"
+    assert pick_recipe("mission", origin(recipe="robust")).name == "mission"
+
+
+def test_auto_is_what_swapped_validation_preferred_when_it_was_measured() -> None:
+    """On the whole: within half a point of the best for every model, of the recipes there are."""
+    measured = json.loads((RESULTS / "recipes.json").read_text(encoding="utf-8"))
+
+    def shifted(name: str, model: str, metric: str) -> float:
+        views = measured["recipes"][name]
+        return views[max(views, key=int)][model]["shifted"][metric]
+
+    title = {recipe: title for title, recipe in NAMED.items()}
+    assert set(title) == set(RECIPES)
+    for model in measured["models"]:
+        for metric in ("balanced_accuracy", "auc"):
+            best = max(shifted(name, model, metric) for name in measured["recipes"])
+            assert shifted(title[AUTO], model, metric) > best - 0.5
+            assert (
+                shifted(title[AUTO], model, metric) > shifted(title["mission"], model, metric) + 1
+            )
+
+
+def test_the_recipes_measured_are_those_there_are() -> None:
+    by_name = {recipe.name: recipe for recipe in candidates()}
+    for title, name in NAMED.items():
+        assert by_name[title].views(4, 1) == RECIPES[name].views(4, 1)
+        assert by_name[title].class_weights(1, 3) == RECIPES[name].class_weights(1, 3)
 
 
 def test_a_backbone_made_for_an_unknown_recipe_is_refused() -> None:
     with pytest.raises(UserError, match="--recipe") as caught:
-        pick_recipe("auto", backbone(recipe="secret"))
+        pick_recipe("auto", origin(recipe="secret"))
     assert "mission, robust" in str(caught.value)
 
 
@@ -40,6 +66,14 @@ def test_robust_views_alternate_with_clean_ones() -> None:
     assert views[::2] == [CLEAN] * 3
     assert [view.kind for view in views[1::2]] == ["degraded"] * 3
     assert len(set(views)) == 4
+
+
+def test_kinds_of_views_take_turns() -> None:
+    mixed = Recipe("mixed", ("degraded", "flip-rotate"), clean=True, balanced=False, description="")
+    views = mixed.views(3, 1)
+    assert [view.kind for view in views[1::2]] == ["degraded", "flip-rotate", "degraded"]
+    assert len(set(views[1::2])) == 3
+    assert views[::2] == [CLEAN] * 3
 
 
 def test_another_seed_makes_other_views() -> None:

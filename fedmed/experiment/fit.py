@@ -1,0 +1,90 @@
+"""The second step of a run: heads trained centrally, federated, and at each hospital alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fedmed.data.cohort import labels
+from fedmed.experiment.prepare import Prepared
+from fedmed.experiment.settings import Settings
+from fedmed.experiment.timing import Stopwatch
+from fedmed.federated.algorithms import ALGORITHMS
+from fedmed.federated.channel import Channel
+from fedmed.federated.rounds import federate
+from fedmed.federated.state import State
+from fedmed.federated.transforms import FORMATS
+from fedmed.training.heads import Heads, new_heads, stack
+from fedmed.training.local_training import train
+from fedmed.training.optimizer import Optimisation
+from fedmed.training.tensors import pick
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Every head of a run."""
+
+    central: Heads  # H = 1
+    federated: Heads  # H = 1
+    local: Heads  # each hospital's own, after its training in the last round
+    alone: Heads  # each hospital's, trained as long without the others
+    federations: Mapping[str, State]  # by update format
+
+
+def fit(settings: Settings, prepared: Prepared, watch: Stopwatch) -> Fitted:
+    """Train all heads on cached features. The federation runs once with each update format.
+
+    Raises:
+        UserError: training diverged.
+    """
+    # The classes weigh the same for everybody: hospitals report how many X-rays of each they have.
+    normal, pneumonia = np.bincount(labels(prepared.training), minlength=2).tolist()
+    optimisation = Optimisation(
+        learning_rate=settings.learning_rate,
+        batch_size=settings.batch_size,
+        class_weights=prepared.recipe.class_weights(normal, pneumonia),
+    )
+    zero = new_heads(1, prepared.validation.features.shape[1])
+    central = train(
+        zero, [prepared.everything], range(settings.epochs), optimisation, seed=settings.seed
+    )
+    watch.lap("central")
+
+    algorithm = ALGORITHMS[settings.algorithm]()
+    federations = {
+        format: federate(
+            prepared.hospitals,
+            algorithm=algorithm,
+            model=pick(zero.tensors(), 0),
+            rounds=settings.rounds,
+            local_epochs=settings.local_epochs,
+            optimisation=optimisation,
+            channel=Channel.of(format),
+            seed=settings.seed,
+            state=prepared.state.federation(format),
+            on_round=prepared.state.keeper(format),
+        )
+        for format in FORMATS
+    }
+    sent = federations[settings.format]
+    watch.lap("federated")
+
+    # Alone, a hospital knows nobody's counts but its own.
+    of_its_own = replace(optimisation, class_weights=None)
+    alone = train(
+        stack([zero] * settings.hospitals),
+        prepared.hospitals,
+        range(settings.rounds * settings.local_epochs),
+        of_its_own if prepared.recipe.balanced else optimisation,
+        seed=settings.seed,
+    )
+    watch.lap("local_only")
+    return Fitted(
+        central=central,
+        federated=Heads.of(sent.model),
+        local=Heads.of(algorithm.model(sent.own)),
+        alone=alone,
+        federations=federations,
+    )

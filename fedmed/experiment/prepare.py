@@ -1,0 +1,139 @@
+"""The first step of a run: X-rays in, patients held out, hospitals dealt, features extracted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fedmed import data
+from fedmed.backbones.backbone import Backbone
+from fedmed.backbones.backbone import load as load_backbone
+from fedmed.backbones.engine import pick_device
+from fedmed.data import films
+from fedmed.data.audit import audit, words
+from fedmed.data.cohort import Cohort, Xray, count, labels, patients
+from fedmed.data.holdout import description, hold_out
+from fedmed.data.partition import split
+from fedmed.data.public_cohort import public_patients
+from fedmed.evaluation import shifted
+from fedmed.evaluation.evaluation_set import EvaluationSet
+from fedmed.evaluation.shifted import SwappedValidation
+from fedmed.experiment.run_state import RunState
+from fedmed.experiment.settings import Settings
+from fedmed.experiment.timing import Stopwatch
+from fedmed.features.cache import FeatureCache
+from fedmed.features.extract import extract
+from fedmed.features.sites import Features, TrainingSite
+from fedmed.imaging.augmentation import CLEAN, FILM, View
+from fedmed.training.recipe import Recipe, pick_recipe
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that training and scoring read: nothing below touches an image's pixels again."""
+
+    backbone: Backbone
+    recipe: Recipe
+    cohort: Cohort
+    training: Sequence[Xray]
+    parts: Sequence[np.ndarray]  # of each hospital, its places in `training`
+    audit: dict[str, Any]  # the report's `data`
+    views: Sequence[View]
+    features: Features  # of `training`
+    everything: TrainingSite
+    hospitals: Sequence[TrainingSite]
+    validation: EvaluationSet
+    shifted: SwappedValidation
+    test: EvaluationSet
+    passes: int  # through the backbone, that it took
+    cache: FeatureCache
+    state: RunState
+
+    @property
+    def sites(self) -> list[str]:
+        """The hospitals' names, in their order."""
+        return [hospital.name for hospital in self.hospitals]
+
+
+def prepare(settings: Settings, watch: Stopwatch) -> Prepared:
+    """Read the X-rays and put each through the frozen backbone once, in every view it is used in.
+
+    Raises:
+        UserError: an option, a file or what an unfinished run left is not what it should be.
+    """
+    backbone = load_backbone(settings.backbone).to(pick_device(settings.device))
+    recipe = pick_recipe(settings.recipe, backbone.origin)
+
+    # Patients who trained the backbone belong to no hospital and no validation set.
+    cohort = data.load(
+        settings.data,
+        patients=settings.patients,
+        classes=settings.classes,
+        allow_overlap=settings.allow_overlap,
+    )
+    audited = audit(cohort)
+    print(*words(cohort, audited, backbone.public_cohort), sep="\n", flush=True)
+    excluded = public_patients() if backbone.public_cohort and cohort.public else frozenset()
+    public = [xray for xray in cohort.train if xray.patient in excluded]
+    private = [xray for xray in cohort.train if xray.patient not in excluded]
+    training, held_out = hold_out(private, seed=settings.seed)
+    audited |= {
+        "public_cohort": count(public) if public else None,
+        "held_out": count(held_out),
+        "training": count(training),
+    }
+    parts = split(
+        patients(training),
+        labels(training),
+        hospitals=settings.hospitals,
+        scheme=settings.partition,
+        alpha=settings.alpha,
+        seed=settings.seed,
+    )
+    state = RunState(settings, backbone.sha256, cohort.images, backbone.engine.id)
+    watch.lap("data")
+
+    views = recipe.views(settings.views, settings.seed)
+    cache = FeatureCache(backbone)
+    wanted = [
+        (training, views),
+        (held_out, [CLEAN]),
+        *shifted.wanted(held_out),
+        (cohort.test, [CLEAN]),
+    ]
+    passes = extract(wanted, backbone, cache)
+    read = [*training, *held_out, *cohort.test]
+    measures = cache.load(FILM, [xray.digest for xray in read])
+    audited["films"] = films.judge([xray.name for xray in read], measures)
+    for line in films.words(audited["films"]):
+        print(line, flush=True)
+    state.begin()
+    features = Features(training, cache)
+    # Read before the training: what lies idle for an hour, another run may drop from the cache.
+    clean = [Features(xrays, cache).view(CLEAN) for xrays in (held_out, cohort.test)]
+    swapped = SwappedValidation.read(held_out, cache)
+    watch.lap("features")
+    return Prepared(
+        backbone=backbone,
+        recipe=recipe,
+        cohort=cohort,
+        training=training,
+        parts=parts,
+        audit=audited,
+        views=views,
+        features=features,
+        everything=TrainingSite("central", features, np.arange(len(training)), views),
+        hospitals=[
+            TrainingSite(f"hospital_{number}", features, part, views)
+            for number, part in enumerate(parts, start=1)
+        ],
+        validation=EvaluationSet(description(cohort.patients_known), held_out, clean[0]),
+        shifted=swapped,
+        test=EvaluationSet(f"{cohort.test_split}, scored once", cohort.test, clean[1]),
+        passes=passes,
+        cache=cache,
+        state=state,
+    )

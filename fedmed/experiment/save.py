@@ -1,0 +1,82 @@
+"""The last step of a run: a snapshot put together aside, opened as the app will, moved in place."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fedmed.backbones.weights import write_state
+from fedmed.data.cohort import labels
+from fedmed.data.decoding import decode_all
+from fedmed.experiment.fit import Fitted
+from fedmed.experiment.prepare import Prepared
+from fedmed.experiment.settings import Settings
+from fedmed.imaging.preprocessing import PREPROCESSING
+from fedmed.inference import loading, out_of_distribution
+from fedmed.report import document
+from fedmed.report.card import model_card
+from fedmed.report.sections import versions
+from fedmed.snapshot import examples, manifest
+from fedmed.snapshot.reader import write_head
+from fedmed.snapshot.replace import move_into_place
+from fedmed.task import CLASSES
+from fedmed.training.heads import stack, unstack
+
+
+def save(settings: Settings, prepared: Prepared, fitted: Fitted, report: dict[str, Any]) -> None:
+    """Write the snapshot to `settings.output`, whole, in place of the one before.
+
+    Raises:
+        UserError: the app would refuse it, or it cannot be put there.
+        OSError: a disk is full or cannot be written.
+    """
+    folder = prepared.state.aside()
+    stored = write_state(prepared.backbone.state, prepared.backbone.origin, folder)
+    names = ["central", "federated", *prepared.sites]
+    models = stack([fitted.central, fitted.federated, fitted.local])
+    for name, head in zip(names, unstack(models), strict=True):
+        write_head(folder / manifest.model_file(name), head, prepared.backbone)
+    _write_examples(settings, prepared, fitted, folder)
+    _write_reference_statistics(prepared, folder)
+    document.write(report, folder / manifest.REPORT)
+    config = manifest.seal(
+        folder,
+        {
+            "classes": list(CLASSES),
+            "preprocessing": PREPROCESSING,
+            "backbone": prepared.backbone.origin
+            | {"sha256": prepared.backbone.sha256, "files": [path.name for path in stored]},
+            "models": manifest.model_entries(names, report),
+            "versions": versions(),
+            "seed": settings.seed,
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        },
+    )
+    card = model_card(report, config, settings.push_to)
+    (folder / manifest.CARD).write_text(card, encoding="utf-8")
+    loading.check(folder)
+    move_into_place(folder, settings.output)
+    prepared.state.finish()
+    prepared.cache.prune()
+
+
+def _write_examples(settings: Settings, prepared: Prepared, fitted: Fitted, folder: Path) -> None:
+    """Put X-rays to click into the snapshot: of the test split, some that divide the hospitals."""
+    predicted = prepared.test.probabilities(fitted.local) >= 0.5
+    chosen = examples.choose(predicted, labels(prepared.cohort.test), settings.examples)
+    examples.write(folder / "examples", prepared.cohort, chosen)
+
+
+def _write_reference_statistics(prepared: Prepared, folder: Path) -> None:
+    """Keep what training images look like, to warn about pictures that look otherwise."""
+    held_out = prepared.validation
+    pixels, held_out_pixels = (
+        decode_all(out_of_distribution.sample(xrays))
+        for xrays in (prepared.training, held_out.xrays)
+    )
+    trained_on = torch.cat([prepared.features.view(view) for view in prepared.views[:2]])
+    statistics = out_of_distribution.fit(trained_on, held_out.features, pixels, held_out_pixels)
+    out_of_distribution.save(statistics, folder)

@@ -1,0 +1,70 @@
+"""The third step of a run: one evaluator for all models, and the report of it.
+
+Nothing is chosen on the official test split. `shifted` is the validation patients with what tells
+the classes apart by framing swapped.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fedmed.data.cohort import labels, patients
+from fedmed.data.partition import describe
+from fedmed.experiment.fit import Fitted
+from fedmed.experiment.prepare import Prepared
+from fedmed.experiment.settings import Settings
+from fedmed.experiment.timing import Stopwatch
+from fedmed.federated.ledger import full_model_bytes
+from fedmed.report import document, sections
+from fedmed.training.heads import stack
+from fedmed.training.tensors import pick
+
+
+def score(
+    settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwatch
+) -> dict[str, Any]:
+    """Return evaluation.json.
+
+    Raises:
+        UserError: a model's answers are no numbers, or a class is missing from those to score.
+    """
+    sites = prepared.sites
+    names = ["central", "federated", *sites]
+    models = stack([fitted.central, fitted.federated, fitted.local])
+    official = {"validation": prepared.validation, "test": prepared.test}
+    shifted = prepared.shifted
+    return document.build(
+        protocols={
+            "validation": sections.protocol(prepared.validation, models, names),
+            "shifted": sections.shifted(shifted, models, names),
+            "test": sections.protocol(prepared.test, models, names),
+        },
+        comparison={
+            name: protocol.compare(fitted.federated, fitted.central)
+            for name, protocol in official.items()
+        },
+        rounds=sections.rounds(fitted.federations[settings.format], prepared.validation),
+        communication=sections.communication(
+            fitted.federations,
+            settings.format,
+            full_model_bytes({**prepared.backbone.state, **pick(fitted.federated.tensors(), 0)}),
+            official,
+        ),
+        partition=describe(
+            prepared.parts,
+            patients(prepared.training),
+            labels(prepared.training),
+            scheme=settings.partition,
+            alpha=settings.alpha,
+            seed=settings.seed,
+        ),
+        local_only={
+            **{name: protocol.score(fitted.alone, sites) for name, protocol in official.items()},
+            "shifted": shifted.score(fitted.alone, sites),
+        },
+        data=prepared.audit,
+        recipe=settings.of_the_run()
+        | {"name": prepared.recipe.name, "description": prepared.recipe.description},
+        timing=watch.report() | {"backbone_passes": prepared.passes},
+        environment=sections.versions() | {"engine": prepared.backbone.engine.title},
+    )
