@@ -41,12 +41,12 @@ class RequestLimit:
         elif self.open[who := client(scope)] >= OPEN:
             await refuse(scope, send, 429, BUSY)
         else:
-            with _counted(self.open, who):
+            with counted(self.open, who):
                 await self.app(scope, receive, send)
 
 
 @contextmanager
-def _counted(counter: Counter[str], who: str) -> Iterator[None]:
+def counted(counter: Counter[str], who: str) -> Iterator[None]:
     counter[who] += 1
     try:
         yield

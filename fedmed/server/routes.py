@@ -87,7 +87,7 @@ class Routes:
         try:
             await self.app(scope, receive, send)
         except Exception:
-            if send.yes:
+            if send.has_begun:
                 raise
             log.exception("a request to %s failed", route(scope))
             await refuse(scope, send, 500, "Something went wrong here. Try again.")
