@@ -1,4 +1,4 @@
-"""One client cannot keep the others from being answered.
+"""Who a client is, and a limit on how many of its requests are open at once.
 
 A client is an address: what else a request says of its sender, the sender chooses. Behind proxies
 it is the nearest address that is not a proxy's, as uvicorn finds it with FORWARDED_ALLOW_IPS.
@@ -23,7 +23,7 @@ BUSY = "Too many requests of yours are open. Wait for one to be answered."
 
 
 def trust_proxies(environ: MutableMapping[str, str]) -> None:
-    """On a Space, where only proxies can connect, believe what they say of whom they speak for."""
+    """Believe a Space's proxies when they name the client: nobody else can connect to it."""
     if "SPACE_ID" in environ:
         environ.setdefault("FORWARDED_ALLOW_IPS", PROXIES)
 

@@ -65,8 +65,8 @@ def test_a_sweep_that_fails_stops_neither_the_next_nor_the_others(caplog):
 
 def test_the_page_promises_no_less(stored):
     """What is told to visitors is the schedule."""
-    words = about.html(example_config(), stored)
-    assert f"deleted within {storage.KEPT_MINUTES} minutes" in words
+    page = about.html(example_config(), stored)
+    assert f"deleted within {storage.KEPT_MINUTES} minutes" in page
     assert storage.EVERY + storage.OLD <= 60 * storage.KEPT_MINUTES
 
 

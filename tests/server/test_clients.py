@@ -64,11 +64,11 @@ def test_on_a_space_the_address_is_the_proxies_word():
         seen.append(client(scope))
 
     behind = ProxyHeadersMiddleware(app, environment["FORWARDED_ALLOW_IPS"])
-    for said in ("203.0.113.9", "198.51.100.1, 203.0.113.9, 10.16.3.80", "junk,203.0.113.9"):
+    for forwarded in ("203.0.113.9", "198.51.100.1, 203.0.113.9, 10.16.3.80", "junk,203.0.113.9"):
         scope = {
             "type": "http",
             "client": ("10.16.3.80", 1),
-            "headers": [(b"x-forwarded-for", said.encode())],
+            "headers": [(b"x-forwarded-for", forwarded.encode())],
         }
         asyncio.run(behind(scope, _nothing, _nothing))
     assert seen == ["203.0.113.9"] * 3
