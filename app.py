@@ -24,7 +24,8 @@ import fedmed.page.zero_gpu  # noqa: F401  (before torch is imported)
 from fedmed.inference.loading import Opened, show
 from fedmed.page import about, api, compare, examples, header, launch
 from fedmed.page.report_tab import tab
-from fedmed.uploads import storage
+from fedmed.server.guards import guard
+from fedmed.uploads.storage import Uploads, folder_of_its_own
 
 
 def build(opened: Opened) -> gr.Blocks:
@@ -49,8 +50,8 @@ if __name__ == "__main__":
     for ending in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         if signal.getsignal(ending) is not signal.SIG_IGN:  # as nohup sets it
             signal.signal(ending, signal.default_int_handler)  # ends as Ctrl-C does: tidied up
-    with suppress(KeyboardInterrupt), storage.folder_of_its_own():
+    with suppress(KeyboardInterrupt), folder_of_its_own() as folder:
         page = show(build)
         gc.freeze()  # all of this stays: not looked through while visitors wait either
         gc.enable()
-        page.launch(**launch.options())
+        page.launch(**launch.options(), app_kwargs=guard(Uploads(folder)))

@@ -19,6 +19,8 @@ from fedmed import push
 from fedmed.experiment.settings import Settings
 from fedmed.inference import loading
 from fedmed.page import launch
+from fedmed.server.guards import guard
+from fedmed.uploads.storage import Uploads
 from tests.support.hub_server import HubServer
 from tests.support.hub_tools import contents, small_snapshot
 
@@ -84,7 +86,11 @@ def test_the_page_and_its_api(
     assert opened.label.startswith(REPO)
     page = app.build(opened)
     _, url, _ = page.launch(
-        prevent_thread_lock=True, quiet=True, server_port=None, **launch.options()
+        prevent_thread_lock=True,
+        quiet=True,
+        server_port=None,
+        **launch.options(),
+        app_kwargs=guard(Uploads(tmp_path)),
     )
     try:
         served = b"".join(

@@ -8,9 +8,7 @@ from typing import Any
 import gradio as gr
 
 from fedmed.inference.predictor import MOST
-from fedmed.server.guards import guarded
-from fedmed.server.sessions import SESSIONS, Sessions
-from fedmed.uploads.storage import Uploads
+from fedmed.server.sessions import SESSIONS
 
 FOLDER = Path(__file__).parent
 
@@ -37,7 +35,10 @@ def theme() -> gr.themes.Base:
 
 
 def options() -> dict[str, Any]:
-    """The arguments of `launch()`. GRADIO_SERVER_NAME and GRADIO_SERVER_PORT are Gradio's own."""
+    """The arguments of `launch()`, but `app_kwargs`: those are the guards'.
+
+    GRADIO_SERVER_NAME and GRADIO_SERVER_PORT are Gradio's own.
+    """
     script = (FOLDER / "page.js").read_text(encoding="utf-8")
     return {
         "theme": theme(),
@@ -53,5 +54,4 @@ def options() -> dict[str, Any]:
         "share": False,
         "ssr_mode": False,
         "pwa": False,
-        "app_kwargs": guarded(Uploads(), Sessions()),
     }

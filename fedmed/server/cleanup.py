@@ -1,4 +1,4 @@
-"""What visitors leave behind is swept away on schedule, while the app runs."""
+"""What visitors leave behind is deleted on schedule while the app runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ log = logging.getLogger(__name__)
 
 
 class Cleanup:
-    """Sweeps, each awaited with the app, and again every so many seconds."""
+    """Runs sweeps on schedule; one that fails stops neither the others nor its next turn.
+
+    Args:
+        sweeps: Each is awaited with the app.
+        every: Seconds between them.
+    """
 
     def __init__(self, *sweeps: Callable[[App], Awaitable[None]], every: float = EVERY) -> None:
         self.sweeps, self.every = sweeps, every
@@ -42,7 +47,7 @@ class Cleanup:
 
 
 async def trim(app: App) -> None:
-    """Give free memory back to the system; nothing where its C library is another than glibc.
+    """Give free memory back to the system; does nothing where the C library is not glibc.
 
     Many threads come and go with pictures, and glibc keeps what each of them freed, in pieces: for
     hours of use the app would hold a little more every minute.

@@ -1,4 +1,4 @@
-"""One client cannot keep the others from being answered.
+"""Who a client is, and a limit on how many of its requests are open at once.
 
 A client is an address: what else a request says of its sender, the sender chooses. Behind proxies
 it is the nearest address that is not a proxy's, as uvicorn finds it with FORWARDED_ALLOW_IPS.
@@ -23,7 +23,7 @@ BUSY = "Too many requests of yours are open. Wait for one to be answered."
 
 
 def trust_proxies(environ: MutableMapping[str, str]) -> None:
-    """On a Space, where only proxies can connect, believe what they say of whom they speak for."""
+    """Believe a Space's proxies when they name the client: nobody else can connect to it."""
     if "SPACE_ID" in environ:
         environ.setdefault("FORWARDED_ALLOW_IPS", PROXIES)
 
@@ -41,12 +41,12 @@ class RequestLimit:
         elif self.open[who := client(scope)] >= OPEN:
             await refuse(scope, send, 429, BUSY)
         else:
-            with _counted(self.open, who):
+            with counted(self.open, who):
                 await self.app(scope, receive, send)
 
 
 @contextmanager
-def _counted(counter: Counter[str], who: str) -> Iterator[None]:
+def counted(counter: Counter[str], who: str) -> Iterator[None]:
     counter[who] += 1
     try:
         yield

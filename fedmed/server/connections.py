@@ -1,4 +1,4 @@
-"""Connections on which nobody asks for anything are closed; the server itself waits for ever."""
+"""Connections on which nobody asks for anything are closed; uvicorn itself would wait for ever."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from contextlib import suppress
 from typing import Any
 
 from gradio.routes import App
+
+from fedmed.server import gradio_internals
 
 
 def allow_many() -> None:
@@ -18,25 +20,20 @@ def allow_many() -> None:
 
 
 class Connections:
-    """The sweeper of connections. `close_idle` belongs on the event loop."""
+    """Closes idle connections: `close_idle` is for `Cleanup`, on the event loop."""
 
     def __init__(self) -> None:
-        self.idle: dict[Any, Any] = {}  # since the last sweep: connections, and their last requests
+        self.idle: dict[Any, Any] = {}  # connections at the last sweep, and their last requests
 
     async def close_idle(self, app: App) -> None:
         """Close those without a request since the last sweep: silent, or within its first lines.
 
         uvicorn closes what is idle after a request, but not while any byte of the next one comes.
         """
-        server: Any = app.get_blocks().server
-        idle = {
-            connection: connection.cycle
-            for connection in list(server.server_state.connections)
-            if connection.cycle is None or connection.cycle.response_complete
-        }
-        nothing = object()
-        for connection, last in list(idle.items()):
-            if self.idle.get(connection, nothing) is last:
-                connection.transport.close()
+        idle = gradio_internals.idle_connections(app)
+        never = object()
+        for connection, last_request in list(idle.items()):
+            if self.idle.get(connection, never) is last_request:
+                gradio_internals.close(connection)
                 del idle[connection]
         self.idle = idle

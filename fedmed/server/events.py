@@ -1,7 +1,8 @@
-"""Events looked at before Gradio queues them or tells of them: what they name, whose they are."""
+"""Events are checked before Gradio queues them or tells of them: what they name, whose they are."""
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from collections.abc import Iterator
@@ -9,9 +10,11 @@ from typing import Any
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from fedmed.server import gradio_internals
 from fedmed.server.replies import TrackedSend, refuse, route
+from fedmed.server.request_bodies import replay
 
 ADDRESS = "Send the file itself: this server fetches no addresses."
 # Gradio's form of a refused parameter, which its Python client puts into words.
@@ -22,6 +25,8 @@ SENSELESS = "This is not a request that the app understands."
 UNREAD = 64  # answers of a session that wait to be fetched
 TOO_MANY = "Too many answers of yours wait to be fetched. Fetch them, then ask again."
 UNKNOWN = "There is no such event, or it was answered before."
+
+CALL, DATA, UPLOAD = "/gradio_api/call/", "/gradio_api/queue/data", "/gradio_api/upload"
 
 log = logging.getLogger(__name__)
 
@@ -39,88 +44,75 @@ class Events:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = route(scope) if scope["type"] == "http" else ""
-        if not path.startswith(("/gradio_api/queue/", "/gradio_api/call/", "/gradio_api/upload")):
+        if not path.startswith(("/gradio_api/queue/", CALL, UPLOAD)):
             await self.app(scope, receive, send)
-            return
-        if scope["method"] != "POST":
-            if _known(scope, path):
+        elif scope["method"] != "POST":
+            if _is_known(scope, path):
                 await self.app(scope, receive, send)
             else:
                 await refuse(scope, send, 404, UNKNOWN)
-            return
-        if not path.startswith("/gradio_api/upload"):
+        elif path.startswith(UPLOAD):
+            await self._pass_on(scope, receive, send)
+        else:
             body = await Request(scope, receive).body()
-            asked = _parsed(body)
-            if asked is None:
-                await refuse(scope, send, 400, SENSELESS)
-                return
-            if any("://" in named for named in _paths(asked)):
-                await refuse(scope, send, 422, NO_ADDRESSES)
-                return
-            if _unread(scope, asked) >= UNREAD:
-                await refuse(scope, send, 429, TOO_MANY)
-                return
-            receive = _given(body, receive)
-        begun = TrackedSend(send)
+            refusal = _refusal(scope, body)
+            if refusal:
+                await refuse(scope, send, *refusal)
+            else:
+                receive = replay(io.BytesIO(body), len(body), receive)
+                await self._pass_on(scope, receive, send)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        tracked = TrackedSend(send)
         try:
-            await self.app(scope, receive, begun)
+            await self.app(scope, receive, tracked)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            if begun.yes:
+            if tracked.has_begun:
                 raise
-            log.warning("a request to %s was refused: %r", path, error)
+            log.warning("a request to %s was refused: %r", route(scope), error)
             await refuse(scope, send, 400, SENSELESS)
 
 
-def _parsed(body: bytes) -> dict[str, Any] | None:
+def _refusal(scope: Scope, body: bytes) -> tuple[int, object] | None:
+    """The status and the reason for which an event is refused, if it is."""
     try:
-        asked = json.loads(body)
+        event = json.loads(body)
     except (ValueError, RecursionError):
-        return None
-    return asked if isinstance(asked, dict) else None
+        return 400, SENSELESS
+    if not isinstance(event, dict):
+        return 400, SENSELESS
+    if any("://" in path for path in _file_paths(event)):
+        return 422, NO_ADDRESSES
+    if _unread_answers(scope, event) >= UNREAD:
+        return 429, TOO_MANY
+    return None
 
 
-def _paths(asked: Any) -> Iterator[str]:
-    """Every file named anywhere in a request."""
-    left = [asked]
+def _file_paths(event: Any) -> Iterator[str]:
+    """Every file named anywhere in an event."""
+    left = [event]
     while left:
-        part = left.pop()
-        if isinstance(part, dict):
-            left.extend(part.values())
-            if isinstance(part.get("path"), str):
-                yield part["path"]
-        elif isinstance(part, list):
-            left.extend(part)
+        value = left.pop()
+        if isinstance(value, dict):
+            left.extend(value.values())
+            if isinstance(value.get("path"), str):
+                yield value["path"]
+        elif isinstance(value, list):
+            left.extend(value)
 
 
-def _unread(scope: Scope, asked: dict[str, Any]) -> int:
-    unread = scope["app"].get_blocks()._queue.pending_event_ids_session
-    session = asked.get("session_hash")
-    return len(unread.get(session, ())) if isinstance(session, str) else 0
+def _unread_answers(scope: Scope, event: dict[str, Any]) -> int:
+    session = event.get("session_hash")
+    if not isinstance(session, str):
+        return 0
+    return len(gradio_internals.unread_events(scope["app"]).get(session, ()))
 
 
-def _known(scope: Scope, path: str) -> bool:
+def _is_known(scope: Scope, path: str) -> bool:
     """Whether there is something to tell: of a session, or of an event of `call`."""
-    queue = scope["app"].get_blocks()._queue
-    if path.startswith("/gradio_api/queue/data"):
+    if path.startswith(DATA):
         session = QueryParams(scope["query_string"]).get("session_hash")
-        return session is None or session in queue.pending_messages_per_session
-    event = path.rpartition("/")[2]
-    return (
-        not path.startswith("/gradio_api/call/")
-        or event in queue.pending_messages_per_session
-        or event in queue.event_ids_to_events
-        or any(event in events for events in list(queue.pending_event_ids_session.values()))
+        return session is None or session in gradio_internals.sessions_with_messages(scope["app"])
+    return not path.startswith(CALL) or gradio_internals.knows_event(
+        scope["app"], path.rpartition("/")[2]
     )
-
-
-def _given(body: bytes, receive: Receive) -> Receive:
-    given = False
-
-    async def again() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return again

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any
 
+from gradio.routes import App
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fedmed.server.clients import _counted, client
+from fedmed.server import gradio_internals
+from fedmed.server.clients import client, counted
 from fedmed.server.replies import refuse, route
 
 EVENTS = ("/gradio_api/queue/join", "/gradio_api/call/")
@@ -27,7 +29,7 @@ class QueueShare:
         make_room: Called with the app before an event joins.
     """
 
-    def __init__(self, app: ASGIApp, make_room: Callable[[Any], object]) -> None:
+    def __init__(self, app: ASGIApp, make_room: Callable[[App], object]) -> None:
         self.app = app
         self.make_room = make_room
         self.joining: Counter[str] = Counter()  # let through, not yet in the queue
@@ -36,31 +38,34 @@ class QueueShare:
         asks = scope["type"] == "http" and scope["method"] == "POST"
         if not asks or not route(scope).startswith(EVENTS):
             await self.app(scope, receive, send)
-        elif self.is_taken(scope, who := client(scope)):
+        elif self.is_taken(scope["app"], who := client(scope)):
             await refuse(scope, send, 429, WAITING)
         else:
             self.make_room(scope["app"])
-            with _counted(self.joining, who):
+            with counted(self.joining, who):
                 await self.app(scope, receive, send)
-            take_turns(scope["app"].get_blocks()._queue)
+            take_turns(scope["app"])
 
-    def is_taken(self, scope: Scope, who: str) -> bool:
+    def is_taken(self, app: App, who: str) -> bool:
         """Whether a client holds as many places as are free, or more."""
-        queue = scope["app"].get_blocks()._queue
-        events = [e for one in queue.event_queue_per_concurrency_id.values() for e in one.queue]
-        holds = sum(client(event.request.scope) == who for event in events) + self.joining[who]
+        events = [event for line in gradio_internals.waiting_lines(app) for event in line]
+        holds = sum(_client(event) == who for event in events) + self.joining[who]
         taken = len(events) + self.joining.total()
-        return holds > 0 and holds >= queue.max_size - taken
+        return holds > 0 and holds >= gradio_internals.queue_capacity(app) - taken
 
 
-def take_turns(queue: Any) -> None:
+def take_turns(app: App) -> None:
     """Sort Gradio's queue: first the events of clients who have fewest before them."""
-    at_work = [event for job in queue.active_jobs if job for event in job]
-    for waiting in queue.event_queue_per_concurrency_id.values():
-        ahead = Counter(client(event.request.scope) for event in at_work)
+    at_work = gradio_internals.running_events(app)
+    for line in gradio_internals.waiting_lines(app):
+        ahead = Counter(map(_client, at_work))
         ranked = []
-        for place, event in enumerate(waiting.queue):
-            who = client(event.request.scope)
-            ranked.append((ahead[who], place, event))
+        for index, event in enumerate(line):
+            who = _client(event)
+            ranked.append((ahead[who], index, event))
             ahead[who] += 1
-        waiting.queue[:] = [event for *_, event in sorted(ranked, key=itemgetter(0, 1))]
+        line[:] = [event for *_, event in sorted(ranked, key=itemgetter(0, 1))]
+
+
+def _client(event: Any) -> str:
+    return client(gradio_internals.scope_of(event))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import Any
 
+from gradio.routes import App
 from starlette.middleware import Middleware
 
-from fedmed.server import cleanup, connections
+from fedmed.server import cleanup, connections, gradio_internals
 from fedmed.server.cleanup import Cleanup
 from fedmed.server.clients import RequestLimit, trust_proxies
 from fedmed.server.connections import Connections
@@ -19,11 +21,27 @@ from fedmed.server.sessions import Sessions
 from fedmed.uploads.storage import EVERY, Uploads
 
 
-def guarded(uploads: Uploads, visits: Sessions, every: float = EVERY) -> dict[str, Any]:
-    """Arguments of the FastAPI application: what stands between strangers and Gradio."""
+def guard(
+    uploads: Uploads, sessions: Sessions | None = None, every: float = EVERY
+) -> dict[str, Any]:
+    """Prepare this process for strangers, and return the `app_kwargs` of launch().
+
+    On a Space it sets FORWARDED_ALLOW_IPS; everywhere it raises this process's limit on open files.
+
+    Args:
+        uploads: The folder of `storage.folder_of_its_own`.
+        sessions: The keeper of sessions; one of its own if None.
+        every: Seconds between sweeps.
+    """
     trust_proxies(os.environ)
     connections.allow_many()
-    sweeps = (uploads.swept, visits.forget, Connections().close_idle, cleanup.trim)
+    sessions = sessions or Sessions()
+
+    async def sweep_uploads(app: App) -> None:
+        await asyncio.to_thread(uploads.sweep)
+        await asyncio.to_thread(gradio_internals.forget_deleted_files, app)
+
+    sweeps = (sweep_uploads, sessions.forget, Connections().close_idle, cleanup.trim)
     return {
         "lifespan": Cleanup(*sweeps, every=every).lifespan,
         "middleware": [
@@ -31,6 +49,6 @@ def guarded(uploads: Uploads, visits: Sessions, every: float = EVERY) -> dict[st
             Middleware(RequestLimit),
             Middleware(RequestBodies, accept=uploads.accept),
             Middleware(Events),
-            Middleware(QueueShare, make_room=visits.make_room),
+            Middleware(QueueShare, make_room=sessions.make_room),
         ],
     }

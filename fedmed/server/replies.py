@@ -1,4 +1,4 @@
-"""Replies of the guards' own."""
+"""The guards' own replies."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from starlette.responses import JSONResponse
 from starlette.types import Message, Scope, Send
 
 
-async def refuse(scope: Scope, send: Send, status: int, words: object) -> None:
-    """Answer with `{"detail": words}`, as Gradio's own refusals do; its page shows the words."""
-    await JSONResponse({"detail": words}, status)(scope, _nothing, send)
+async def refuse(scope: Scope, send: Send, status: int, detail: object) -> None:
+    """Answer with `{"detail": detail}`, as Gradio's own refusals do; its page shows the detail."""
+    await JSONResponse({"detail": detail}, status)(scope, _nothing, send)
 
 
 class TrackedSend:
-    """A `send` that knows whether it has begun to answer: from then on nothing can be refused."""
+    """A `send` that knows whether the reply has begun: from then on nothing can be refused."""
 
     def __init__(self, send: Send) -> None:
         self.send = send
-        self.yes = False
+        self.has_begun = False
 
     async def __call__(self, message: Message) -> None:
-        self.yes = True
+        self.has_begun = True
         await self.send(message)
 
 

@@ -1,4 +1,4 @@
-"""What of Gradio's server strangers may reach, and the headers of every reply.
+"""The routes that strangers may reach, and the headers of every reply.
 
 Gradio serves some seventy routes; the page and `gradio_client` use those listed here. All others,
 its file routes among them, are as if they were not there: nothing that was uploaded can be fetched
@@ -87,7 +87,7 @@ class Routes:
         try:
             await self.app(scope, receive, send)
         except Exception:
-            if send.yes:
+            if send.has_begun:
                 raise
             log.exception("a request to %s failed", route(scope))
             await refuse(scope, send, 500, "Something went wrong here. Try again.")
@@ -111,4 +111,4 @@ def _host_is_plain(scope: Scope) -> bool:
         for name, value in scope["headers"]
         if name in (b"host", b"x-forwarded-host")
     ]
-    return all(HOST.fullmatch(part.strip()) for value in named for part in value.split(","))
+    return all(HOST.fullmatch(host.strip()) for value in named for host in value.split(","))

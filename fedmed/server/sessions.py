@@ -1,17 +1,18 @@
-"""What Gradio remembers of a visit, and for how long.
+"""Sessions are forgotten on schedule, and no more of their answers kept than UNREAD.
 
-It keeps the last input and answer of a session, with a copy of the page's settings, until 10,000
-others have come; answers that nobody fetches until 2,000 others wait, be the next to go still at
-work; and the names of those and of uploads for ever. Here a visit is forgotten as its uploads are.
+Gradio keeps the last input and answer of a session, with a copy of the page's settings, until
+10,000 others have come; answers that nobody fetches until 2,000 others wait, even where the next
+to go is still at work; and the names of those and of uploads for ever. Here a session is forgotten
+when its uploads are.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
-from gradio.routes import App, file_upload_statuses
+from gradio.routes import App
 
+from fedmed.server import gradio_internals
 from fedmed.uploads.storage import OLD
 
 UNREAD = 1000  # sessions with answers that wait to be fetched
@@ -19,52 +20,46 @@ SESSIONS = 64  # remembered at most, for `state_session_capacity` of launch(): 4
 
 
 class Sessions:
-    """The sweeper of visits. `forget` belongs on the event loop, as all that it changes does."""
+    """Forgets sessions: `forget` is for `Cleanup`, `make_room` for `QueueShare`.
+
+    Both belong on the event loop, as everything that they change does.
+
+    Args:
+        old: Seconds after which an unused session is forgotten.
+    """
 
     def __init__(self, old: float = OLD) -> None:
         self.old = timedelta(seconds=old)
-        self.idle: dict[str, frozenset[str]] = {}  # since the last sweep: unread events of each
-        self.uploads: set[str] = set()  # that the last sweep saw
+        self.idle: dict[str, frozenset[str]] = {}  # unread events of each, at the last sweep
+        self.uploads: set[str] = set()  # names of uploads, at the last sweep
 
     async def forget(self, app: App) -> None:
         """Forget sessions unused for `old` seconds, and answers unread since the last sweep."""
-        state = app.state_holder
-        before = datetime.now() - self.old
-        for session in [name for name, used in state.time_last_used.items() if used < before]:
-            state.session_data.pop(session, None)
-            state.time_last_used.pop(session, None)
+        gradio_internals.forget_sessions(app, unused_since=datetime.now() - self.old)
+        self._forget_answers(app)
+        for name in self.uploads:
+            gradio_internals.forget_upload_name(name)
+        self.uploads = gradio_internals.upload_names()
 
-        queue = app.get_blocks()._queue
-        messages, unread = queue.pending_messages_per_session, queue.pending_event_ids_session
+    def _forget_answers(self, app: App) -> None:
+        unread = gradio_internals.unread_events(app)
+        known = {*gradio_internals.sessions_with_messages(app), *unread}
         idle = {
             session: frozenset(unread.get(session, ()))
-            for session in (messages.keys() | unread.keys()) - _at_work(queue)
+            for session in known - gradio_internals.sessions_at_work(app)
         }
-        for session in [name for name in idle if self.idle.get(name) == idle[name]]:
-            messages.pop(session, None)
-            unread.pop(session, None)
+        unchanged = [name for name, events in idle.items() if self.idle.get(name) == events]
+        for session in unchanged:
+            gradio_internals.forget_messages(app, session)
             del idle[session]
         self.idle = idle
 
-        tracked, signals = file_upload_statuses._statuses, file_upload_statuses._signals
-        for upload in self.uploads:
-            tracked.pop(upload, None)
-            signals.pop(upload, None)
-        self.uploads = {*tracked, *signals}
-
     def make_room(self, app: App) -> None:
         """Forget the oldest answers that nobody fetched, where more than UNREAD wait."""
-        queue = app.get_blocks()._queue
-        messages = queue.pending_messages_per_session
-        if len(messages) <= UNREAD:
+        sessions = gradio_internals.sessions_with_messages(app)
+        if len(sessions) <= UNREAD:
             return
-        at_work = _at_work(queue)
-        idle = [session for session in messages if session not in at_work]
-        for session in idle[: len(messages) - UNREAD // 2]:
-            messages.pop(session, None)
-            queue.pending_event_ids_session.pop(session, None)
-
-
-def _at_work(queue: Any) -> set[str]:
-    """Sessions with an event that waits or runs."""
-    return {event.session_hash for event in queue.event_ids_to_events.values()}
+        at_work = gradio_internals.sessions_at_work(app)
+        idle = [session for session in sessions if session not in at_work]
+        for session in idle[: len(sessions) - UNREAD // 2]:
+            gradio_internals.forget_messages(app, session)

@@ -1,4 +1,4 @@
-"""A visitor's file decoded and made small, in turns with those of other visitors.
+"""A visitor's file is decoded and made small, in turn with those of other visitors.
 
 The largest radiographs have 64 MiB of grey levels, and a prediction needs 50 KiB of them. So few
 whole pictures are held at once, and only what is small waits for the backbone. Decoding may take
@@ -13,19 +13,19 @@ from fedmed.imaging.preprocessing import DecodedXray, to_pixels
 from fedmed.uploads import sandbox
 from fedmed.uploads.fair_semaphore import FairSemaphore
 
-_WHOLE = FairSemaphore(sandbox.MAX_WORKERS)
+_decoding = FairSemaphore(sandbox.MAX_WORKERS)
 
 
 def decode_upload(data: bytes, sender: str = "") -> DecodedXray:
     """Decode an encoded image, as `imaging.decode` does, in the sandbox.
 
-    Files of one `sender` take turns with those of others.
+    Files of one `sender` take turns with those of others; waits for its turn.
 
     Raises:
         ImageError: it can't be read as a radiograph.
     """
-    with _WHOLE.turn(sender):
-        return _made_small(sandbox.read(data))
+    with _decoding.turn(sender):
+        return _to_xray(sandbox.read(data))
 
 
 def decode_upload_to_show(
@@ -36,12 +36,12 @@ def decode_upload_to_show(
     Raises:
         ImageError: it can't be read as a radiograph.
     """
-    with _WHOLE.turn(sender):
+    with _decoding.turn(sender):
         upload = sandbox.read(data)
-        xray = _made_small(upload)
+        xray = _to_xray(upload)
         upload.image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
         return xray, upload.image
 
 
-def _made_small(upload: sandbox.Upload) -> DecodedXray:
+def _to_xray(upload: sandbox.DecodedUpload) -> DecodedXray:
     return DecodedXray(to_pixels(upload.image), upload.colour)

@@ -1,4 +1,4 @@
-"""A stranger's file decoded in a process of its own, in bounded memory and time.
+"""A stranger's file is decoded in a process of its own, in bounded memory and time.
 
 A few kilobytes can ask a decoder for gigabytes or hours, in more ways than can be listed, and
 holding the interpreter's lock all the while. So uploads are decoded by a worker that the operating
@@ -39,14 +39,14 @@ _slots = BoundedSemaphore(MAX_WORKERS)
 _idle: LifoQueue[subprocess.Popen[bytes]] = LifoQueue()
 
 
-class Upload(NamedTuple):
+class DecodedUpload(NamedTuple):
     """A decoded upload."""
 
     image: Image.Image  # mode "L", see `imaging.decode`
     colour: float  # 0..255, see `imaging.colourfulness`
 
 
-def read(data: bytes) -> Upload:
+def read(data: bytes) -> DecodedUpload:
     """Decode an upload. Threads may call this at once.
 
     Where the system has no such limits (Windows), memory and time are as unbounded as in
@@ -74,7 +74,7 @@ def read(data: bytes) -> Upload:
         raise ImageError(str(content, "utf-8"))
     width, height, colour = SHAPE.unpack_from(content)
     pixels = np.frombuffer(content, np.uint8, offset=SHAPE.size).reshape(height, width)
-    return Upload(Image.fromarray(pixels), colour)
+    return DecodedUpload(Image.fromarray(pixels), colour)
 
 
 @atexit.register

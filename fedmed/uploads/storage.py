@@ -1,7 +1,7 @@
-"""Where uploads lie, and for how long: a folder of this process's own, swept on schedule.
+"""Uploads lie in a folder of this process's own, and are deleted on schedule.
 
 Gradio's `delete_cache` forgets files of uploads that broke off or that no event asked for, and
-never removes a folder. Here whatever lies in the folder is swept, whoever put it there.
+never removes a folder. Here whatever lies in the folder is deleted, whoever put it there.
 """
 
 from __future__ import annotations
@@ -18,11 +18,9 @@ from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from gradio.routes import App
-from starlette.types import Scope
 
 EVERY = 60.0  # seconds between sweeps
-OLD = 540.0  # seconds until something is swept
+OLD = 540.0  # seconds until a file is deleted
 KEPT_MINUTES = round((EVERY + OLD) / 60)
 PREFIX = "fedmed-uploads-"
 EMPTY_SECONDS = 60.0  # an empty folder may be there for a file that is about to come
@@ -40,7 +38,7 @@ def folder_of_its_own(environ: MutableMapping[str, str] = os.environ) -> Iterato
     parent.mkdir(parents=True, exist_ok=True)
     _clear(parent)
     folder = parent / f"{PREFIX}{secrets.token_hex(8)}"
-    with _claimed(folder):  # before there is a folder to be taken for an abandoned one
+    with _locked(folder):  # before there is a folder to be taken for an abandoned one
         folder.mkdir(mode=0o700)
         environ["GRADIO_TEMP_DIR"] = str(folder)
         try:
@@ -56,12 +54,12 @@ def _clear(parent: Path) -> None:
         with contextlib.suppress(OSError, Timeout):
             if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
                 continue
-            with _claimed(folder):
+            with _locked(folder):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def _claimed(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
     """Hold a folder's lock. Raises Timeout where another process does."""
     file = folder.with_name(f".{folder.name}.lock")
     with FileLock(file).acquire(blocking=False):
@@ -72,53 +70,50 @@ def _claimed(folder: Path) -> Iterator[None]:
 
 
 class Uploads:
-    """The folder's keeper: `swept` is for `Cleanup`, `accept` for `RequestBodies`."""
+    """Keeps a folder of uploads small: `sweep` on schedule, `accept` before each upload.
 
-    def __init__(self, old: float = OLD, bound: int = BOUND, empty: float = EMPTY_SECONDS) -> None:
+    Args:
+        folder: What `folder_of_its_own` yields: whatever lies in it is deleted in time.
+        old: Seconds after which a file goes.
+        bound: Bytes of all files together.
+        empty: Seconds after which an empty folder goes.
+    """
+
+    def __init__(
+        self, folder: Path, old: float = OLD, bound: int = BOUND, empty: float = EMPTY_SECONDS
+    ) -> None:
+        self.folder = folder
         self.old, self.bound, self.empty = old, bound, empty
-        self.since = 0  # bytes accepted since the last sweep, and those that it left
+        self.held = 0  # bytes that the last sweep left, and those accepted since
         self.sweeping = threading.Lock()
 
-    async def swept(self, app: App) -> None:
-        """`sweep`, in a thread of its own."""
-        await asyncio.to_thread(self.sweep, app)
+    async def accept(self, size: int) -> None:
+        """Make room for an upload of so many bytes."""
+        self.held += size
+        if self.held > self.bound:
+            await asyncio.to_thread(self.sweep, self.bound // 2)
 
-    async def accept(self, scope: Scope, size: int) -> None:
-        """Make room for an upload."""
-        self.since += size
-        if self.since > self.bound:
-            await asyncio.to_thread(self.sweep, scope["app"], self.bound // 2)
-
-    def sweep(self, app: App, bound: int | None = None) -> None:
-        """Delete what is old and then, oldest first, what is beyond the bound; empty folders too.
-
-        A folder that is not of `folder_of_its_own` is let be: others may keep files there.
-        """
-        folder = _folder(app)
-        if not folder.name.startswith(PREFIX):
-            return
+    def sweep(self, bound: int | None = None) -> None:
+        """Delete old files, then the oldest of those beyond the bound, and empty folders."""
         with self.sweeping:
             now = time.time()
-            left = self.bound if bound is None else bound
-            for path, status in _newest_first(folder):
-                left -= status.st_size
-                if now - status.st_ctime > self.old or left < 0:
-                    path.unlink(missing_ok=True)
-            for path in folder.iterdir():
-                with contextlib.suppress(OSError):  # not empty, or gone meanwhile
-                    if path.is_dir() and now - path.stat().st_mtime > self.empty:
-                        path.rmdir()
-            for known in app.get_blocks().temp_file_sets:  # Gradio's own lists of them
-                known.difference_update([name for name in list(known) if not os.path.exists(name)])
-            self.since = sum(status.st_size for _, status in _newest_first(folder))
+            self._delete_files(now - self.old, self.bound if bound is None else bound)
+            self._delete_empty_folders(now - self.empty)
+            self.held = sum(status.st_size for _, status in files_in(self.folder))
 
+    def _delete_files(self, before: float, bound: int) -> None:
+        size = 0
+        newest_first = sorted(files_in(self.folder), key=lambda file: -file[1].st_ctime)
+        for path, status in newest_first:
+            size += status.st_size
+            if status.st_ctime < before or size > bound:
+                path.unlink(missing_ok=True)
 
-def _folder(app: App) -> Path:
-    return Path(app.uploaded_file_dir)
-
-
-def _newest_first(folder: Path) -> list[tuple[Path, os.stat_result]]:
-    return sorted(files_in(folder), key=lambda each: each[1].st_ctime, reverse=True)
+    def _delete_empty_folders(self, before: float) -> None:
+        for path in self.folder.iterdir():
+            with contextlib.suppress(OSError):  # not empty, or gone meanwhile
+                if path.is_dir() and path.stat().st_mtime < before:
+                    path.rmdir()
 
 
 def files_in(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:

@@ -1,4 +1,4 @@
-"""The process that decodes uploads, and how `sandbox` and it speak: `python -m` this module.
+"""The worker process that decodes uploads for `sandbox`: `python -m fedmed.uploads.worker`.
 
 A message is its length and its bytes. One that answers begins with READ, the picture's shape and
 its pixels, or with REFUSED and the reason.
@@ -22,12 +22,12 @@ SHAPE = struct.Struct("<IId")  # width, height, colourfulness
 READY, READ, REFUSED = b"S", b"R", b"E"
 
 
-def write(stream: IO[bytes] | None, *parts: bytes) -> None:
-    """Send one message made of parts."""
+def write(stream: IO[bytes] | None, *chunks: bytes) -> None:
+    """Send one message, given in chunks."""
     assert stream is not None
-    stream.write(_LENGTH.pack(sum(len(part) for part in parts)))
-    for part in parts:
-        stream.write(part)
+    stream.write(_LENGTH.pack(sum(map(len, chunks))))
+    for chunk in chunks:
+        stream.write(chunk)
     stream.flush()
 
 

@@ -1,127 +1,14 @@
-"""A client who floods the app, and another who wants one answer."""
+"""Who a client is, and how many of its requests are open at once."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import threading
 from collections import Counter
-from types import SimpleNamespace
 
 import pytest
 
 from fedmed.server import clients
 from fedmed.server.clients import PROXIES, RequestLimit, client, trust_proxies
-from fedmed.server.fair_queue import QueueShare, take_turns
-from tests.support.image_bytes import with_segments
-from tests.support.strangers import FILM, ask, file, multipart, upload, works
-
-FLOODING = {"X-Forwarded-For": "198.51.100.7"}
-COSTLY = {"X-Forwarded-For": "192.0.2.16"}
-VISITOR = {"X-Forwarded-For": "203.0.113.9"}
-
-
-def test_costly_files_of_one_client_do_not_keep_another_waiting(server):
-    """More of them than are at work at once, each about a second's work for the decoder."""
-    costly = with_segments(b"\xff" * 2**21)
-    kept = json.loads(upload(server, multipart(("files", "film.jpg", costly))).body)[0]
-    body = {"data": [file(kept)]}
-    for _ in range(30):
-        assert ask(server, "POST", "/gradio_api/call/predict", body, COSTLY).status == 200
-    assert works(server, VISITOR)
-    left = json.loads(ask(server, "GET", "/gradio_api/queue/status").body)["queue_size"]
-    assert left > 4, "the visitor came after all of them"
-
-
-def test_a_flood_does_not_starve_a_visitor(server):
-    """The flood never waits for an answer, so whatever place it may have in the queue it takes."""
-    kept = json.loads(upload(server, multipart(("files", "film.png", FILM))).body)[0]
-    got: Counter[int] = Counter()
-    refused, done = threading.Event(), threading.Event()
-
-    def flood() -> None:
-        for _ in range(50):
-            if done.is_set():
-                return
-            body = {"data": [file(kept)]}
-            reply = ask(server, "POST", "/gradio_api/call/predict", body, FLOODING)
-            got[reply.status] += 1
-            if reply.status != 200:
-                refused.set()
-            if reply.status == 429:
-                assert b"Wait for one to be answered" in reply.body
-
-    callers = [threading.Thread(target=flood) for _ in range(4)]  # 200 requests at most
-    for caller in callers:
-        caller.start()
-    try:
-        assert refused.wait(60), "200 requests were not enough to be refused one"
-        assert works(server, VISITOR)
-    finally:
-        done.set()
-        for caller in callers:
-            caller.join()
-    assert set(got) == {200, 429}
-
-
-@pytest.mark.parametrize(
-    ("waiting", "who", "taken"),
-    [
-        ("", "a", False),
-        ("aaa", "a", False),
-        ("aaaa", "a", True),  # holds 4 of 8 and leaves 4
-        ("aaaa", "b", False),
-        ("aaaabb", "b", True),
-        ("aaaabb", "c", False),
-        ("aaaabbc", "c", True),
-        ("aaaabbc", "d", False),
-        ("aaaabbcd", "e", False),  # no place left: Gradio's own answer says so
-    ],
-)
-def test_as_many_places_as_one_leaves_free(waiting, who, taken):
-    assert QueueShare(_nothing, _whatever).is_taken(_scope(who, waiting), who) is taken
-
-
-@pytest.mark.parametrize(
-    ("at_work", "waiting", "turns"),
-    [
-        ("", "aaab", "abaa"),
-        ("aa", "aaab", "baaa"),
-        ("ab", "abab", "abab"),
-        ("aab", "abcb", "cbab"),
-        ("aaa", "", ""),
-    ],
-)
-def test_whoever_has_fewest_comes_next(at_work, waiting, turns):
-    queue = _scope("", waiting)["app"].get_blocks()._queue
-    queue.active_jobs = [None, *([event] for event in _events(at_work))]
-    take_turns(queue)
-    order = queue.event_queue_per_concurrency_id["predictor"].queue
-    assert "".join(client(event.request.scope) for event in order) == turns
-
-
-@pytest.mark.parametrize("path", ["queue/join", "call/predict", "call/v2/predict"])
-def test_those_let_through_at_once_count(path):
-    """Requests that the app has not queued yet hold their places."""
-    asked = _scope("a", "") | {"path": f"/gradio_api/{path}"}
-    statuses: list[int] = []
-
-    async def app(scope, receive, send):
-        await asyncio.sleep(0.05)
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
-
-    async def send(message):
-        if "status" in message:
-            statuses.append(message["status"])
-
-    async def flood():
-        share = QueueShare(app, _whatever)
-        await asyncio.gather(*(share(asked, _nothing, send) for _ in range(20)))
-        assert not share.joining
-
-    asyncio.run(flood())
-    assert Counter(statuses) == {200: 4, 429: 16}
 
 
 def test_open_requests_are_bounded(monkeypatch):
@@ -137,10 +24,10 @@ def test_open_requests_are_bounded(monkeypatch):
             statuses.append(message["status"])
 
     async def call():
-        crowd = RequestLimit(app)
-        scopes = [_scope(who, "") for who in "aaaaab"]
-        await asyncio.gather(*(crowd(scope, _nothing, send) for scope in scopes))
-        assert not crowd.open
+        limit = RequestLimit(app)
+        scopes = [{"type": "http", "client": (who, 1)} for who in "aaaaab"]
+        await asyncio.gather(*(limit(scope, _nothing, send) for scope in scopes))
+        assert not limit.open
 
     asyncio.run(call())
     assert Counter(statuses) == {200: 4, 429: 2}
@@ -177,11 +64,11 @@ def test_on_a_space_the_address_is_the_proxies_word():
         seen.append(client(scope))
 
     behind = ProxyHeadersMiddleware(app, environment["FORWARDED_ALLOW_IPS"])
-    for said in ("203.0.113.9", "198.51.100.1, 203.0.113.9, 10.16.3.80", "junk,203.0.113.9"):
+    for forwarded in ("203.0.113.9", "198.51.100.1, 203.0.113.9, 10.16.3.80", "junk,203.0.113.9"):
         scope = {
             "type": "http",
             "client": ("10.16.3.80", 1),
-            "headers": [(b"x-forwarded-for", said.encode())],
+            "headers": [(b"x-forwarded-for", forwarded.encode())],
         }
         asyncio.run(behind(scope, _nothing, _nothing))
     assert seen == ["203.0.113.9"] * 3
@@ -195,29 +82,5 @@ def test_elsewhere_and_where_it_is_set_nothing_changes():
     assert "*" not in PROXIES
 
 
-def _scope(who: str, waiting: str) -> dict:
-    """A request of `who`, at an app whose queue of eight holds these clients' events."""
-    queue = SimpleNamespace(
-        max_size=8,
-        active_jobs=[None],
-        event_queue_per_concurrency_id={"predictor": SimpleNamespace(queue=_events(waiting))},
-    )
-    return {
-        "type": "http",
-        "method": "POST",
-        "path": "/gradio_api/call/predict",
-        "client": (who, 1),
-        "app": SimpleNamespace(get_blocks=lambda: SimpleNamespace(_queue=queue)),
-    }
-
-
-def _events(whose: str) -> list:
-    return [SimpleNamespace(request=SimpleNamespace(scope={"client": (w, 1)})) for w in whose]
-
-
 async def _nothing(*_):
-    pass
-
-
-def _whatever(_) -> None:
     pass

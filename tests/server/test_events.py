@@ -85,8 +85,8 @@ def test_no_address_is_fetched(server, listener, address):
 def test_an_address_beside_a_file_is_not_fetched(server, listener):
     port, calls = listener
     kept = json.loads(upload(server, multipart(("files", "film.png", FILM))).body)[0]
-    said = answer(server, file(kept, url=f"http://127.0.0.1:{port}/x.png"))
-    assert b"probabilities" in said.body
+    reply = answer(server, file(kept, url=f"http://127.0.0.1:{port}/x.png"))
+    assert b"probabilities" in reply.body
     assert not calls
 
 
@@ -115,14 +115,14 @@ def test_the_python_client_says_why(server):
     ],
 )
 def test_only_what_was_uploaded_is_read(server, path):
-    said = answer(server, file(path))
-    assert b"event: error" in said.body and b"probabilities" not in said.body
+    reply = answer(server, file(path))
+    assert b"event: error" in reply.body and b"probabilities" not in reply.body
 
 
 def test_no_way_out_of_the_uploads(server):
     kept = json.loads(upload(server, multipart(("files", "film.png", FILM))).body)[0]
-    said = answer(server, file(f"{kept}/../../../../../../../../../../../etc/passwd"))
-    assert b"event: error" in said.body
+    reply = answer(server, file(f"{kept}/../../../../../../../../../../../etc/passwd"))
+    assert b"event: error" in reply.body
 
 
 @pytest.mark.parametrize("name", ["../../../x.png", "/etc/x.png", "..\\x.png", "%2e%2e%2fx.png"])
@@ -176,14 +176,14 @@ def _private(server: str, handler: str) -> int:
     """The number of a handler that the API does not name."""
     config = json.loads(ask(server, "GET", "/config").body)
     targets = {"clicked": "click", "uploaded": "upload"}
-    found = [
+    ids = [
         dependency["id"]
         for dependency in config["dependencies"]
         if dependency["api_visibility"] == "private"
         and dependency["targets"][0][1] == targets[handler]
     ]
-    assert len(found) == 1
-    return found[0]
+    assert len(ids) == 1
+    return ids[0]
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,7 @@ def test_the_code_to_copy_names_the_host_it_was_asked_by(server, query):
 
 def test_the_headers_keep_data_from_leaving():
     assert HEADERS["X-Content-Type-Options"] == "nosniff"
-    policy = dict(part.split(" ", 1) for part in HEADERS["Content-Security-Policy"].split("; "))
+    policy = dict(rule.split(" ", 1) for rule in HEADERS["Content-Security-Policy"].split("; "))
     assert policy["default-src"] == policy["base-uri"] == policy["form-action"] == "'self'"
     assert policy["object-src"] == "'none'"
     sources = " ".join(value for name, value in policy.items() if name != "frame-ancestors")

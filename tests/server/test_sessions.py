@@ -17,7 +17,7 @@ LONG = OLD + 5 * EVERY
 
 
 def remembered(page: SimpleNamespace) -> list[dict]:
-    queue, state = page.queue, page.state
+    queue, state = page.app.get_blocks()._queue, page.app.state_holder
     return [
         state.session_data,
         state.time_last_used,
@@ -69,10 +69,10 @@ def test_an_answer_is_there_after_one_sweep_and_gone_after_two():
 
 
 def test_no_more_sessions_are_remembered_than_said(page):
-    page.visits.old = timedelta(hours=1)
+    page.sessions.old = timedelta(hours=1)
     for number in range(SESSIONS + 5):
         fetch(page, join(page, 0, f"visitor{number}"))
-    assert len(page.state.session_data) == SESSIONS
+    assert len(page.app.state_holder.session_data) == SESSIONS
 
 
 def test_names_of_uploads_are_forgotten(page, monkeypatch):
@@ -89,12 +89,13 @@ def test_names_of_uploads_are_forgotten(page, monkeypatch):
 
 
 def test_unread_answers_of_others_do_not_push_out_who_waits(page, monkeypatch):
-    page.visits.old = timedelta(hours=1)
+    page.sessions.old = timedelta(hours=1)
     monkeypatch.setattr(sessions, "UNREAD", 10)
-    page.queue.pending_messages_per_session.max_size = 20
+    queue = page.app.get_blocks()._queue
+    queue.pending_messages_per_session.max_size = 20
     event = join(page, 10, "waits")
     for number in range(30):
         join(page, 0, f"flood{number}")
-        assert len(page.queue.pending_messages_per_session) <= 12
-        if event in page.queue.event_ids_to_events:  # not on a machine that takes so long
-            assert "waits" in page.queue.pending_messages_per_session
+        assert len(queue.pending_messages_per_session) <= 12
+        if event in queue.event_ids_to_events:  # not on a machine that takes so long
+            assert "waits" in queue.pending_messages_per_session

@@ -79,12 +79,13 @@ def _wait(url: str, app: subprocess.Popen, log: Path) -> None:
 
 
 @pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+def page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimpleNamespace]:
     """A running small app, see `small_app`."""
     from tests.support import small_app
 
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
-    with small_app.running() as page:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    with small_app.running(tmp_path) as page:
         yield page
 
 

@@ -7,12 +7,13 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 
 import gradio as gr
 
 from fedmed.page import launch
-from fedmed.server.guards import guarded
+from fedmed.server.guards import guard
 from fedmed.server.sessions import Sessions
 from fedmed.uploads.storage import Uploads
 from tests.support.strangers import ask
@@ -21,8 +22,8 @@ OLD, EVERY = 0.6, 0.2
 
 
 @contextmanager
-def running() -> Iterator[SimpleNamespace]:
-    """It answers after as many seconds as it is told."""
+def running(folder: Path) -> Iterator[SimpleNamespace]:
+    """It answers after as many seconds as it is told. Its uploads lie in `folder`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -31,7 +32,7 @@ def running() -> Iterator[SimpleNamespace]:
         time.sleep(seconds)
         return f"after {seconds}"
 
-    visits = Sessions(old=OLD)
+    sessions = Sessions(old=OLD)
     with gr.Blocks(analytics_enabled=False) as blocks:
         asked, answer = gr.Number(), gr.HTML()
         asked.submit(predict, asked, answer, api_name="predict", concurrency_limit=4)
@@ -40,12 +41,10 @@ def running() -> Iterator[SimpleNamespace]:
         prevent_thread_lock=True,
         quiet=True,
         state_session_capacity=launch.options()["state_session_capacity"],
-        app_kwargs=guarded(Uploads(), visits, every=EVERY),
+        app_kwargs=guard(Uploads(folder), sessions, every=EVERY),
     )
     try:
-        yield SimpleNamespace(
-            address=address, state=blocks.app.state_holder, queue=blocks._queue, visits=visits
-        )
+        yield SimpleNamespace(address=address, app=blocks.app, sessions=sessions)
     finally:
         blocks.close()
 

@@ -54,17 +54,17 @@ def ask(
         connection.endheaders()
         _send(connection, data)
         response = connection.getresponse()
-        found = Reply(
+        reply = Reply(
             response.status,
             {name.lower(): value for name, value in response.getheaders()},
             response.read(),
         )
     finally:
         connection.close()
-    told = found.body.decode("utf-8", "replace") + str(found.headers)
+    told = reply.body.decode("utf-8", "replace") + str(reply.headers)
     for secret in NEVER:
         assert secret not in told, f"{method} {path} tells {secret!r}"
-    return found
+    return reply
 
 
 class Chunks(NamedTuple):
@@ -113,8 +113,8 @@ def answer(server: str, image: object, headers: dict[str, str] | None = None) ->
 def works(server: str, headers: dict[str, str] | None = None) -> bool:
     """Whether a visitor who uploads a film gets seven models' answers."""
     kept = json.loads(upload(server, multipart(("files", "film.png", FILM))).body)[0]
-    said = answer(server, file(kept), headers)
-    return said.status == 200 and said.body.count(b'"probabilities"') == 7
+    reply = answer(server, file(kept), headers)
+    return reply.status == 200 and reply.body.count(b'"probabilities"') == 7
 
 
 def file(path: str, **more: object) -> dict[str, object]:

@@ -28,10 +28,10 @@ def encoded(picture: Image.Image) -> bytes:
 def test_the_pixels_come_from_the_full_size():
     expected = to_pixels(GREY)
     assert np.array_equal(decode_upload(encoded(GREY)).pixels, expected)
-    found, picture = decode_upload_to_show(encoded(GREY), 300)
-    assert np.array_equal(found.pixels, expected)
+    xray, picture = decode_upload_to_show(encoded(GREY), 300)
+    assert np.array_equal(xray.pixels, expected)
     assert picture.size == (300, 200) and picture.mode == "L"
-    assert found.colour == 0
+    assert xray.colour == 0
     _, small = decode_upload_to_show(encoded(GREY), 1000)
     assert small.size == GREY.size
 
@@ -43,7 +43,7 @@ def test_colour_is_judged_before_it_is_gone():
 def test_two_are_decoded_at_once_and_a_bad_one_makes_room(monkeypatch):
     lock, now, most = threading.Lock(), [], []
 
-    def read(data: bytes) -> sandbox.Upload:
+    def read(data: bytes) -> sandbox.DecodedUpload:
         with lock:
             now.append(data)
             most.append(len(now))
@@ -52,15 +52,15 @@ def test_two_are_decoded_at_once_and_a_bad_one_makes_room(monkeypatch):
             now.remove(data)
         if data == b"bad":
             raise ImageError("It is bad.")
-        return sandbox.Upload(GREY, 0.0)
+        return sandbox.DecodedUpload(GREY, 0.0)
 
     monkeypatch.setattr(sandbox, "read", read)
     with ThreadPoolExecutor(8) as callers:
-        found = [callers.submit(decode_upload, b"bad" if i % 2 else b"good") for i in range(12)]
-    for place, one in enumerate(found):
-        if place % 2:
+        jobs = [callers.submit(decode_upload, b"bad" if i % 2 else b"good") for i in range(12)]
+    for index, job in enumerate(jobs):
+        if index % 2:
             with pytest.raises(ImageError):
-                one.result()
+                job.result()
         else:
-            assert one.result().pixels.shape == (224, 224)
+            assert job.result().pixels.shape == (224, 224)
     assert max(most) == 2

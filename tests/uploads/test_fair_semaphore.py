@@ -1,4 +1,4 @@
-"""Who gets the next of few places."""
+"""Who gets the next of few slots."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import pytest
 from fedmed.uploads.fair_semaphore import FairSemaphore
 
 
-def served(turns: FairSemaphore, first: str, wanted: str) -> str:
+def served(semaphore: FairSemaphore, first: str, wanted: str) -> str:
     """Who is served in which order, if `wanted` come one after the other while `first` is in."""
     order: list[str] = []
 
     def want(who: str) -> None:
-        with turns.turn(who):
+        with semaphore.turn(who):
             order.append(who)
 
     threads = [threading.Thread(target=want, args=(who,)) for who in wanted]
-    with turns.turn(first):
+    with semaphore.turn(first):
         for number, thread in enumerate(threads, start=1):
             thread.start()
-            while len(turns._waiting) < number:
+            while len(semaphore._waiting) < number:
                 time.sleep(0.001)
     for thread in threads:
         thread.join(10)
@@ -43,13 +43,13 @@ def test_who_has_fewest_goes_first(first, wanted, order):
     assert served(FairSemaphore(1), first, wanted) == order
 
 
-def test_no_more_at_once_than_places_and_nothing_is_left():
-    turns = FairSemaphore(2)
+def test_no_more_at_once_than_slots_and_nothing_is_left():
+    semaphore = FairSemaphore(2)
     now: list[str] = []
     most: list[int] = []
 
     def work(who: str) -> None:
-        with turns.turn(who):
+        with semaphore.turn(who):
             now.append(who)
             most.append(len(now))
             time.sleep(0.002)
@@ -61,12 +61,12 @@ def test_no_more_at_once_than_places_and_nothing_is_left():
     for thread in threads:
         thread.join(20)
     assert len(most) == 40 and max(most) == 2
-    assert not turns._mine and not turns._waiting and turns._free == 2
+    assert not semaphore._turns and not semaphore._waiting and semaphore._free == 2
 
 
-def test_a_place_comes_free_whatever_happens_in_it():
-    turns = FairSemaphore(1)
+def test_a_slot_comes_free_whatever_happens_in_it():
+    semaphore = FairSemaphore(1)
     for _ in range(2):
-        with pytest.raises(ValueError), turns.turn("a"):
+        with pytest.raises(ValueError), semaphore.turn("a"):
             raise ValueError
-    assert turns._free == 1
+    assert semaphore._free == 1

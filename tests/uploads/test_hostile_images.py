@@ -20,7 +20,7 @@ TABLE = {case.name: case for case in cases()}
 
 
 @pytest.fixture(scope="module")
-def found() -> dict[str, Any]:
+def results() -> dict[str, Any]:
     command = [sys.executable, "-m", "tests.support.read_hostile_images"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -32,21 +32,21 @@ def test_the_table_is_as_long_as_it_says() -> None:
 
 
 @pytest.mark.parametrize("case", TABLE.values(), ids=TABLE)
-def test_right_pixels_or_one_clear_sentence(case: Case, found: dict[str, Any]) -> None:
-    came = found["cases"][case.name]
-    if "says" in came:
+def test_right_pixels_or_one_clear_sentence(case: Case, results: dict[str, Any]) -> None:
+    result = results["cases"][case.name]
+    if "says" in result:
         wanted = TOO_COSTLY if case.costly else case.says
-        assert wanted, came["says"]
-        assert re.search(wanted, came["says"])
+        assert wanted, result["says"]
+        assert re.search(wanted, result["says"])
         assert re.fullmatch(
-            r"[^<>&\n]{,250} Accepted: JPEG, PNG, DICOM, TIFF, BMP or WebP\.", came["says"]
+            r"[^<>&\n]{,250} Accepted: JPEG, PNG, DICOM, TIFF, BMP or WebP\.", result["says"]
         )
     else:
         assert not case.says
-        assert came["off"] <= case.tolerance
-    assert came["next"], "the next visitor's image came out differently"
+        assert result["off"] <= case.tolerance
+    assert result["next"], "the next visitor's image came out differently"
 
 
-def test_memory_was_bounded(found: dict[str, Any]) -> None:
-    assert found["workers_peak"] < sandbox.MAX_MEMORY
-    assert found["reader_peak"] < 2**30
+def test_memory_was_bounded(results: dict[str, Any]) -> None:
+    assert results["workers_peak"] < sandbox.MAX_MEMORY
+    assert results["reader_peak"] < 2**30

@@ -31,7 +31,7 @@ def workers_of_its_own() -> Iterator[None]:
     sandbox.stop()
 
 
-def same(upload: sandbox.Upload) -> bool:
+def same(upload: sandbox.DecodedUpload) -> bool:
     return np.array_equal(np.asarray(upload.image), PICTURE)
 
 

@@ -11,32 +11,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import gradio as gr
-import pytest
 
-from fedmed.server.guards import guarded
-from fedmed.server.sessions import Sessions
-from fedmed.uploads.storage import PREFIX, Uploads, files_in, folder_of_its_own
+from fedmed.server.guards import guard
+from fedmed.uploads.storage import Uploads, files_in, folder_of_its_own
 from tests.support.strangers import FILM, multipart, upload
 
 
-@pytest.fixture
-def app(tmp_path):
-    """As much of Gradio's app as the keeper sees."""
-    folder = tmp_path / f"{PREFIX}x"
-    folder.mkdir()
-    blocks = SimpleNamespace(temp_file_sets=[set(), set()])
-    return SimpleNamespace(uploaded_file_dir=str(folder), get_blocks=lambda: blocks)
-
-
-def _put(app, name: str, size: int = 10, age: float = 0.0) -> Path:
-    path = Path(app.uploaded_file_dir) / name
+def put(folder: Path, name: str, size: int = 10, age: float = 0.0) -> Path:
+    path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(bytes(size))
-    for known in app.get_blocks().temp_file_sets:
-        known.add(str(path))
     if age:
         time.sleep(age)
     return path
@@ -56,7 +42,7 @@ def test_uploads_go_on_schedule_from_a_running_app(tmp_path, monkeypatch):
             server_port=port,
             prevent_thread_lock=True,
             quiet=True,
-            app_kwargs=guarded(Uploads(old=0.5, empty=0.2), Sessions(), every=0.2),
+            app_kwargs=guard(Uploads(folder, old=0.5, empty=0.2), every=0.2),
         )
         try:
             assert upload(address, multipart(("files", "film.png", FILM))).status == 200
@@ -71,37 +57,36 @@ def test_uploads_go_on_schedule_from_a_running_app(tmp_path, monkeypatch):
             page.close()
 
 
-def test_only_what_is_old_goes(app):
-    old = _put(app, "a/old.png", age=0.3)
-    new = _put(app, "b/new.png")
-    Uploads(old=0.2).sweep(app)
+def test_only_what_is_old_goes(tmp_path):
+    old = put(tmp_path, "a/old.png", age=0.3)
+    new = put(tmp_path, "b/new.png")
+    Uploads(tmp_path, old=0.2).sweep()
     assert not old.exists() and new.exists()
-    assert app.get_blocks().temp_file_sets == [{str(new)}, {str(new)}]
 
 
-def test_a_folder_may_be_empty_for_a_file_that_is_about_to_come(app):
-    coming = Path(app.uploaded_file_dir) / "coming"
+def test_a_folder_may_be_empty_for_a_file_that_is_about_to_come(tmp_path):
+    coming = tmp_path / "coming"
     coming.mkdir()
-    Uploads().sweep(app)
+    Uploads(tmp_path).sweep()
     assert coming.exists()
-    Uploads(empty=-1).sweep(app)
+    Uploads(tmp_path, empty=-1).sweep()
     assert not coming.exists()
 
 
-def test_beyond_the_bound_the_oldest_go_first(app):
-    paths = [_put(app, f"{place}/x.png", size=100, age=0.02) for place in range(5)]
-    keeper = Uploads(bound=250)
-    keeper.sweep(app)
+def test_beyond_the_bound_the_oldest_go_first(tmp_path):
+    paths = [put(tmp_path, f"{index}/x.png", size=100, age=0.02) for index in range(5)]
+    uploads = Uploads(tmp_path, bound=250)
+    uploads.sweep()
     assert [path.exists() for path in paths] == [False, False, False, True, True]
-    assert keeper.since == 200
+    assert uploads.held == 200
 
 
-def test_room_is_made_between_sweeps(app):
-    keeper = Uploads(bound=250)
+def test_room_is_made_between_sweeps(tmp_path):
+    uploads = Uploads(tmp_path, bound=250)
     paths = []
-    for place in range(5):
-        asyncio.run(keeper.accept({"app": app}, 100))
-        paths.append(_put(app, f"{place}/x.png", size=100, age=0.02))
+    for index in range(5):
+        asyncio.run(uploads.accept(100))
+        paths.append(put(tmp_path, f"{index}/x.png", size=100, age=0.02))
     left = sum(path.stat().st_size for path in paths if path.exists())
     assert left <= 250 and paths[-1].exists()
 
@@ -117,14 +102,6 @@ def test_what_goes_away_while_it_is_looked_for_is_left_out(tmp_path):
         shutil.rmtree(path)
     assert first.name in ("1.png", "2.png")
     assert list(looking) == []
-
-
-def test_a_folder_of_others_is_let_be(tmp_path):
-    app = SimpleNamespace(uploaded_file_dir=str(tmp_path))
-    (tmp_path / "theirs.png").write_bytes(b"x")
-
-    asyncio.run(Uploads(old=0).swept(app))
-    assert (tmp_path / "theirs.png").exists()
 
 
 def test_the_folder_is_this_users_alone_and_goes_with_the_app(tmp_path):
