@@ -14,6 +14,7 @@ import pytest
 import train
 from fedmed.experiment.settings import Settings
 from fedmed.federated import rounds
+from fedmed.federated.algorithms import ALGORITHMS
 from fedmed.report import document, highlights
 from fedmed.snapshot.reader import Snapshot
 from tests.support.films import TEST
@@ -245,6 +246,19 @@ def test_every_partition_trains(partition: str, settings: Settings) -> None:
     assert told["alpha"] == (2.0 if partition == "dirichlet" else None)
     for hospital in told["hospitals"]:
         assert min(hospital["images"].values()) > 0
+
+
+def test_every_algorithm_trains_and_the_report_names_it(settings: Settings, tmp_path: Path) -> None:
+    federated, central = set(), set()
+    for algorithm in ALGORITHMS:
+        # Hospitals differ from the global model, and FedProx from FedAvg, from the second step on.
+        run = replace(settings, algorithm=algorithm, output=tmp_path / algorithm, local_epochs=3)
+        assert train.run(run) == 0
+        assert Snapshot.open(run.output).report["recipe"]["algorithm"] == algorithm
+        digests = tensors(run.output)
+        federated.add(digests["federated_model.safetensors"])
+        central.add(digests["central_model.safetensors"])
+    assert (len(federated), len(central)) == (len(ALGORITHMS), 1)
 
 
 def test_one_hospital_is_a_federation_too(settings: Settings) -> None:

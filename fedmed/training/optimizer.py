@@ -19,7 +19,7 @@ class Optimisation:
 
 
 class Adam:
-    """Adam (Kingma & Ba 2015), with moments and a step count for each head."""
+    """Adam (Kingma & Ba 2015, arXiv:1412.6980), with moments and a step count for each head."""
 
     def __init__(self, parameters: Tensor, optimisation: Optimisation) -> None:
         self.optimisation = optimisation
