@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from fedmed.backbones.backbone import BUNDLED
+from fedmed.evaluation.intervals import percent, percents
 from fedmed.report.card import command
+from fedmed.report.schema import PROTOCOLS, Interval, Report
 
 REPOSITORY = Path(__file__).parent.parent
 README = REPOSITORY / "README.md"
@@ -26,7 +28,7 @@ def main() -> None:
 
 def filled(text: str) -> str:
     """README's text with every marked part written anew."""
-    report = json.loads((BUNDLED / "evaluation.json").read_text(encoding="utf-8"))
+    report: Report = json.loads((BUNDLED / "evaluation.json").read_text(encoding="utf-8"))
     parts: dict[str, Callable[[], str]] = {
         "results": lambda: results(report),
         "command": lambda: f"```\n{command(report)}\n```",
@@ -36,11 +38,11 @@ def filled(text: str) -> str:
     return pattern.sub(lambda found: f"{found[1]}{parts[found[2]]()}\n{found[3]}", text)
 
 
-def results(report: dict[str, Any]) -> str:
+def results(report: Report) -> str:
     """The table of models on both protocols, and what the comparison and the wire say."""
     protocols = report["protocols"]
     mixes = {site["name"]: site["images"] for site in report["partition"]["hospitals"]}
-    sizes = [f"{name} (n = {protocols[name]['n']})" for name in ("validation", "test")]
+    sizes = [f"{name} (n = {protocols[name]['n']})" for name in PROTOCOLS]
     lines = [
         f"| model | trained on: normal / pneumonia | accuracy, {sizes[0]} | accuracy, official "
         f"{sizes[1]} | specificity / recall, test | alone: accuracy, test |",
@@ -53,7 +55,7 @@ def results(report: dict[str, Any]) -> str:
         strong = "**" if model == "federated" else ""
         lines.append(
             f"| {strong}{model.replace('_', ' ')}{strong} | {mix['NORMAL']} / {mix['PNEUMONIA']} "
-            f"| {_interval(held_out['accuracy'])} | {_interval(test['accuracy'])} "
+            f"| {percent(held_out['accuracy'])} | {percent(test['accuracy'])} "
             f"| {_percent(test['specificity'])} / {_percent(test['recall'])} "
             f"| {_percent(alone['accuracy']) if alone else ''} |"
         )
@@ -67,8 +69,8 @@ def results(report: dict[str, Any]) -> str:
         f"{sent['title']} {sent['update_bytes']:,} bytes{'' if sent['measured'] else ' (computed)'}"
         for sent in formats.values()
     )
-    words = report["comparison"]["test"]["words"]
-    return "\n".join([*lines, "", f"AUC: {auc}. {words}", "", f"One update: {cost}."])
+    verdict = report["comparison"]["test"]["words"]
+    return "\n".join([*lines, "", f"AUC: {auc}. {verdict}", "", f"One update: {cost}."])
 
 
 def speed() -> str:
@@ -181,12 +183,8 @@ def _snapshot(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _percent(interval: dict[str, float]) -> str:
-    return f"{100 * interval['value']:.1f} %"
-
-
-def _interval(interval: dict[str, float]) -> str:
-    return f"{_percent(interval)} ({100 * interval['low']:.1f} to {100 * interval['high']:.1f})"
+def _percent(interval: Interval) -> str:
+    return f"{percents(interval)[0]:.1f} %"
 
 
 if __name__ == "__main__":

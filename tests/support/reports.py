@@ -14,7 +14,7 @@ from fedmed.experiment.settings import Settings
 from fedmed.federated.ledger import TITLES
 from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.report import document
-from fedmed.report.highlights import shown
+from fedmed.report.highlights import displayed_models
 from fedmed.snapshot.manifest import model_file
 from fedmed.task import CLASSES, SIMULATED
 from fedmed.training.recipe import RECIPES
@@ -131,7 +131,7 @@ def with_hospitals(stored: dict[str, Any], count: int) -> dict[str, Any]:
         models = made["protocols"][protocol]["models"] = repeat(
             made["protocols"][protocol]["models"]
         )
-        for name in set(models) - set(shown(models)):
+        for name in set(models) - set(displayed_models(models)):
             del models[name]["roc"], models[name]["calibration"]
         made["local_only"][protocol] = repeat(made["local_only"][protocol])
     for entry in made["rounds"]:
