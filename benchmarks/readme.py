@@ -15,11 +15,13 @@ from typing import Any
 from fedmed.backbones.backbone import BUNDLED
 from fedmed.evaluation.intervals import percent, percents
 from fedmed.report.card import command
+from fedmed.report.claims import claims
 from fedmed.report.schema import PROTOCOLS, Interval, Report
 
 REPOSITORY = Path(__file__).parent.parent
 README = REPOSITORY / "README.md"
 RESULTS = Path(__file__).parent / "results"
+ON_BOTH = ("collapse", "joining", "gap")  # what is claimed of validation as well
 
 
 def main() -> None:
@@ -39,7 +41,7 @@ def filled(text: str) -> str:
 
 
 def results(report: Report) -> str:
-    """The table of models on both protocols, and what the comparison and the wire say."""
+    """The table of models on both protocols, and what it bears out."""
     protocols = report["protocols"]
     mixes = {site["name"]: site["images"] for site in report["partition"]["hospitals"]}
     sizes = [f"{name} (n = {protocols[name]['n']})" for name in PROTOCOLS]
@@ -59,18 +61,9 @@ def results(report: Report) -> str:
             f"| {_percent(test['specificity'])} / {_percent(test['recall'])} "
             f"| {_percent(alone['accuracy']) if alone else ''} |"
         )
-    auc = ", ".join(
-        f"{model} {protocols['validation']['models'][model]['auc']['value']:.3f} on validation, "
-        f"{protocols['test']['models'][model]['auc']['value']:.3f} on test"
-        for model in ("central", "federated")
-    )
-    formats = report["communication"]["formats"]
-    cost = "; ".join(
-        f"{sent['title']} {sent['update_bytes']:,} bytes{'' if sent['measured'] else ' (computed)'}"
-        for sent in formats.values()
-    )
-    verdict = report["comparison"]["test"]["words"]
-    return "\n".join([*lines, "", f"AUC: {auc}. {verdict}", "", f"One update: {cost}."])
+    said = [claim.text for claim in claims(report)]
+    said += [claim.text for claim in claims(report, "validation") if claim.kind in ON_BOTH]
+    return "\n".join([*lines, "", *(f"- {text}" for text in said)])
 
 
 def speed() -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from fedmed.evaluation.metrics import METRICS
 from fedmed.report import card_tables
+from fedmed.report.claims import claims
 from fedmed.report.schema import Config, Report
 from fedmed.task import CLASSES, DISCLAIMER
 
@@ -75,6 +76,7 @@ def _opening(report: Report, config: Config) -> str:
         if data["simulated"]
         else ""
     )
+    said = "\n".join(f"- {claim.text}" for claim in claims(report))
     return (
         "# FedMed: pneumonia on chest X-rays, learned without sharing images\n\n"
         f"**{DISCLAIMER}**\n\n{simulated}"
@@ -83,7 +85,7 @@ def _opening(report: Report, config: Config) -> str:
         f"`federated` is the average over {len(report['partition']['hospitals'])} hospitals after "
         f"{report['communication']['rounds']} rounds, in which updates travelled and images did "
         "not. Each `hospital` model is that hospital's own after the last round.\n\n"
-        f"{report['comparison']['test']['words']}"
+        f"What the figures bear out:\n\n{said}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The closing table of a run, in the terminal."""
+"""The closing lines of a run, in the terminal: the table, and what it bears out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fedmed.evaluation.metrics import METRICS, MetricName
+from fedmed.report.claims import claims
 from fedmed.report.highlights import displayed_models, note, one_class_words, spread
 from fedmed.report.schema import PROTOCOLS, Report
 
@@ -15,7 +16,7 @@ WIDTHS = {name: max(len(METRICS[name].title) + 1, 6) for name in COLUMNS}
 
 
 def table(report: Report) -> str:
-    """Return the closing table as plain text, at most 80 columns: scores in %, then bytes."""
+    """Return plain text of at most 80 columns: scores in %, bytes, and what they bear out."""
     protocols = report["protocols"]
     header = "".join(f"{METRICS[name].title:>{width}}" for name, width in WIDTHS.items())
     sizes = [f"{name} (n = {protocols[name]['n']})".center(len(header)) for name in PROTOCOLS]
@@ -28,7 +29,7 @@ def table(report: Report) -> str:
         rows = [_row(spread(protocols[name]["models"], COLUMNS)) for name in PROTOCOLS]
         lines += [f"{'median of all':<13}{'  '.join(rows)}", *textwrap.wrap(left_out, 80)]
     lines += textwrap.wrap(one_class_words(report["partition"]), 80)
-    return "\n".join([*lines, "", *_bytes(report)])
+    return "\n".join([*lines, "", *_bytes(report), "", *_told(report)])
 
 
 def _bytes(report: Report) -> list[str]:
@@ -45,6 +46,14 @@ def _bytes(report: Report) -> list[str]:
         f"{communication['rounds']} rounds"
     )
     return lines
+
+
+def _told(report: Report) -> list[str]:
+    """The claims, without the bytes, which stand above them."""
+    said = [claim.text for claim in claims(report) if claim.kind != "bytes"]
+    return [
+        line for text in said for line in textwrap.wrap(f"- {text}", 80, subsequent_indent="  ")
+    ]
 
 
 def _row(scores: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from fedmed.backbones.weights import write_state
 from fedmed.experiment.settings import parse
 from fedmed.imaging.preprocessing import to_grey, to_input, to_pixels
 from fedmed.report.card import model_card
+from fedmed.report.claims import claims
 from fedmed.task import DATASET, DATASET_ID, DISCLAIMER
 from tests.support.reports import example_config, example_report
 
@@ -171,3 +172,9 @@ def test_the_code_on_the_card_gives_the_models_answer(tmp_path, monkeypatch, cap
     wanted = dict(zip(("NORMAL", "PNEUMONIA"), expected, strict=True))
     assert printed == pytest.approx(wanted, abs=1e-5)
     assert min(wanted.values()) > 1e-3
+
+
+def test_the_card_opens_with_what_the_figures_bear_out():
+    opening = model_card(REPORT, CONFIG).split("\n## ")[0]
+    for claim in claims(REPORT):
+        assert f"\n- {claim.text}\n" in f"{opening}\n"
