@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from fedmed.backbones.backbone import BUNDLED
+from fedmed.evaluation.intervals import percent, percents
 from fedmed.report.card import command
+from fedmed.report.claims import claims
+from fedmed.report.schema import PROTOCOLS, Interval, Report
 
 REPOSITORY = Path(__file__).parent.parent
 README = REPOSITORY / "README.md"
 RESULTS = Path(__file__).parent / "results"
 NAMED = {"flip-rotate": "mission", "clean, degraded, balanced": "robust"}
+ON_BOTH = ("collapse", "joining", "gap")  # what is claimed of validation as well
 
 
 def main() -> None:
@@ -27,7 +31,7 @@ def main() -> None:
 
 def filled(text: str) -> str:
     """README's text with every marked part written anew."""
-    report = json.loads((BUNDLED / "evaluation.json").read_text(encoding="utf-8"))
+    report: Report = json.loads((BUNDLED / "evaluation.json").read_text(encoding="utf-8"))
     parts: dict[str, Callable[[], str]] = {
         "results": lambda: results(report),
         "command": lambda: f"```\n{command(report)}\n```",
@@ -38,11 +42,11 @@ def filled(text: str) -> str:
     return pattern.sub(lambda found: f"{found[1]}{parts[found[2]]()}\n{found[3]}", text)
 
 
-def results(report: dict[str, Any]) -> str:
-    """The table of models on both protocols, and what the comparison and the wire say."""
+def results(report: Report) -> str:
+    """The table of models on both protocols, and what it bears out."""
     protocols = report["protocols"]
     mixes = {site["name"]: site["images"] for site in report["partition"]["hospitals"]}
-    sizes = [f"{name} (n = {protocols[name]['n']})" for name in ("validation", "test")]
+    sizes = [f"{name} (n = {protocols[name]['n']})" for name in PROTOCOLS]
     lines = [
         f"| model | trained on: normal / pneumonia | accuracy, {sizes[0]} | accuracy, official "
         f"{sizes[1]} | specificity / recall, test | alone: accuracy, test |",
@@ -55,22 +59,13 @@ def results(report: dict[str, Any]) -> str:
         strong = "**" if model == "federated" else ""
         lines.append(
             f"| {strong}{model.replace('_', ' ')}{strong} | {mix['NORMAL']} / {mix['PNEUMONIA']} "
-            f"| {_interval(held_out['accuracy'])} | {_interval(test['accuracy'])} "
+            f"| {percent(held_out['accuracy'])} | {percent(test['accuracy'])} "
             f"| {_percent(test['specificity'])} / {_percent(test['recall'])} "
             f"| {_percent(alone['accuracy']) if alone else ''} |"
         )
-    auc = ", ".join(
-        f"{model} {protocols['validation']['models'][model]['auc']['value']:.3f} on validation, "
-        f"{protocols['test']['models'][model]['auc']['value']:.3f} on test"
-        for model in ("central", "federated")
-    )
-    formats = report["communication"]["formats"]
-    cost = "; ".join(
-        f"{sent['title']} {sent['update_bytes']:,} bytes{'' if sent['measured'] else ' (computed)'}"
-        for sent in formats.values()
-    )
-    words = report["comparison"]["test"]["words"]
-    return "\n".join([*lines, "", f"AUC: {auc}. {words}", "", f"One update: {cost}."])
+    said = [claim.text for claim in claims(report)]
+    said += [claim.text for claim in claims(report, "validation") if claim.kind in ON_BOTH]
+    return "\n".join([*lines, "", *(f"- {text}" for text in said)])
 
 
 def recipes() -> str:
@@ -215,12 +210,8 @@ def _snapshot(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _percent(interval: dict[str, float]) -> str:
-    return f"{100 * interval['value']:.1f} %"
-
-
-def _interval(interval: dict[str, float]) -> str:
-    return f"{_percent(interval)} ({100 * interval['low']:.1f} to {100 * interval['high']:.1f})"
+def _percent(interval: Interval) -> str:
+    return f"{percents(interval)[0]:.1f} %"
 
 
 if __name__ == "__main__":

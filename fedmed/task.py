@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-CLASSES = ("NORMAL", "PNEUMONIA")
+from typing import Literal
+
+ClassName = Literal["NORMAL", "PNEUMONIA"]
+CLASSES: tuple[ClassName, ClassName] = ("NORMAL", "PNEUMONIA")
 
 IMAGE_SIZE = 224
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 
-from fedmed.evaluation.bootstrap import (
-    Bootstrap,
-    limits,
-)
-from fedmed.evaluation.metrics import checked, intervals, metric_statistic
+from fedmed.evaluation.bootstrap import Bootstrap, limits
+from fedmed.evaluation.intervals import percents
+from fedmed.evaluation.metrics import MetricName, checked, intervals, metric_statistic
 
-COMPARED = ("accuracy", "balanced_accuracy", "f1", "auc")
+COMPARED: tuple[MetricName, ...] = ("accuracy", "balanced_accuracy", "f1", "auc")
 
 
 def compare(
@@ -44,30 +41,39 @@ def compare(
     only_second = int(np.sum(right[1] & ~right[0]))
 
     result: dict[str, Any] = {"models": list(names)}
-    found = intervals(*difference)
-    result |= {f"{name}_difference": found[name] for name in COMPARED}
+    differences = intervals(*difference)
+    result |= {f"{name}_difference": differences[name] for name in COMPARED}
     result["mcnemar_p"] = mcnemar(only_first, only_second)
     result[f"only_{names[0]}_right"] = only_first
     result[f"only_{names[1]}_right"] = only_second
-    result["words"] = _words(result, names, len(truth))
+    result["words"] = verdict(result, f"{len(truth)} images", names)
     return result
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
     """Return the exact two-sided p of McNemar's test from the counts where one model is right."""
+    from scipy.stats import binomtest  # here: who only reads a comparison needs no scipy
+
     discordant = only_first + only_second
     return float(binomtest(only_first, discordant).pvalue) if discordant else 1.0
 
 
-def _words(comparison: dict[str, Any], names: tuple[str, str], images: int) -> str:
+def verdict(
+    comparison: Mapping[str, Any],
+    images: str,
+    names: tuple[str, str] = ("federated", "central"),
+) -> str:
+    """A comparison in a sentence, which claims no more than its interval shows.
+
+    `images` says on what: `624 images`.
+    """
     first, second = names
     if comparison[f"only_{first}_right"] + comparison[f"only_{second}_right"] == 0:
-        return f"{first} and {second} classify all {images} images alike."
-    accuracy = comparison["accuracy_difference"]
-    value, low, high = (100 * accuracy[key] for key in ("value", "low", "high"))
+        return f"{first} and {second} classify all {images} alike."
+    value, low, high = percents(comparison["accuracy_difference"])
     figures = (
         f"accuracy {value:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, "
-        f"McNemar p = {comparison['mcnemar_p']:.2g}, {images} images"
+        f"McNemar p = {comparison['mcnemar_p']:.2g}, {images}"
     )
     if low <= 0 <= high:
         reach = max(-low, high)
@@ -75,8 +81,8 @@ def _words(comparison: dict[str, Any], names: tuple[str, str], images: int) -> s
             f"No difference between {first} and {second} is shown ({figures}); "
             f"one of up to {reach:.1f} points is not ruled out."
         )
-    verdict = "more" if value > 0 else "less"
+    degree = "more" if value > 0 else "less"
     doubt = ""
     if comparison["mcnemar_p"] >= 0.05:
         doubt = "; McNemar's test does not confirm it"
-    return f"{first} is {verdict} accurate than {second} ({figures}){doubt}."
+    return f"{first} is {degree} accurate than {second} ({figures}){doubt}."

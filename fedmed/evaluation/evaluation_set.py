@@ -30,8 +30,8 @@ class EvaluationSet:
     def score(self, heads: Heads, names: Sequence[str]) -> dict[str, Any]:
         """METRICS of each of H heads, by name."""
         truth, of_whom = np.array(labels(self.xrays)), patients(self.xrays)
-        found = evaluate(self.probabilities(heads), truth, of_whom)
-        return dict(zip(names, found, strict=True))
+        scores = evaluate(self.probabilities(heads), truth, of_whom)
+        return dict(zip(names, scores, strict=True))
 
     def compare(self, first: Heads, second: Heads) -> dict[str, Any]:
         """The federated head minus the central one, paired."""

@@ -1,4 +1,4 @@
-"""The one evaluator: central, federated, hospital and local-only models are all scored here.
+"""The one table of metrics, and the one evaluator: all models are scored here.
 
 Every metric comes with a 95 % interval over resampled patients. An image is called PNEUMONIA where
 P(PNEUMONIA) >= threshold.
@@ -6,8 +6,10 @@ P(PNEUMONIA) >= threshold.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,9 +26,68 @@ from fedmed.task import CLASSES
 
 FIXED = "fixed at 0.5"
 
-METRICS = ("accuracy", "balanced_accuracy", "precision", "recall", "specificity", "f1", "auc")
-
 MODELS_AT_ONCE = 128  # so that the resampled metrics of thousands of models take some 10 MB
+
+
+MetricName = Literal[
+    "accuracy", "balanced_accuracy", "precision", "recall", "specificity", "f1", "auc"
+]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a metric is computed of: weighted counts and AUC of R resamples and M models, [R, M]."""
+
+    tn: np.ndarray
+    fp: np.ndarray
+    fn: np.ndarray
+    tp: np.ndarray
+    auc: np.ndarray
+
+    @cached_property
+    def recall(self) -> np.ndarray:
+        return ratio(self.tp, self.tp + self.fn, undefined=np.nan)
+
+    @cached_property
+    def specificity(self) -> np.ndarray:
+        return ratio(self.tn, self.tn + self.fp, undefined=np.nan)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A line of the table: the metric's name within a sentence, its formula, its name on the Hub.
+
+    Only metrics with a name on the Hub are listed in a model card's front matter.
+    """
+
+    title: str
+    formula: Callable[[Tally], np.ndarray]
+    hub: str | None = None
+
+    @property
+    def heading(self) -> str:
+        """The title as it begins a line or a column."""
+        return self.title[0].upper() + self.title[1:]
+
+
+# The report, the model card, the terminal and the page name, order and explain metrics as it is
+# done here. A new one also needs its key in MetricName and in `Scores` of report/schema.py: mypy
+# says so.
+METRICS: dict[MetricName, Metric] = {
+    "accuracy": Metric(
+        "accuracy", lambda of: (of.tn + of.tp) / (of.tn + of.fp + of.fn + of.tp), hub="accuracy"
+    ),
+    "balanced_accuracy": Metric("balanced accuracy", lambda of: (of.recall + of.specificity) / 2),
+    "precision": Metric(
+        "precision", lambda of: ratio(of.tp, of.tp + of.fp, undefined=0.0), hub="precision"
+    ),
+    "recall": Metric("recall", lambda of: of.recall, hub="recall"),
+    "specificity": Metric("specificity", lambda of: of.specificity),
+    "f1": Metric(
+        "F1", lambda of: ratio(2 * of.tp, 2 * of.tp + of.fp + of.fn, undefined=0.0), hub="f1"
+    ),
+    "auc": Metric("AUC", lambda of: of.auc, hub="roc_auc"),
+}
 
 
 def evaluate(
@@ -59,13 +120,13 @@ def evaluate(
         cells = confusion_statistic(some >= threshold, truth)(np.ones((1, len(truth))))[0]
         cells = cells.reshape(-1, looks, 4).sum(axis=1)
         results += [
-            intervals(*found)
+            intervals(*ends)
             | {
                 "confusion_matrix": cell.astype(int).reshape(2, 2).tolist(),
                 "threshold": {"value": float(threshold), "rule": rule},
                 "n": looks * len(truth),
             }
-            for *found, cell in zip(values, low, high, cells, strict=True)
+            for *ends, cell in zip(values, low, high, cells, strict=True)
         ]
     return results
 
@@ -73,6 +134,10 @@ def evaluate(
 def checked(
     probabilities: np.ndarray, labels: np.ndarray, images: int
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Scores [M, n] and labels [n] of as many `images`, as arrays.
+
+    Raises UserError as `evaluate` does, and ValueError where the shapes do not fit.
+    """
     scores = np.asarray(probabilities, dtype=float)
     truth = np.asarray(labels, dtype=int)
     if not scores.shape[-1:] == truth.shape == (images,):
@@ -98,7 +163,7 @@ def checked(
 def metric_statistic(
     scores: np.ndarray, truth: np.ndarray, threshold: float | np.ndarray
 ) -> Statistic:
-    """Return weights [r, n] -> the METRICS of M models in their order [r, M, 7].
+    """Return weights [r, n] -> the METRICS of M models in the table's order [r, M, metrics].
 
     They equal scikit-learn's with the weights as `sample_weight`.
     """
@@ -107,18 +172,8 @@ def metric_statistic(
 
     def values(weights: np.ndarray) -> np.ndarray:
         tn, fp, fn, tp = np.moveaxis(confusion(weights), 2, 0)
-        recall = ratio(tp, tp + fn, undefined=np.nan)
-        specificity = ratio(tn, tn + fp, undefined=np.nan)
-        columns = {
-            "accuracy": (tn + tp) / (tn + fp + fn + tp),
-            "balanced_accuracy": (recall + specificity) / 2,
-            "precision": ratio(tp, tp + fp, undefined=0.0),
-            "recall": recall,
-            "specificity": specificity,
-            "f1": ratio(2 * tp, 2 * tp + fp + fn, undefined=0.0),
-            "auc": auc(weights),
-        }
-        return np.stack([columns[name] for name in METRICS], axis=2)
+        tally = Tally(tn, fp, fn, tp, auc(weights))
+        return np.stack([metric.formula(tally) for metric in METRICS.values()], axis=2)
 
     return values
 
@@ -136,7 +191,7 @@ def _mean_over(looks: int, statistic: Statistic) -> Statistic:
 
 
 def intervals(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> dict[str, Any]:
-    """The INTERVAL of every metric, from its value and ends: [7] each."""
+    """The INTERVAL of every metric, from its value and ends: [metrics] each."""
     rows = np.stack([values, low, high], axis=1).tolist()
     return {
         name: dict(zip(("value", "low", "high"), row, strict=True))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -18,6 +17,7 @@ from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.inference import loading, out_of_distribution
 from fedmed.report import document
 from fedmed.report.card import model_card
+from fedmed.report.schema import Report
 from fedmed.report.sections import versions
 from fedmed.snapshot import examples, manifest
 from fedmed.snapshot.reader import write_head
@@ -26,7 +26,7 @@ from fedmed.task import CLASSES
 from fedmed.training.heads import stack, unstack
 
 
-def save(settings: Settings, prepared: Prepared, fitted: Fitted, report: dict[str, Any]) -> None:
+def save(settings: Settings, prepared: Prepared, fitted: Fitted, report: Report) -> None:
     """Write the snapshot to `settings.output`, whole, in place of the one before.
 
     Raises:

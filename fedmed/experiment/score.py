@@ -6,8 +6,6 @@ the classes apart by framing swapped.
 
 from __future__ import annotations
 
-from typing import Any
-
 from fedmed.data.cohort import labels, patients
 from fedmed.data.partition import describe
 from fedmed.experiment.fit import Fitted
@@ -16,13 +14,12 @@ from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
 from fedmed.federated.ledger import full_model_bytes
 from fedmed.report import document, sections
+from fedmed.report.schema import Report
 from fedmed.training.heads import stack
 from fedmed.training.tensors import pick
 
 
-def score(
-    settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwatch
-) -> dict[str, Any]:
+def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwatch) -> Report:
     """Return evaluation.json.
 
     Raises:

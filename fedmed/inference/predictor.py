@@ -92,7 +92,7 @@ class Predictor:
             maps_by_model.update(zip(group.models, heads_maps, strict=True))
         evidence = {model: maps_by_model[model] for model in self._order}
         probabilities = {model: _probabilities(seen.mean()) for model, seen in evidence.items()}
-        labels = {
+        labels: dict[str, str] = {
             model: CLASSES[int(said["PNEUMONIA"] >= self._thresholds[model])]
             for model, said in probabilities.items()
         }

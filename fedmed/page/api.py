@@ -10,6 +10,7 @@ from fedmed.errors import ImageError
 from fedmed.inference.loading import Opened
 from fedmed.inference.predictor import Prediction
 from fedmed.page.launch import PANEL
+from fedmed.report.schema import Report
 from fedmed.server.clients import sender
 from fedmed.uploads.decode import decode_upload
 
@@ -25,7 +26,7 @@ def add(opened: Opened) -> None:
         except ImageError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    def report() -> dict[str, Any]:
+    def report() -> Report:
         """The stored evaluation.json of the snapshot in use."""
         if opened.snapshot.report is None:
             raise gr.Error("These models came without a report.", print_exception=False)

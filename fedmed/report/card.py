@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from fedmed.evaluation.metrics import METRICS
 from fedmed.report import card_tables
-from fedmed.report.card_tables import Fields
-from fedmed.task import DISCLAIMER
+from fedmed.report.claims import claims
+from fedmed.report.schema import Config, Report
+from fedmed.task import CLASSES, DISCLAIMER
 
 LIBRARY = "torchvision"
-HUB_METRICS = {
-    "accuracy": ("accuracy", "Accuracy"),
-    "precision": ("precision", "Precision"),
-    "recall": ("recall", "Recall"),
-    "f1": ("f1", "F1"),
-    "auc": ("roc_auc", "ROC AUC"),
-}
-SCORED_FOR_THE_HUB = ("central", "federated")
+SCORED_FOR_THE_HUB = ("central", "federated")  # in the front matter
 
 
-def model_card(report: Fields, config: Fields, repo: str | None = None) -> str:
+def model_card(report: Report, config: Config, repo: str | None = None) -> str:
     """Return README.md of the snapshot that holds `report` and `config`.
 
     `repo` is the USER/REPO it is published as; without one the card says where to put it.
@@ -33,12 +30,12 @@ def model_card(report: Fields, config: Fields, repo: str | None = None) -> str:
         _making(report, config),
         _usage(config, repo or "USER/REPO"),
         _limits(report),
-        card_tables.data(report, config),
+        card_tables.data(report),
     )
     return f"---\n{_front_matter(report, repo)}\n---\n\n" + "\n\n".join(sections) + "\n"
 
 
-def _front_matter(report: Fields, repo: str | None) -> str:
+def _front_matter(report: Report, repo: str | None) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
     data = report["data"]
@@ -50,12 +47,13 @@ def _front_matter(report: Fields, repo: str | None) -> str:
             dataset_type=hub_id or ("simulated" if data["simulated"] else "imagefolder"),
             dataset_name=data["title"],
             dataset_split="test",
-            metric_type=kind,
-            metric_name=f"{title} ({model})",
+            metric_type=metric.hub,
+            metric_name=f"{metric.heading} ({model})",
             metric_value=round(models[model][name]["value"], 6),
         )
         for model in SCORED_FOR_THE_HUB
-        for name, (kind, title) in HUB_METRICS.items()
+        for name, metric in METRICS.items()
+        if metric.hub
     ]
     card = ModelCardData(
         model_name=repo.split("/")[-1] if repo else "fedmed",
@@ -64,13 +62,13 @@ def _front_matter(report: Fields, repo: str | None) -> str:
         pipeline_tag="image-classification",
         tags=["federated-learning", "chest-x-ray", "medical-imaging", "resnet18", "safetensors"],
         datasets=[hub_id] if hub_id else None,
-        metrics=[kind for kind, _ in HUB_METRICS.values()],
+        metrics=[metric.hub for metric in METRICS.values() if metric.hub],
         eval_results=results,
     )
     return card.to_yaml()
 
 
-def _opening(report: Fields, config: Fields) -> str:
+def _opening(report: Report, config: Config) -> str:
     data = report["data"]
     models = config["models"]
     simulated = (
@@ -78,19 +76,20 @@ def _opening(report: Fields, config: Fields) -> str:
         if data["simulated"]
         else ""
     )
+    said = "\n".join(f"- {claim.text}" for claim in claims(report))
     return (
         "# FedMed: pneumonia on chest X-rays, learned without sharing images\n\n"
         f"**{DISCLAIMER}**\n\n{simulated}"
-        f"{len(models)} classifiers ({' and '.join(config['classes'])}) on one frozen ResNet18: "
+        f"{len(models)} classifiers ({' and '.join(CLASSES)}) on one frozen ResNet18: "
         "only the last layer of each was trained. `central` saw all training images in one place. "
         f"`federated` is the average over {len(report['partition']['hospitals'])} hospitals after "
         f"{report['communication']['rounds']} rounds, in which updates travelled and images did "
         "not. Each `hospital` model is that hospital's own after the last round.\n\n"
-        f"{report['comparison']['test']['words']}"
+        f"What the figures bear out:\n\n{said}"
     )
 
 
-def _making(report: Fields, config: Fields) -> str:
+def _making(report: Report, config: Config) -> str:
     recipe, backbone = report["recipe"], config["backbone"]
     versions = ", ".join(f"{name} {version}" for name, version in config["versions"].items())
     return (
@@ -101,15 +100,15 @@ def _making(report: Fields, config: Fields) -> str:
     )
 
 
-def _terms(backbone: Fields) -> str:
+def _terms(backbone: Mapping[str, Any]) -> str:
     """Whose the backbone is and what it lacks, where it was made by others."""
     terms = (("Left out", "left_out"), ("Licence", "licence"))
     return "".join(f" {title}: {backbone[name]}." for title, name in terms if name in backbone)
 
 
-def command(report: Fields) -> str:
+def command(report: Report) -> str:
     """The command line that trains this again, without the paths of somebody's disk."""
-    recipe = report["recipe"]
+    recipe: Mapping[str, Any] = report["recipe"]
     options = {name: recipe[name] for name in recipe if name not in ("name", "description")}
     if report["data"]["source"] == "folder":
         options["data"] = "DIR"
@@ -124,7 +123,7 @@ def command(report: Fields) -> str:
     return " \\\n    ".join(["python train.py", *flags])
 
 
-def _usage(config: Fields, repo: str) -> str:
+def _usage(config: Config, repo: str) -> str:
     preprocessing = config["preprocessing"]
     height, width = preprocessing["size"]
     federated = config["models"]["federated"]
@@ -139,7 +138,7 @@ from torchvision.models import resnet18
 from torchvision.transforms.functional import normalize, pil_to_tensor
 
 folder = snapshot_download("{repo}")
-network = resnet18(num_classes={len(config["classes"])})
+network = resnet18(num_classes={len(CLASSES)})
 load_torch_model(network, folder, filename_pattern="backbone{{suffix}}.safetensors")
 network.load_state_dict(load_file(f"{{folder}}/{federated["file"]}"), strict=False)
 network.eval()
@@ -149,13 +148,13 @@ pixels = pil_to_tensor(xray).float().div(255).expand(3, -1, -1)
 pixels = normalize(pixels, {preprocessing["mean"]}, {preprocessing["std"]})
 with torch.inference_mode():
     probabilities = network(pixels[None]).softmax(dim=1)[0]
-print(dict(zip({config["classes"]}, probabilities.tolist())))
+print(dict(zip({list(CLASSES)}, probabilities.tolist())))
 ```
 
 `python -m fedmed.export SNAPSHOT DIR` writes every model as one `.pth` state dict instead."""
 
 
-def _limits(report: Fields) -> str:
+def _limits(report: Report) -> str:
     data = report["data"]
     limits = [
         DISCLAIMER,

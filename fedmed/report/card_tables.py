@@ -2,74 +2,82 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from fedmed.report.highlights import note, one_class_words, shown, spread
-from fedmed.report.schema import PROTOCOLS
+from fedmed.evaluation.intervals import cell
+from fedmed.evaluation.metrics import METRICS
+from fedmed.report.highlights import displayed_models, note, one_class_words, spread
+from fedmed.report.schema import TABLED, Config, Report
+from fedmed.task import CLASSES
 
-Fields = dict[str, Any]
-COLUMNS = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "precision": "precision",
-    "recall": "recall",
-    "specificity": "specificity",
-    "f1": "F1",
-    "auc": "AUC",
-}
 ALL = "all hospitals: median, and 95 % of them"
-SPLIT_TITLES = {"validation": "Validation (patients held out of train)", "test": "Official test"}
+SPLIT_TITLES: dict[str, str] = {
+    "validation": "Validation (patients held out of train)",
+    "shifted": "Shifted (validation, its framing swapped between the classes)",
+    "test": "Official test",
+}
+UNITS: tuple[Literal["update_bytes", "round_bytes", "run_bytes"], ...] = (
+    "update_bytes",
+    "round_bytes",
+    "run_bytes",
+)
 
 
-def results(report: Fields, config: Fields) -> str:
-    parts = [
+def results(report: Report, config: Config) -> str:
+    """Every model on every protocol, a table each."""
+    sections = [
         "## Results\n\nIn percent, with 95 % intervals from a bootstrap over patients. An X-ray is "
-        f"called {config['classes'][1]} where its probability reaches the threshold."
+        f"called {CLASSES[1]} where its probability reaches the threshold."
     ]
-    for name in PROTOCOLS:
-        protocol = report["protocols"][name]
+    for name in TABLED:
+        protocol: Mapping[str, Any] | None = report["protocols"].get(name)
+        if protocol is None:  # older reports have no swapped validation
+            continue
         models = protocol["models"]
         rows = [
             [
                 title(config, model),
-                *(percent(models[model][column]) for column in COLUMNS),
+                *(cell(models[model][metric]) for metric in METRICS),
                 f"{models[model]['threshold']['value']:.3g} ({models[model]['threshold']['rule']})",
             ]
-            for model in shown(models)
+            for model in displayed_models(models)
         ]
-        if words := note(models):
-            middle = spread(models, COLUMNS)
-            rows.append([ALL, *(percent(middle[column]) for column in COLUMNS), ""])
-            words = f"\n\n{words}"
-        parts.append(
+        left_out = note(models)
+        if left_out:
+            middle = spread(models, METRICS)
+            rows.append([ALL, *(cell(middle[metric]) for metric in METRICS), ""])
+            left_out = f"\n\n{left_out}"
+        sections.append(
             f"### {SPLIT_TITLES[name]}: n = {protocol['n']} images of {protocol['patients']} "
             f"patients\n\n{protocol['description']}\n\n"
-            + table(["model", *COLUMNS.values(), "threshold"], rows)
-            + f"{words}\n\n{report['comparison'][name]['words']}"
+            + table(["model", *(metric.title for metric in METRICS.values()), "threshold"], rows)
+            + left_out
+            + ("" if name == "shifted" else f"\n\n{report['comparison'][name]['words']}")
         )
-    return "\n\n".join(parts)
+    return "\n\n".join(sections)
 
 
-def hospitals(report: Fields) -> str:
+def hospitals(report: Report) -> str:
+    """What each hospital holds, and what it would have without the others."""
     partition = report["partition"]
     alone = report["local_only"]["test"]
     size = report["protocols"]["test"]["n"]
     by_name = {hospital["name"]: hospital for hospital in partition["hospitals"]}
     rows = []
-    for name in shown(by_name):
+    for name in displayed_models(by_name):
         images, patients = by_name[name]["images"], by_name[name]["patients"]
         rows.append(
             [
                 name.replace("_", " "),
-                str(sum(patients.values())),
-                *(str(images[label]) for label in images),
-                f"{100 * images['PNEUMONIA'] / sum(images.values()):.0f} %",
-                percent(alone[name]["balanced_accuracy"]),
-                percent(alone[name]["auc"]),
+                str(sum(patients[label] for label in CLASSES)),
+                *(str(images[label]) for label in CLASSES),
+                f"{100 * images['PNEUMONIA'] / sum(images[label] for label in CLASSES):.0f} %",
+                cell(alone[name]["balanced_accuracy"]),
+                cell(alone[name]["auc"]),
             ]
         )
-    labels = partition["hospitals"][0]["images"]
-    header = ["hospital", "patients", *(f"{label} images" for label in labels), "PNEUMONIA"]
+    header = ["hospital", "patients", *(f"{label} images" for label in CLASSES), "PNEUMONIA"]
     header += [f"alone: balanced accuracy (test, n = {size})", "alone: AUC (test)"]
     alpha = "" if partition["alpha"] is None else f", alpha {partition['alpha']:g}"
     return (
@@ -82,14 +90,15 @@ def hospitals(report: Fields) -> str:
     )
 
 
-def communication(report: Fields) -> str:
+def communication(report: Report) -> str:
+    """Bytes of every format, and what the federated model scores with it."""
     communication = report["communication"]
     rows = [
         [
             sent["title"] + (" (sent)" if name == communication["sent"] else ""),
-            *(f"{sent[f'{unit}_bytes']:,}" for unit in ("update", "round", "run")),
+            *(f"{sent[unit]:,}" for unit in UNITS),
             "measured" if sent["measured"] else "computed",
-            percent(sent["metrics"]["test"]["accuracy"]) if sent["measured"] else "",
+            cell(sent["metrics"]["test"]["accuracy"]) if sent["measured"] else "",
         ]
         for name, sent in communication["formats"].items()
     ]
@@ -109,21 +118,22 @@ def communication(report: Fields) -> str:
     )
 
 
-def data(report: Fields, config: Fields) -> str:
+def data(report: Report) -> str:
+    """How many images and patients there are, and what the audit found."""
     data = report["data"]
-    parts = {
+    splits = {
         "train split": data["splits"]["train"],
         "of it, trained on": data["training"],
         "of it, held out for validation": data["held_out"],
         "test split": data["splits"]["test"],
     }
     if data["public_cohort"]:
-        parts["of train, only for the backbone"] = data["public_cohort"]
+        splits["of train, only for the backbone"] = data["public_cohort"]
     rows = [
-        [title, *(counts["images"][name] for name in config["classes"]), counts["patients"]]
-        for title, counts in parts.items()
+        [title, *(counts["images"][label] for label in CLASSES), counts["patients"]]
+        for title, counts in splits.items()
     ]
-    header = ["", *(f"{name} images" for name in config["classes"]), "patients"]
+    header = ["", *(f"{label} images" for label in CLASSES), "patients"]
     return (
         f"## Data\n\n{data['title']}, licence {data['licence']}. {data['citation']}\n\n"
         + table(header, rows)
@@ -134,15 +144,12 @@ def data(report: Fields, config: Fields) -> str:
     )
 
 
-def title(config: Fields, model: str) -> str:
-    return str(config["models"][model]["title"])
-
-
-def percent(interval: Fields) -> str:
-    value, low, high = (100 * interval[key] for key in ("value", "low", "high"))
-    return f"{value:.1f} ({low:.1f}–{high:.1f})"
+def title(config: Config, model: str) -> str:
+    """A model's name, as the snapshot gives it."""
+    return config["models"][model]["title"]
 
 
 def table(header: list[str], rows: list[list[Any]]) -> str:
+    """A table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)

@@ -1,109 +1,91 @@
-"""evaluation.json: put together from its parts, checked, written; and the closing table."""
+"""evaluation.json: put together from its parts, checked, written."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from fedmed.errors import UserError
-from fedmed.report.highlights import shown
-from fedmed.report.schema import (
-    BY_PAIR,
-    COUNTS,
-    CURVES,
-    PROTOCOL,
-    PROTOCOLS,
-    REPORT,
-    SCORES,
-    SHIFTED,
-    check,
-    check_curves,
-    check_formats,
-)
+from fedmed.report.check import check, refuse, require
+from fedmed.report.highlights import displayed_models
+from fedmed.report.schema import FORMATS, PROTOCOLS, Report
 
 SCHEMA_VERSION = 1
 SIGNIFICANT = 6
 
-Fields = dict[str, Any]
+
+def build(**sections: Any) -> Report:
+    """Return the report made of these sections, which are the fields of `Report`.
+
+    Raises UserError as `validate` does.
+    """
+    return validate({"schema_version": SCHEMA_VERSION, **sections})
 
 
-def build(
-    *,
-    protocols: Fields,
-    comparison: Fields,
-    rounds: list[Fields],
-    communication: Fields,
-    partition: Fields,
-    local_only: Fields,
-    data: Fields,
-    recipe: Fields,
-    timing: Fields,
-    environment: Fields,
-) -> Fields:
-    """Return the report made of these parts. Raises UserError as `validate` does."""
-    report = {
-        "schema_version": SCHEMA_VERSION,
-        "protocols": protocols,
-        "comparison": comparison,
-        "rounds": rounds,
-        "communication": communication,
-        "partition": partition,
-        "local_only": local_only,
-        "data": data,
-        "recipe": recipe,
-        "timing": timing,
-        "environment": environment,
-    }
-    validate(report)
-    return report
-
-
-def validate(report: Any) -> None:
-    """Check that `report` holds every field FedMed reads; further fields are welcome.
+def validate(report: Any) -> Report:
+    """Return `report` if it holds every field FedMed reads; further fields are welcome.
 
     Raises UserError naming the first field that is missing or of the wrong kind.
     """
-    check(report, REPORT)
-    if report["schema_version"] != SCHEMA_VERSION:
+    check(report, Report)
+    checked = cast(Report, report)
+    if checked["schema_version"] != SCHEMA_VERSION:
         raise UserError(
-            f"evaluation.json: schema_version is {report['schema_version']}; this version of "
+            f"evaluation.json: schema_version is {checked['schema_version']}; this version of "
             f"FedMed reads {SCHEMA_VERSION}. Update FedMed, or train again."
         )
+    _check_models(checked)
+    _check_shifted(checked)
+    _check_formats(checked)
+    return checked
+
+
+def _check_models(report: Report) -> None:
+    """Every protocol scores every model, and what is shown of it can be drawn."""
     hospitals = [hospital["name"] for hospital in report["partition"]["hospitals"]]
+    names = ["central", "federated", *hospitals]
     for protocol in PROTOCOLS:
-        scored = {name: dict for name in ("central", "federated", *hospitals)}
-        check(report["protocols"][protocol]["models"], scored, f"protocols.{protocol}.models")
-        alone = {name: dict for name in hospitals}
-        check(report["local_only"][protocol], alone, f"local_only.{protocol}")
-        drawn = dict.fromkeys(shown(scored), CURVES)
-        check(report["protocols"][protocol]["models"], drawn, f"protocols.{protocol}.models")
-        check_curves(report["protocols"][protocol]["models"], drawn, protocol)
-    if SHIFTED in report["protocols"]:
-        _check_shifted(report, hospitals)
-    if report["data"]["public_cohort"] is not None:
-        check(report["data"]["public_cohort"], COUNTS, "data.public_cohort")
-    for name, sent in report["communication"]["formats"].items():
-        if sent["measured"]:
-            where = f"communication.formats.{name}.metrics"
-            check(sent.get("metrics"), dict.fromkeys(PROTOCOLS, SCORES), where)
-    check_formats(report["communication"])
+        require(report["comparison"], [protocol], "comparison")
+        require(report["local_only"], [protocol], "local_only")
+        models = report["protocols"][protocol]["models"]
+        require(models, names, f"protocols.{protocol}.models")
+        require(report["local_only"][protocol], hospitals, f"local_only.{protocol}")
+        for model in displayed_models(names):
+            where = f"protocols.{protocol}.models.{model}"
+            require(models[model], ("roc", "calibration"), where)
 
 
-def _check_shifted(report: Fields, hospitals: list[str]) -> None:
-    """Raise UserError naming the first field of swapped validation that is missing or wrong."""
-    where = f"protocols.{SHIFTED}"
-    entry, models = report["protocols"][SHIFTED], ["central", "federated", *hospitals]
-    check(entry, PROTOCOL | {"pairs": {str: list}}, where)
-    check(entry["models"], dict.fromkeys(models, SCORES), f"{where}.models")
-    pairs = {"pairs": dict.fromkeys(entry["pairs"], BY_PAIR)}
-    check(entry["models"], dict.fromkeys(shown(models), pairs), f"{where}.models")
-    alone = {SHIFTED: dict.fromkeys(hospitals, SCORES)}
-    check(report["local_only"], alone, "local_only")
+def _check_shifted(report: Report) -> None:
+    """Swapped validation, where there is one, scores every model, and shown ones by pair."""
+    if "shifted" not in report["protocols"]:
+        return
+    hospitals = [hospital["name"] for hospital in report["partition"]["hospitals"]]
+    names = ["central", "federated", *hospitals]
+    entry = report["protocols"]["shifted"]
+    require(entry["models"], names, "protocols.shifted.models")
+    require(report["local_only"], ["shifted"], "local_only")
+    require(report["local_only"]["shifted"], hospitals, "local_only.shifted")
+    for model in displayed_models(names):
+        where = f"protocols.shifted.models.{model}"
+        require(entry["models"][model], ["pairs"], where)
+        require(entry["models"][model]["pairs"], entry["pairs"], f"{where}.pairs")
 
 
-def write(report: Fields, path: Path) -> None:
+def _check_formats(report: Report) -> None:
+    """The format that was sent is one of those told of, and what was measured was also scored."""
+    formats, sent = report["communication"]["formats"], report["communication"]["sent"]
+    require(formats, FORMATS, "communication.formats")
+    if sent not in formats:
+        refuse("communication.sent", f"must be among {', '.join(formats)}", sent)
+    for name, format in formats.items():
+        if format["measured"]:
+            require(format, ["metrics"], f"communication.formats.{name}")
+
+
+def write(report: Mapping[str, Any], path: Path) -> None:
     """Write `report` to `path` as JSON, floats with 6 significant digits.
 
     Raises ValueError where a number is not finite: JSON has no such numbers.
@@ -125,8 +107,8 @@ def _rounded(value: Any) -> Any:
 def _compact(text: str) -> str:
     """Put intervals and curves on one line each. JSON escapes newlines, so no string can match."""
 
-    def joined(found: re.Match[str]) -> str:
-        line = found[1] + re.sub(r"\n\s*", " ", found[2]) + found[3]
-        return line if found[1] == "[" or len(line) <= 80 else found[0]
+    def joined(match: re.Match[str]) -> str:
+        line = match[1] + re.sub(r"\n\s*", " ", match[2]) + match[3]
+        return line if match[1] == "[" or len(line) <= 80 else match[0]
 
     return re.sub(r"([\[{])\n\s*([^\[\]{}]*?)\n\s*([\]}])", joined, text)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fedmed.report.schema import Partition
 from fedmed.task import CLASSES
 
 MANY = 20  # hospitals up to which each is shown
@@ -22,7 +23,7 @@ def is_hospital(model: str) -> bool:
     return model.startswith("hospital_")
 
 
-def shown(models: Iterable[str]) -> list[str]:
+def displayed_models(models: Iterable[str]) -> list[str]:
     """All models; of more than MANY hospitals only EXAMPLES, evenly spaced from first to last.
 
     Hospitals are numbered by their mix or size where the partition skews it, so that evenly spaced
@@ -32,9 +33,12 @@ def shown(models: Iterable[str]) -> list[str]:
     hospitals = [model for model in models if is_hospital(model)]
     if len(hospitals) <= MANY:
         return models
-    places = np.linspace(0, len(hospitals) - 1, EXAMPLES).round().astype(int)
-    kept = {hospitals[place] for place in places}
+    indices = np.linspace(0, len(hospitals) - 1, EXAMPLES).round().astype(int)
+    kept = {hospitals[index] for index in indices}
     return [model for model in models if model in kept or not is_hospital(model)]
+
+
+shown = displayed_models  # its name until the page says the new one
 
 
 def spread(scores: Mapping[str, Any], metrics: Iterable[str]) -> dict[str, Any]:
@@ -42,24 +46,25 @@ def spread(scores: Mapping[str, Any], metrics: Iterable[str]) -> dict[str, Any]:
 
     `scores` are METRICS by model.
     """
-    hospitals = [found for model, found in scores.items() if is_hospital(model)]
-    found = {}
+    hospitals = [scores[model] for model in scores if is_hospital(model)]
+    intervals = {}
     for name in metrics:
-        low, middle, high = np.quantile([one[name]["value"] for one in hospitals], SPREAD).tolist()
-        found[name] = {"value": middle, "low": low, "high": high}
-    return found
+        values = [hospital[name]["value"] for hospital in hospitals]
+        low, middle, high = np.quantile(values, SPREAD).tolist()
+        intervals[name] = {"value": middle, "low": low, "high": high}
+    return intervals
 
 
 def note(models: Iterable[str]) -> str:
     """What a reader should know where not every hospital is shown; empty where all are."""
     models = list(models)
     hospitals = sum(map(is_hospital, models))
-    if len(shown(models)) == len(models):
+    if len(displayed_models(models)) == len(models):
         return ""
     return f"Of {hospitals:,} hospitals, {EXAMPLES} are shown, evenly spaced by number."
 
 
-def one_class_words(partition: Mapping[str, Any]) -> str:
+def one_class_words(partition: Partition) -> str:
     """What a reader should know of a `describe`d split where hospitals lack a class; else empty."""
     images = [hospital["images"] for hospital in partition["hospitals"]]
     lacking = {title: sum(not counts[title] for counts in images) for title in CLASSES}

@@ -1,161 +1,272 @@
-"""The fields of evaluation.json, and the check that a value holds them."""
+"""The fields of evaluation.json and config.json: one definition for mypy and for every reader.
+
+`check` in check.py holds a stranger's file to these. Fields are added, never renamed; a file made
+before a field was added lacks it, so a new one is NotRequired. A file may hold more than is named.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
 
-from fedmed.errors import UserError
-from fedmed.task import CLASSES
+from pydantic import AfterValidator, Field
+from typing_extensions import NotRequired, TypedDict  # pydantic reads typing's from 3.12 on
 
-PROTOCOLS = ("validation", "test")
-SHIFTED = "shifted"  # swapped validation: a third protocol, which older reports lack
-
-WAY_OUT = "Train again, or fetch the snapshot again."
+ProtocolName = Literal["validation", "test"]
+TABLED: tuple[Literal["validation"], Literal["shifted"], Literal["test"]] = (
+    "validation",
+    "shifted",
+    "test",
+)
+PROTOCOLS: tuple[Literal["validation"], Literal["test"]] = ("validation", "test")  # of every report
+FORMATS = ("full_fp32", "fp32", "fp16", "int8")
 
 LARGEST = 10**15  # no count or measure comes near it; Python's integers would grow beyond a float
+Number = Annotated[float, Field(allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
+Whole = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
+Positive = Annotated[int, Field(gt=0, le=LARGEST)]
+PAIR = Field(min_length=2, max_length=2)
 
-# A kind is a type, a tuple of alternative types, [kind of every element], [kind of the first, kind
-# of the second, ...], {name: kind of that field} or {str: kind of every field}.
-NUMBER = (int, float)
-INTERVAL = {"value": NUMBER, "low": NUMBER, "high": NUMBER}
-SCORES = {
-    "accuracy": INTERVAL,
-    "balanced_accuracy": INTERVAL,
-    "precision": INTERVAL,
-    "recall": INTERVAL,
-    "specificity": INTERVAL,
-    "f1": INTERVAL,
-    "auc": INTERVAL,
-    "confusion_matrix": [[int, int], [int, int]],
-    "threshold": {"value": NUMBER, "rule": str},
-    "n": int,
-}
-# Of the models that are shown one by one.
-CURVES: dict[str, dict[str, Any]] = {
-    "roc": {"fpr": [NUMBER], "tpr": [NUMBER]},
-    "calibration": {"predicted": [NUMBER], "observed": [NUMBER], "count": [int]},
-}
-PROTOCOL = {"n": int, "patients": int, "description": str, "models": {str: SCORES}}
-BY_PAIR = {"balanced_accuracy": NUMBER, "auc": NUMBER}
-COMPARISON = {
-    "models": [str],
-    "accuracy_difference": INTERVAL,
-    "balanced_accuracy_difference": INTERVAL,
-    "f1_difference": INTERVAL,
-    "auc_difference": INTERVAL,
-    "mcnemar_p": NUMBER,
-    "only_federated_right": int,
-    "only_central_right": int,
-    "words": str,
-}
-PER_CLASS = dict.fromkeys(CLASSES, int)
-COUNTS = {"images": PER_CLASS, "patients": int}
-FORMAT = {
-    "title": str,
-    "measured": bool,
-    "update_bytes": int,
-    "round_bytes": int,
-    "run_bytes": int,
-}
-REPORT = {
-    "schema_version": int,
-    "protocols": dict.fromkeys(PROTOCOLS, PROTOCOL),
-    "comparison": dict.fromkeys(PROTOCOLS, COMPARISON),
-    "rounds": [
-        {"round": int, "validation": SCORES, "bytes_up": {str: int}, "bytes_down": {str: int}}
-    ],
-    "communication": {
-        "sent": str,
-        "rounds": int,
-        "hospitals": int,
-        "formats": dict.fromkeys(("full_fp32", "fp32", "fp16", "int8"), FORMAT),
-    },
-    "partition": {
-        "scheme": str,
-        "alpha": (int, float, None),
-        "seed": int,
-        "hospitals": [{"name": str, "patients": PER_CLASS, "images": PER_CLASS}],
-    },
-    "local_only": {name: {str: SCORES} for name in PROTOCOLS},
-    "data": {
-        "source": str,
-        "title": str,
-        "licence": str,
-        "citation": str,
-        "simulated": bool,
-        "patients_known": bool,
-        "splits": dict.fromkeys(("train", "test"), COUNTS),
-        "repeats": {"train": int, "test": int, "across": int},
-        "patient_overlap": int,
-        "unreadable": list,
-        "public_cohort": (dict, None),
-        "held_out": COUNTS,
-        "training": COUNTS,
-    },
-    "recipe": {"name": str, "description": str, "views": int},
-    "timing": {str: NUMBER},
-    "environment": dict,
-}
+Curve = TypeVar("Curve", bound="Roc | Calibration")
 
 
-def check(value: Any, kind: Any, where: str = "") -> None:
-    """Raise UserError naming the first field below `where` that `value` lacks or has wrong."""
-    if isinstance(kind, dict):
-        _require(isinstance(value, dict), where, "must be an object", value)
-        if str in kind:
-            kind = dict.fromkeys(value, kind[str])
-        for name, field in kind.items():
-            path = f"{where}.{name}".lstrip(".")
-            if name not in value:
-                raise UserError(f"evaluation.json: the field {path} is missing. {WAY_OUT}")
-            check(value[name], field, path)
-    elif isinstance(kind, list):
-        _require(isinstance(value, list), where, "must be a list", value)
-        kinds = kind * len(value) if len(kind) == 1 else kind
-        _require(len(value) == len(kinds), where, f"must hold {len(kinds)} elements", value)
-        for position, element in enumerate(value):
-            check(element, kinds[position], f"{where}[{position}]")
-    else:
-        _check_plain(value, kind if isinstance(kind, tuple) else (kind,), where)
+def _of_one_length(curve: Curve) -> Curve:
+    if len({len(numbers) for numbers in curve.values()}) > 1:  # type: ignore[arg-type]
+        raise ValueError("must hold lists of one length")
+    return curve
 
 
-def check_formats(communication: dict[str, Any]) -> None:
-    """Raise UserError unless the format that was sent is one of those told of, and bytes were."""
-    formats, sent = communication["formats"], communication["sent"]
-    _require(sent in formats, "communication.sent", f"must be among {', '.join(formats)}", sent)
-    for name, format in formats.items():
-        where = f"communication.formats.{name}.update_bytes"
-        _require(format["update_bytes"] > 0, where, "must be above 0", format["update_bytes"])
+class Interval(TypedDict):
+    """A share, or a difference of shares, with its 95 % interval."""
+
+    value: Number
+    low: Number
+    high: Number
 
 
-def check_curves(models: dict[str, Any], drawn: Iterable[str], protocol: str) -> None:
-    """Raise UserError naming the first curve of a `drawn` model that cannot be drawn."""
-    for model in drawn:
-        scores = models[model]
-        for curve, names in CURVES.items():
-            where = f"protocols.{protocol}.models.{model}.{curve}"
-            lengths = [len(scores[curve][name]) for name in names]
-            _require(len(set(lengths)) == 1, where, "must hold lists of one length", lengths)
-        counts = scores["calibration"]["count"]
-        _require(min(counts, default=1) > 0, f"{where}.count", "must be above 0", counts)
+class Threshold(TypedDict):
+    value: Number
+    rule: str
 
 
-def _check_plain(value: Any, kinds: tuple[Any, ...], where: str) -> None:
-    types = tuple(type(None) if kind is None else kind for kind in kinds)
-    # bool is an int to Python, not to a reader of the report.
-    fits = isinstance(value, types) and (not isinstance(value, bool) or bool in types)
-    names = " or ".join("null" if kind is None else kind.__name__ for kind in kinds)
-    _require(fits, where, f"must be {names}", value)
-    if isinstance(value, float):
-        _require(math.isfinite(value), where, "must be finite", value)
-    if isinstance(value, (int, float)):
-        _require(abs(value) <= LARGEST, where, f"must be {LARGEST:.0e} at most", value)
+class Roc(TypedDict):
+    fpr: list[Number]
+    tpr: list[Number]
 
 
-def _require(fits: bool, where: str, wanted: str, value: Any) -> None:
-    if not fits:
-        raise UserError(
-            f"evaluation.json: {where or 'the report'} {wanted}, not {str(value)[:40]!r}. {WAY_OUT}"
-        )
+class Calibration(TypedDict):
+    """Of every bin that is not empty: the mean prediction, the share that was ill, the images."""
+
+    predicted: list[Number]
+    observed: list[Number]
+    count: list[Positive]
+
+
+class Scores(TypedDict):
+    """METRICS of one model; the curves are there of models that are shown one by one."""
+
+    accuracy: Interval
+    balanced_accuracy: Interval
+    precision: Interval
+    recall: Interval
+    specificity: Interval
+    f1: Interval
+    auc: Interval
+    confusion_matrix: Annotated[list[Annotated[list[Whole], PAIR]], PAIR]
+    threshold: Threshold
+    n: Whole
+    roc: NotRequired[Annotated[Roc, AfterValidator(_of_one_length)]]
+    calibration: NotRequired[Annotated[Calibration, AfterValidator(_of_one_length)]]
+
+
+class PairScores(TypedDict):
+    """One model on one pair of shifts."""
+
+    balanced_accuracy: Number
+    auc: Number
+
+
+class ShiftedScores(Scores):
+    """METRICS that are means over the pairs; each pair's own of models that are shown."""
+
+    pairs: NotRequired[dict[str, PairScores]]
+
+
+class Protocol(TypedDict):
+    n: Whole
+    patients: Whole
+    description: str
+    models: dict[str, Scores]
+
+
+class Shifted(TypedDict):
+    """Swapped validation: what a pair does to NORMAL and to PNEUMONIA; None is nothing."""
+
+    n: Whole
+    patients: Whole
+    description: str
+    pairs: dict[str, list[str | None]]
+    models: dict[str, ShiftedScores]
+
+
+class Protocols(TypedDict):
+    validation: Protocol
+    shifted: NotRequired[Shifted]
+    test: Protocol
+
+
+class Comparison(TypedDict):
+    """Federated minus central, on the same images."""
+
+    models: list[str]
+    accuracy_difference: Interval
+    balanced_accuracy_difference: Interval
+    f1_difference: Interval
+    auc_difference: Interval
+    mcnemar_p: Number
+    only_federated_right: Whole
+    only_central_right: Whole
+    words: str
+
+
+class Comparisons(TypedDict):
+    validation: Comparison
+    test: Comparison
+
+
+class LocalOnly(TypedDict):
+    """Each hospital trained without the others."""
+
+    validation: dict[str, Scores]
+    shifted: NotRequired[dict[str, Scores]]
+    test: dict[str, Scores]
+
+
+class Round(TypedDict):
+    round: Whole
+    validation: Scores
+    bytes_up: dict[str, Whole]
+    bytes_down: dict[str, Whole]
+
+
+class SentScores(TypedDict):
+    validation: Scores
+    test: Scores
+
+
+class Format(TypedDict):
+    """What updates cost in one format; `metrics` where a run was made with it."""
+
+    title: str
+    measured: bool
+    update_bytes: Positive
+    round_bytes: Whole
+    run_bytes: Whole
+    metrics: NotRequired[SentScores]
+
+
+class Communication(TypedDict):
+    sent: str
+    rounds: Whole
+    hospitals: Whole
+    formats: dict[str, Format]
+
+
+class PerClass(TypedDict):
+    NORMAL: Whole
+    PNEUMONIA: Whole
+
+
+class Counts(TypedDict):
+    images: PerClass
+    patients: Whole
+
+
+class Hospital(TypedDict):
+    name: str
+    patients: PerClass
+    images: PerClass
+
+
+class Partition(TypedDict):
+    scheme: str
+    alpha: Number | None
+    seed: Whole
+    hospitals: list[Hospital]
+
+
+class Splits(TypedDict):
+    train: Counts
+    test: Counts
+
+
+class Repeats(TypedDict):
+    train: Whole
+    test: Whole
+    across: Whole
+
+
+class Data(TypedDict):
+    source: str
+    hub_id: NotRequired[str | None]
+    title: str
+    licence: str
+    citation: str
+    simulated: bool
+    patients_known: bool
+    splits: Splits
+    repeats: Repeats
+    patient_overlap: Whole
+    unreadable: list[Any]
+    public_cohort: Counts | None
+    held_out: Counts
+    training: Counts
+
+
+class Recipe(TypedDict):
+    """And every option of the run."""
+
+    name: str
+    description: str
+    views: Whole
+
+
+class Report(TypedDict):
+    schema_version: Whole
+    protocols: Protocols
+    comparison: Comparisons
+    rounds: list[Round]
+    communication: Communication
+    partition: Partition
+    local_only: LocalOnly
+    data: Data
+    recipe: Recipe
+    timing: dict[str, Number]
+    environment: dict[str, Any]
+    # Where a run has them.
+    algorithm: NotRequired[dict[str, Any]]
+    federation: NotRequired[dict[str, Any]]
+    privacy: NotRequired[dict[str, Any]]
+    study: NotRequired[dict[str, Any]]
+
+
+class Backbone(TypedDict):
+    id: str
+    source: str
+    sha256: str
+
+
+class Model(TypedDict):
+    file: str
+    title: str
+    threshold: Threshold
+    training: PerClass | None
+
+
+class Config(TypedDict):
+    """What is read of config.json beside the digests, which manifest.py checks."""
+
+    classes: NotRequired[list[str]]
+    preprocessing: dict[str, Any]
+    backbone: Backbone
+    models: dict[str, Model]
+    versions: NotRequired[dict[str, str]]

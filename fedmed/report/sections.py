@@ -16,7 +16,7 @@ from fedmed.evaluation.evaluation_set import EvaluationSet
 from fedmed.evaluation.shifted import PAIRS, SwappedValidation
 from fedmed.federated.ledger import summary
 from fedmed.federated.state import State
-from fedmed.report.highlights import shown
+from fedmed.report.highlights import displayed_models
 from fedmed.training.heads import Heads
 
 
@@ -24,7 +24,7 @@ def protocol(evaluation_set: EvaluationSet, heads: Heads, names: Sequence[str]) 
     """The entry of a protocol: H heads scored, with curves of the models that are shown."""
     models = evaluation_set.score(heads, names)
     scores = dict(zip(names, evaluation_set.probabilities(heads), strict=True))
-    for name in shown(names):
+    for name in displayed_models(names):
         models[name] |= curves(scores[name], np.array(labels(evaluation_set.xrays)))
     return {
         "n": len(evaluation_set.xrays),
@@ -38,7 +38,7 @@ def shifted(validation: SwappedValidation, heads: Heads, names: Sequence[str]) -
     """The entry of swapped validation; models that are shown also tell each pair."""
     models = validation.score(heads, names)
     for name, scores in zip(names, validation.probabilities(heads), strict=True):
-        if name in shown(names):
+        if name in displayed_models(names):
             models[name]["pairs"] = validation.by_pair(scores)
     return {
         "n": len(validation.xrays),
@@ -55,8 +55,8 @@ def rounds(federation: State, validation: EvaluationSet) -> list[dict[str, Any]]
     scores = validation.score(Heads.of(federation.models), numbers)
     ledger = federation.ledger
     return [
-        {"round": int(number), "validation": found, "bytes_up": up, "bytes_down": down}
-        for (number, found), up, down in zip(scores.items(), ledger.up, ledger.down, strict=True)
+        {"round": int(number), "validation": metrics, "bytes_up": up, "bytes_down": down}
+        for (number, metrics), up, down in zip(scores.items(), ledger.up, ledger.down, strict=True)
     ]
 
 

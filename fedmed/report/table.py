@@ -1,52 +1,60 @@
-"""The closing table of a run, in the terminal."""
+"""The closing lines of a run, in the terminal: the table, and what it bears out."""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
+from typing import Any
 
-from fedmed.report.closing_words import joining_words, shifted_words
-from fedmed.report.document import Fields
-from fedmed.report.highlights import note, one_class_words, shown, spread
-from fedmed.report.schema import PROTOCOLS, SHIFTED
+from fedmed.evaluation.metrics import METRICS, MetricName
+from fedmed.report.claims import claims
+from fedmed.report.highlights import displayed_models, note, one_class_words, spread
+from fedmed.report.schema import PROTOCOLS, Report
+
+COLUMNS: tuple[MetricName, ...] = ("accuracy", "precision", "recall", "f1")
+WIDTHS = {name: max(len(METRICS[name].title) + 1, 6) for name in COLUMNS}
 
 
-def table(report: Fields) -> str:
-    """Return the closing table as plain text, at most 80 columns: scores in %, then bytes."""
+def table(report: Report) -> str:
+    """Return plain text of at most 80 columns: scores in %, bytes, and what they bear out."""
     protocols = report["protocols"]
-    titles = {
-        "accuracy": " accuracy",
-        "precision": " precision",
-        "recall": " recall",
-        "f1": "    F1",
-    }
-    header = "".join(titles.values())
+    header = "".join(f"{METRICS[name].title:>{width}}" for name, width in WIDTHS.items())
     sizes = [f"{name} (n = {protocols[name]['n']})".center(len(header)) for name in PROTOCOLS]
     lines = [f"{'%':<13}{'  '.join(sizes)}".rstrip(), f"{'model':<13}{header}  {header}"]
     models = protocols["test"]["models"]
-    for model in shown(models):
-        rows = [_row(protocols[name]["models"][model], titles) for name in PROTOCOLS]
+    for model in displayed_models(models):
+        rows = [_row(protocols[name]["models"][model]) for name in PROTOCOLS]
         lines.append(f"{model:<13}{'  '.join(rows)}")
-    if words := note(models):
-        rows = [_row(spread(protocols[name]["models"], titles), titles) for name in PROTOCOLS]
-        lines += [f"{'median of all':<13}{'  '.join(rows)}", *textwrap.wrap(words, 80)]
+    if left_out := note(models):
+        rows = [_row(spread(protocols[name]["models"], COLUMNS)) for name in PROTOCOLS]
+        lines += [f"{'median of all':<13}{'  '.join(rows)}", *textwrap.wrap(left_out, 80)]
     lines += textwrap.wrap(one_class_words(report["partition"]), 80)
-    lines += ["", *textwrap.wrap(joining_words(report), 80)]
-    if SHIFTED in protocols:
-        lines += textwrap.wrap(shifted_words(protocols[SHIFTED]), 80)
+    return "\n".join([*lines, "", *_bytes(report), "", *_told(report)])
+
+
+def _bytes(report: Report) -> list[str]:
     communication = report["communication"]
-    lines += ["", f"{'bytes up + down':<30}{'per update':>14}{'per round':>16}{'per run':>18}"]
+    lines = [f"{'bytes up + down':<30}{'per update':>14}{'per round':>16}{'per run':>18}"]
     for name, sent in communication["formats"].items():
         title = sent["title"] + (" *" if name == communication["sent"] else "")
-        amounts = [sent[f"{unit}_bytes"] for unit in ("update", "round", "run")]
-        lines.append("{:<30}{:>14,}{:>16,}{:>18,}".format(title, *amounts))
+        lines.append(
+            f"{title:<30}{sent['update_bytes']:>14,}{sent['round_bytes']:>16,}"
+            f"{sent['run_bytes']:>18,}"
+        )
     lines.append(
         f"* sent in this run: {communication['hospitals']} hospitals, "
         f"{communication['rounds']} rounds"
     )
-    return "\n".join(lines)
+    return lines
 
 
-def _row(metrics: Fields, titles: dict[str, str]) -> str:
-    return "".join(
-        f"{100 * metrics[key]['value']:>{len(title)}.1f}" for key, title in titles.items()
-    )
+def _told(report: Report) -> list[str]:
+    """The claims, without the bytes, which stand above them."""
+    said = [claim.text for claim in claims(report) if claim.kind != "bytes"]
+    return [
+        line for text in said for line in textwrap.wrap(f"- {text}", 80, subsequent_indent="  ")
+    ]
+
+
+def _row(scores: Mapping[str, Any]) -> str:
+    return "".join(f"{100 * scores[name]['value']:>{width}.1f}" for name, width in WIDTHS.items())

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 from fedmed.errors import UserError
 from fedmed.files import read_json, sha256_of
-from fedmed.report.schema import NUMBER, PER_CLASS, check
+from fedmed.report.check import check
+from fedmed.report.schema import Config, Report
 from fedmed.task import CLASSES
 
 SCHEMA_VERSION = 1
@@ -21,19 +22,6 @@ EXAMPLES = "examples/examples.json"
 READ = ("*.safetensors", "backbone*", EXAMPLES)
 MAX_MEBIBYTES = 256  # of a file; a whole ResNet18 has 43
 MODEL = re.compile("central|federated|hospital_[1-9][0-9]{0,4}")
-# The fields of config.json that are read, as report_schema.py writes fields down.
-FIELDS = {
-    "preprocessing": dict,
-    "backbone": {"id": str, "source": str, "sha256": str},
-    "models": {
-        str: {
-            "file": str,
-            "title": str,
-            "threshold": {"value": NUMBER, "rule": str},
-            "training": (dict, None),
-        }
-    },
-}
 
 
 class SnapshotError(UserError):
@@ -112,7 +100,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def seal(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
+def seal(folder: Path, config: dict[str, Any]) -> Config:
     """Write config.json with the sha256 of every file in `folder` but the card; of itself, too.
 
     Whoever may read config.json may then read the others too: safetensors writes files that only
@@ -126,7 +114,7 @@ def seal(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
     for name in digests:
         names[name].chmod((folder / CONFIG).stat().st_mode)
-    return config
+    return cast(Config, config)
 
 
 def model_file(model: str) -> str:
@@ -154,12 +142,9 @@ def check_fields(config: dict[str, Any], folder: Path) -> None:
     if strange := [name for name in models if not MODEL.fullmatch(name)]:
         raise SnapshotError(f"{folder}: {CONFIG} names a model {printable(strange[0])}.")
     try:
-        check(config, FIELDS)
-        for name, model in models.items():
-            if model["training"] is not None:
-                check(model["training"], PER_CLASS, f"models.{name}.training")
-    except UserError as error:  # the check knows the other file alone
-        raise SnapshotError(f"{folder}: {str(error).replace(REPORT, CONFIG, 1)}") from error
+        check(config, Config, file=CONFIG)
+    except UserError as error:
+        raise SnapshotError(f"{folder}: {error}") from error
     for name, model in models.items():
         counts = (model["training"] or {}).values()
         if not 0 <= model["threshold"]["value"] <= 1 or any(count < 0 for count in counts):
@@ -188,7 +173,7 @@ def _sha256(path: Path) -> str:
     return sha256_of(path)
 
 
-def model_entries(names: Sequence[str], results: Mapping[str, Any]) -> dict[str, Any]:
+def model_entries(names: Sequence[str], results: Report) -> dict[str, Any]:
     """config.json's `models`: file, title, threshold and what each model was trained on."""
     mixes = {site["name"]: site["images"] for site in results["partition"]["hospitals"]}
     everything = results["data"]["training"]["images"]

@@ -20,6 +20,7 @@ from fedmed.errors import UserError
 from fedmed.files import read_json, read_tensors
 from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.report.document import validate
+from fedmed.report.schema import Report
 from fedmed.snapshot.manifest import (
     CONFIG,
     EXAMPLES,
@@ -65,15 +66,14 @@ class Snapshot:
         return list(self.config["models"])
 
     @cached_property
-    def report(self) -> dict[str, Any]:
+    def report(self) -> Report:
         """The stored evaluation.json.
 
         Raises:
             SnapshotError: it lacks a field that FedMed reads, or is of other models.
         """
         try:
-            report = read_json(self.folder / REPORT)
-            validate(report)
+            report = validate(read_json(self.folder / REPORT))
         except (OSError, ValueError) as error:
             raise SnapshotError(f"{self.folder}: {REPORT} is damaged: {error}.") from error
         except UserError as error:

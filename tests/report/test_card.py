@@ -3,7 +3,6 @@ from __future__ import annotations
 import copy
 import re
 import shlex
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -19,8 +18,9 @@ from fedmed.backbones.weights import write_state
 from fedmed.experiment.settings import parse
 from fedmed.imaging.preprocessing import to_grey, to_input, to_pixels
 from fedmed.report.card import model_card
+from fedmed.report.claims import claims
 from fedmed.task import DATASET, DATASET_ID, DISCLAIMER
-from tests.support.reports import MODELS, example_config, example_report, with_hospitals
+from tests.support.reports import example_config, example_report
 
 REPORT, CONFIG = example_report(), example_config()
 
@@ -44,7 +44,7 @@ def test_front_matter_reads_back_with_every_result():
             ("precision", "Precision", "precision"),
             ("recall", "Recall", "recall"),
             ("f1", "F1", "f1"),
-            ("roc_auc", "ROC AUC", "auc"),
+            ("roc_auc", "AUC", "auc"),
         ):
             result = found[kind, f"{title} ({model})"]
             assert result.metric_value == pytest.approx(models[model][name]["value"], abs=1e-6)
@@ -76,22 +76,6 @@ def test_awkward_titles_survive_the_front_matter():
     title = 'scans: "north" #2\n--- é'
     data = ModelCard(model_card(with_data(title=title), CONFIG)).data
     assert data.eval_results[0].dataset_name == title
-
-
-def test_every_model_is_told_with_intervals_on_both_protocols():
-    card = model_card(REPORT, CONFIG)
-    for protocol in ("validation", "test"):
-        scores = REPORT["protocols"][protocol]
-        assert f"n = {scores['n']} images of {scores['patients']} patients" in card
-        assert scores["description"] in card
-        for model in MODELS:
-            cells = [
-                "{value:.1f} ({low:.1f}–{high:.1f})".format(
-                    **{end: 100 * x for end, x in scores["models"][model][name].items()}
-                )
-                for name in ("accuracy", "balanced_accuracy", "precision", "recall")
-            ]
-            assert f"| {CONFIG['models'][model]['title']} | {' | '.join(cells)} |" in card
 
 
 def test_numbers_come_from_the_report_alone():
@@ -170,13 +154,6 @@ def test_what_weakens_the_figures_is_said_only_where_it_applies():
     assert "| 321 | 432 | 543 |" in model_card(with_data(public_cohort=cohort), CONFIG)
 
 
-def test_tables_are_whole():
-    lines = model_card(REPORT, CONFIG).splitlines()
-    for above, line in pairwise(lines):
-        if above.startswith("|") and line.startswith("|"):
-            assert above.count("|") == line.count("|")
-
-
 def test_the_code_on_the_card_gives_the_models_answer(tmp_path, monkeypatch, capsys):
     torch.manual_seed(0)
     network = resnet18(num_classes=2).eval()
@@ -205,9 +182,7 @@ def test_the_code_on_the_card_gives_the_models_answer(tmp_path, monkeypatch, cap
     assert min(wanted.values()) > 1e-3
 
 
-def test_the_card_of_a_thousand_hospitals_shows_some_and_the_median():
-    many = model_card(with_hospitals(REPORT, 1000), with_hospitals(CONFIG, 1000))
-    assert len(many) < 25_000
-    assert many.count("Hospital 112 |") == 2 and "Hospital 2 |" not in many
-    assert many.count("| all hospitals: median, and 95 % of them |") == 2
-    assert "Of 1,000 hospitals, 10 are shown" in many
+def test_the_card_opens_with_what_the_figures_bear_out():
+    opening = model_card(REPORT, CONFIG).split("\n## ")[0]
+    for claim in claims(REPORT):
+        assert f"\n- {claim.text}\n" in f"{opening}\n"

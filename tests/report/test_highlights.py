@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from fedmed.report.highlights import EXAMPLES, MANY, note, shown, spread
+from fedmed.report.highlights import EXAMPLES, MANY, displayed_models, note, spread
 
 
 def models(hospitals: int) -> list[str]:
@@ -12,17 +12,17 @@ def models(hospitals: int) -> list[str]:
 
 
 @pytest.mark.parametrize("hospitals", [0, 1, 5, MANY])
-def test_few_hospitals_are_all_shown(hospitals):
-    assert shown(models(hospitals)) == models(hospitals)
+def test_few_hospitals_are_all_displayed(hospitals):
+    assert displayed_models(models(hospitals)) == models(hospitals)
     assert note(models(hospitals)) == ""
 
 
 @pytest.mark.parametrize("hospitals", [MANY + 1, 1000])
 def test_of_many_some_are_shown_from_the_first_to_the_last(hospitals):
-    some = shown(models(hospitals))
-    assert some[:3] == models(1)
-    assert some[-1] == f"hospital_{hospitals}"
-    numbers = [int(name.split("_")[1]) for name in some[2:]]
+    displayed = displayed_models(models(hospitals))
+    assert displayed[:3] == models(1)
+    assert displayed[-1] == f"hospital_{hospitals}"
+    numbers = [int(name.split("_")[1]) for name in displayed[2:]]
     gaps = [b - a for a, b in pairwise(numbers)]
     assert len(numbers) == EXAMPLES and max(gaps) - min(gaps) <= 1
     assert f"Of {hospitals:,} hospitals, {EXAMPLES} are shown" in note(models(hospitals))

@@ -14,8 +14,7 @@ from fedmed.experiment.settings import Settings
 from fedmed.federated.ledger import TITLES
 from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.report import document
-from fedmed.report.highlights import shown
-from fedmed.report.schema import CURVES
+from fedmed.report.highlights import displayed_models
 from fedmed.snapshot.manifest import model_file
 from fedmed.task import CLASSES, SIMULATED
 from fedmed.training.recipe import RECIPES
@@ -116,7 +115,7 @@ def _shifted(protocols: dict[str, Any], local_only: dict[str, Any]) -> tuple[dic
     """Swapped validation, its scores those of validation again."""
     models = deepcopy(protocols["validation"]["models"])
     for scores in models.values():
-        for curve in CURVES:
+        for curve in ("roc", "calibration"):
             del scores[curve]
         scores["pairs"] = {pair: {"balanced_accuracy": 0.8, "auc": 0.9} for pair in PAIRS}
     return protocols["validation"] | {"pairs": PAIRS, "models": models}, local_only["validation"]
@@ -144,8 +143,8 @@ def with_hospitals(stored: dict[str, Any], count: int) -> dict[str, Any]:
         models = made["protocols"][protocol]["models"] = repeat(
             made["protocols"][protocol]["models"]
         )
-        for name in set(models) - set(shown(models)):
-            for drawn in (*CURVES, "pairs"):
+        for name in set(models) - set(displayed_models(models)):
+            for drawn in ("roc", "calibration", "pairs"):
                 models[name].pop(drawn, None)
         made["local_only"][protocol] = repeat(made["local_only"][protocol])
     for entry in made["rounds"]:

@@ -1,0 +1,292 @@
+"""What a report bears out, in sentences for a newcomer.
+
+No claim is typed by hand: each follows from stored figures by a rule that can come out the other
+way, and says what was compared, on which X-rays, and how many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fedmed.evaluation.comparison import verdict
+from fedmed.evaluation.intervals import difference, mean, percents
+from fedmed.report.schema import Interval, ProtocolName, Report, Scores
+from fedmed.task import CLASSES, ClassName
+
+Kind = Literal["collapse", "joining", "ranking", "gap", "mix", "record", "bytes"]
+
+WHERE: dict[ProtocolName, str] = {
+    "validation": "the validation patients",
+    "test": "the official test",
+}
+ALIKE = 0.01  # AUCs that lie within this rank alike
+APART = 0.05  # recalls or specificities further apart than this are another operating point
+HALF = 0.5  # whoever gets less of a class right does worse there than a coin
+SAME_MIX = 0.1  # shares of PNEUMONIA that lie within this are one mix
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence or two of plain text, and what they are about."""
+
+    kind: Kind
+    text: str
+
+
+def claims(report: Report, protocol: ProtocolName = "test") -> list[Claim]:
+    """Everything that can be said of a report's models on one protocol, what matters most first."""
+    said = ((kind, rule(report, protocol)) for kind, rule in RULES.items())
+    return [Claim(kind, text) for kind, text in said if text]
+
+
+def collapse(report: Report, protocol: ProtocolName) -> str:
+    """Where the federated model, or the central one, misses most of a class; else empty."""
+    models = report["protocols"][protocol]["models"]
+    federated, central = models["federated"], models["central"]
+    where = _where(report, protocol)
+    missed, missed_by_central = _missed(federated), _missed(central)
+    if missed and missed_by_central:
+        return (
+            f"Both models have collapsed: on {where}, the federated one gets only "
+            f"{_right(federated, missed)} right, the central one "
+            f"{_right(central, missed_by_central)}."
+        )
+    if missed:
+        name, other, right = "federated", "central", _right(federated, missed)
+    elif missed_by_central:
+        name, other, right = "central", "federated", _right(central, missed_by_central)
+    else:
+        return ""
+    accuracy = {model: _share(models[model]["accuracy"]) for model in (name, other)}
+    return (
+        f"The {name} model has collapsed: on {where}, it gets only {right} right, and "
+        f"{accuracy[name]} of all; the {other} one gets {accuracy[other]} of all right. "
+        f"{_ranks(report, protocol, name, other)}"
+    )
+
+
+def joining(report: Report, protocol: ProtocolName) -> str:
+    """Which hospitals gain from the federated model, against training alone."""
+    alone = {name: s["balanced_accuracy"] for name, s in report["local_only"][protocol].items()}
+    if not alone:
+        return ""
+    federated = report["protocols"][protocol]["models"]["federated"]["balanced_accuracy"]
+    gains = {name: difference(federated, interval) for name, interval in alone.items()}
+    helped = sum(gain["low"] > 0 for gain in gains.values())
+    hurt = sum(gain["high"] < 0 for gain in gains.values())
+    same = len(alone) - helped - hurt
+    if same == len(alone):
+        outcome = f"is not shown to help or hurt {_any(same)}"
+    else:
+        counts = {"helps": helped, "hurts": hurt, "makes no difference that shows for": same}
+        (verb, first), *rest = [item for item in counts.items() if item[1]]
+        of = _all(first) if not rest else f"{first:,} of {_hospitals(len(alone))}"
+        outcome = _listed([f"{verb} {of}", *(f"{verb} {count:,}" for verb, count in rest)])
+    worst, best = _ends(alone)
+    return (
+        f"Joining {outcome}: on {_where(report, protocol)}, the federated model's balanced "
+        f"accuracy (the mean of recall and specificity) is {_share(federated)}; trained alone, "
+        f"hospitals have from {_share(alone[worst])} ({_name(worst)}) to {_share(alone[best])} "
+        f"({_name(best)})."
+    )
+
+
+def ranking(report: Report, protocol: ProtocolName) -> str:
+    """Whether the models differ in how they rank X-rays, or only in where they draw the line."""
+    models = report["protocols"][protocol]["models"]
+    alone = report["local_only"][protocol]
+    everyone = {**models, **{f"{name} alone": scores for name, scores in alone.items()}}
+    aucs = {name: scores["auc"] for name, scores in everyone.items()}
+    worst, best = _ends(aucs)
+    lowest, highest = aucs[worst]["value"], aucs[best]["value"]
+    span = f"AUC on {_where(report, protocol)}: {lowest:.3f} to {highest:.3f}"
+    if highest - lowest <= ALIKE:
+        return f"All {len(aucs):,} models rank X-rays alike ({span}){_cuts(everyone)}"
+    gains = [difference(aucs["federated"], scores["auc"]) for scores in alone.values()]
+    better = sum(gain["low"] > 0 for gain in gains)
+    worse = sum(gain["high"] < 0 for gain in gains)
+    lead = report["comparison"][protocol]["auc_difference"]  # over central
+    sides = {"better": (better, lead["low"] > 0), "worse": (worse, lead["high"] < 0)}
+    ranks = []
+    for degree, (count, than_central) in sides.items():
+        others = [f"{count:,} of {_hospitals(len(alone))} alone"] if count else []
+        others += ["central"] if than_central else []
+        ranks += [f"{degree} than {_listed(others)}"] if others else []
+    span = f"{span}, {_name(worst)} lowest and {_name(best)} highest"
+    if not ranks:
+        return f"That federated ranks X-rays better or worse than the others is not shown ({span})."
+    return (
+        "Models differ in how they rank X-rays, not only in where they draw the line: federated "
+        f"ranks {_listed(ranks)} ({span})."
+    )
+
+
+def gap(report: Report, protocol: ProtocolName) -> str:
+    """Federated against central, with the interval of the difference."""
+    images = f"{report['protocols'][protocol]['n']:,} images of {WHERE[protocol]}"
+    text = verdict(report["comparison"][protocol], images)
+    return text[0].upper() + text[1:]
+
+
+def mix(report: Report, protocol: ProtocolName) -> str:
+    """Whether hospitals alone lean the way their own patients do.
+
+    Those with most PNEUMONIA are held against those with least: a fifth of all hospitals each. To
+    lean is to have more recall and less specificity, or the other way round: more of both is
+    only better.
+    """
+    shares = {
+        hospital["name"]: hospital["images"]["PNEUMONIA"]
+        / (sum(hospital["images"][label] for label in CLASSES) or 1)
+        for hospital in report["partition"]["hospitals"]
+    }
+    if len(shares) < 2:
+        return ""
+    ordered = sorted(shares, key=lambda name: shares[name])
+    fifth = max(1, len(ordered) // 5)
+    least, most = ordered[:fifth], ordered[-fifth:]
+    low, high = (sum(shares[name] for name in group) / fifth for group in (least, most))
+    if high - low <= SAME_MIX:
+        return (
+            f"Hospitals hold much the same mix ({100 * low:.0f} to {100 * high:.0f} % PNEUMONIA): "
+            "there is nothing for one alone to be biased by."
+        )
+    alone = report["local_only"][protocol]
+    recall = [mean([alone[name]["recall"] for name in group]) for group in (most, least)]
+    cleared = [mean([alone[name]["specificity"] for name in group]) for group in (most, least)]
+    found, spared = difference(*recall), difference(*cleared)
+    if found["low"] > 0 and spared["high"] < 0:
+        outcome = "Trained alone, hospitals lean towards the class they hold more of"
+    elif found["high"] < 0 and spared["low"] > 0:
+        outcome = "Trained alone, hospitals lean away from the class they hold more of"
+    else:
+        outcome = "That hospitals trained alone lean by their mix of patients is not shown"
+    return (
+        f"{outcome}: on {_where(report, protocol)}, recall is {_share(recall[0])} and specificity "
+        f"{_share(cleared[0])} at {_group(most, high, 'most')}, {_share(recall[1])} and "
+        f"{_share(cleared[1])} at {_group(least, low, 'least')}."
+    )
+
+
+def record(report: Report, protocol: ProtocolName, model: str = "federated") -> str:
+    """How far one model's answers can be trusted: what it got right, counted."""
+    (tn, fp), (fn, tp) = report["protocols"][protocol]["models"][model]["confusion_matrix"]
+    return (
+        f"On {WHERE[protocol]} the {_name(model)} model finds {tp:,} of {tp + fn:,} PNEUMONIA "
+        f"X-rays (recall {_of(tp, fn)}) and clears {tn:,} of {tn + fp:,} NORMAL ones "
+        f"(specificity {_of(tn, fp)})."
+    )
+
+
+def bytes_sent(report: Report, protocol: ProtocolName) -> str:
+    """What an update costs, and what that is compared with."""
+    communication = report["communication"]
+    formats = communication["formats"]
+    sent, plain, whole = (formats[name] for name in (communication["sent"], "fp32", "full_fp32"))
+    size, full = sent["update_bytes"], whole["update_bytes"]
+    told = f"One update takes {size:,} bytes ({sent['title']})"
+    if size < plain["update_bytes"]:
+        told += f", {size / plain['update_bytes']:.2f} of its {plain['update_bytes']:,} in FP32"
+    if 2 * plain["update_bytes"] >= full:
+        return f"{told}: the whole network travels."
+    return (
+        f"{told}. The whole network would take {full:,}, {full / size:,.0f} times as much, but it "
+        "is frozen and the same for all: nobody would send it."
+    )
+
+
+RULES: dict[Kind, Callable[[Report, ProtocolName], str]] = {
+    "collapse": collapse,
+    "joining": joining,
+    "ranking": ranking,
+    "gap": gap,
+    "mix": mix,
+    "record": record,
+    "bytes": bytes_sent,
+}
+
+
+def _ranks(report: Report, protocol: ProtocolName, collapsed: str, other: str) -> str:
+    """How a collapsed model ranks X-rays, against the other of the two that are compared."""
+    models = report["protocols"][protocol]["models"]
+    aucs = " against ".join(f"{models[name]['auc']['value']:.3f}" for name in (collapsed, other))
+    lead = report["comparison"][protocol]["auc_difference"]  # federated minus central
+    if abs(lead["value"]) <= ALIKE:
+        return f"Both rank X-rays alike (AUC {aucs}): what is off is the threshold."
+    if lead["high"] < 0 if collapsed == "federated" else lead["low"] > 0:
+        return f"It ranks X-rays worse, too (AUC {aucs})."
+    return f"That it ranks X-rays worse is not shown (AUC {aucs})."
+
+
+def _cuts(models: Mapping[str, Scores]) -> str:
+    """Where models that rank alike draw the line, to end a sentence."""
+    recalls = [scores["recall"]["value"] for scores in models.values()]
+    cleared = [scores["specificity"]["value"] for scores in models.values()]
+    spans = (
+        f"recall from {100 * min(recalls):.1f} to {100 * max(recalls):.1f} %, specificity from "
+        f"{100 * min(cleared):.1f} to {100 * max(cleared):.1f} %"
+    )
+    if max(max(values) - min(values) for values in (recalls, cleared)) <= APART:
+        return f", and draw the line in much the same place ({spans})."
+    return f"; they differ only in where they draw the line between the classes: {spans}."
+
+
+def _missed(scores: Scores) -> ClassName | None:
+    """The class of which a model gets less than half right, if there is one."""
+    right: dict[ClassName, float] = {
+        "NORMAL": scores["specificity"]["value"],
+        "PNEUMONIA": scores["recall"]["value"],
+    }
+    least = min(CLASSES, key=lambda label: right[label])
+    return least if right[least] < HALF else None
+
+
+def _right(scores: Scores, label: ClassName) -> str:
+    interval = scores["recall"] if label == "PNEUMONIA" else scores["specificity"]
+    return f"{_share(interval)} of the {label} X-rays"
+
+
+def _where(report: Report, protocol: ProtocolName) -> str:
+    return f"{WHERE[protocol]}, n = {report['protocols'][protocol]['n']:,}"
+
+
+def _ends(intervals: Mapping[str, Interval]) -> tuple[str, str]:
+    """Who has the lowest value, and who the highest."""
+    ordered = sorted(intervals, key=lambda name: intervals[name]["value"])
+    return ordered[0], ordered[-1]
+
+
+def _group(hospitals: Sequence[str], share: float, degree: str) -> str:
+    if len(hospitals) == 1:
+        return f"{_name(hospitals[0])} ({100 * share:.0f} % PNEUMONIA, the {degree})"
+    return f"the {len(hospitals):,} hospitals with {degree} PNEUMONIA ({100 * share:.0f} %)"
+
+
+def _listed(items: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))
+
+
+def _name(model: str) -> str:
+    return model.replace("_", " ")
+
+
+def _any(count: int) -> str:
+    return "the only hospital" if count == 1 else f"any of {_hospitals(count)}"
+
+
+def _all(count: int) -> str:
+    return "the only hospital" if count == 1 else f"all {_hospitals(count)}"
+
+
+def _hospitals(count: int) -> str:
+    return f"{count:,} hospital{'s' if count != 1 else ''}"
+
+
+def _share(interval: Mapping[str, Any]) -> str:
+    return f"{percents(interval)[0]:.1f} %"
+
+
+def _of(part: int, rest: int) -> str:
+    return f"{100 * part / (part + rest or 1):.1f} %"

@@ -1,0 +1,35 @@
+"""The types of the report are those of what is written, and of the table of metrics."""
+
+from __future__ import annotations
+
+from typing import get_type_hints
+
+import pytest
+
+from fedmed.evaluation.comparison import COMPARED
+from fedmed.evaluation.metrics import METRICS
+from fedmed.federated.ledger import TITLES
+from fedmed.report import schema
+from fedmed.report.check import check
+from fedmed.task import CLASSES
+from tests.support.reports import example_report
+
+
+def test_every_metric_of_the_table_has_its_field():
+    hints = get_type_hints(schema.Scores)
+    assert [name for name, kind in hints.items() if kind is schema.Interval] == list(METRICS)
+    compared = [f"{name}_difference" for name in COMPARED]
+    hints = get_type_hints(schema.Comparison)
+    assert [name for name, kind in hints.items() if kind is schema.Interval] == compared
+
+
+def test_classes_and_formats_are_those_of_the_package():
+    assert tuple(get_type_hints(schema.PerClass)) == CLASSES
+    assert tuple(TITLES) == schema.FORMATS
+
+
+@pytest.mark.parametrize("name", ["algorithm", "federation", "privacy", "study"])
+def test_a_section_that_only_some_runs_have_may_lack(name):
+    report = example_report()
+    assert name not in report
+    check(report | {name: {"made": "later"}}, schema.Report)
