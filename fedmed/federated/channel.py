@@ -16,7 +16,7 @@ from fedmed.federated.transforms import (
     Transform,
     refuse_unless_finite,
 )
-from fedmed.training.tensors import Tensors, add, pick, repeat, subtract
+from fedmed.training.tensors import Tensors, add, all_finite, pick, repeat, subtract
 
 _SERVER = Senders(("server",), torch.zeros(1, dtype=torch.int64))
 
@@ -112,6 +112,6 @@ def _receive(
     sent = decode(messages, layouts.pop())
     for transform, layout in zip(reversed(transforms), reversed(layouts), strict=True):
         sent, senders = transform.receive(sent, layout, senders, now)
-    if not all(bool(t.isfinite().all()) for t in sent.values()):
+    if not all_finite(sent):  # a product with a scale may have become too large
         raise TransportError("not an update: it holds NaN or infinity")
     return sent, senders

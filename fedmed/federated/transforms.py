@@ -15,7 +15,7 @@ from torch import Tensor
 from fedmed.errors import UserError
 from fedmed.federated.algorithm import Round
 from fedmed.federated.messages import Layout, TransportError
-from fedmed.training.tensors import Tensors
+from fedmed.training.tensors import Tensors, all_finite
 
 INT8_MAX = 127
 
@@ -131,7 +131,7 @@ FORMATS: dict[str, tuple[Transform, ...]] = {"fp32": (), "fp16": (FP16(),), "int
 
 def refuse_unless_finite(tensors: Tensors, format: str) -> None:
     """Raise a UserError where a number that is about to be sent is none."""
-    if not all(bool(t.isfinite().all()) for t in tensors.values() if t.is_floating_point()):
+    if not all_finite(tensors):
         raise UserError(
             f"an update has a value that {format} cannot hold (NaN, infinity or too large): "
             "training diverged; lower --learning-rate"

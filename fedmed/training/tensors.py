@@ -47,3 +47,14 @@ def group(tensors: Mapping[str, Tensor], name: str) -> Tensors:
     """Return the tensors of one group, under the names they have in it: undoes `under`."""
     start = f"{name}/"
     return {key[len(start) :]: value for key, value in tensors.items() if key.startswith(start)}
+
+
+def all_finite(tensors: Mapping[str, Tensor]) -> bool:
+    """Tell whether no number is NaN or infinite."""
+    # A sum with one that is not finite is not finite, and a sum is a fifth of the work of asking
+    # each; a sum of large ones may overflow, so then each is asked.
+    return all(
+        bool(tensor.sum().isfinite()) or bool(tensor.isfinite().all())
+        for tensor in tensors.values()
+        if tensor.is_floating_point()
+    )

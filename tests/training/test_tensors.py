@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from fedmed.training.tensors import add, group, join, pick, repeat, subtract, under
+from fedmed.training.tensors import add, all_finite, group, join, pick, repeat, subtract, under
 
 ONE = {"weight": torch.tensor([[1.0, 2.0]]), "bias": torch.tensor([3.0])}
 
@@ -28,3 +29,15 @@ def test_a_group_is_found_again_beside_others() -> None:
     assert list(kept) == ["mean/weight", "mean/bias", "means/bias"]
     assert group(kept, "mean") == ONE and list(group(kept, "means")) == ["bias"]
     assert group(kept, "mea") == {}
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")])
+def test_one_number_that_is_none_is_noticed(odd: float) -> None:
+    tensors = {"weight": torch.ones(3, 5), "bias": torch.tensor([1.0, odd, -odd])}
+    assert not all_finite(tensors) and not all_finite({"halves": tensors["bias"].half()})
+
+
+def test_numbers_whose_sum_is_too_large_are_finite() -> None:
+    large = {"floats": torch.full((9,), 3e38), "halves": torch.full((9,), 6e4).half()}
+    assert all_finite(large) and all_finite({"counts": torch.tensor([2**62] * 4)})
+    assert all_finite({}) and all_finite({"none": torch.zeros(0)})
