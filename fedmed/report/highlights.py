@@ -11,15 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from fedmed.task import CLASSES
+from fedmed.task import CLASSES, is_hospital
 
 MANY = 20  # hospitals up to which each is shown
 EXAMPLES = 10  # of more than that
 SPREAD = (0.025, 0.5, 0.975)
-
-
-def is_hospital(model: str) -> bool:
-    return model.startswith("hospital_")
 
 
 def shown(models: Iterable[str]) -> list[str]:

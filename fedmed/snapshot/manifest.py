@@ -12,7 +12,7 @@ from typing import Any
 from fedmed.errors import UserError
 from fedmed.files import read_json, sha256_of
 from fedmed.report.schema import NUMBER, PER_CLASS, check
-from fedmed.task import CLASSES
+from fedmed.task import CLASSES, model_title
 
 SCHEMA_VERSION = 1
 CONFIG, REPORT, CARD = "config.json", "evaluation.json", "README.md"
@@ -196,7 +196,7 @@ def model_entries(names: Sequence[str], results: Mapping[str, Any]) -> dict[str,
     return {
         name: {
             "file": model_file(name),
-            "title": name.replace("_", " ").capitalize(),
+            "title": model_title(name),
             "threshold": scores[name]["threshold"],
             "training": mixes.get(name, everything),
         }
