@@ -58,9 +58,8 @@ def _panel(numbers: Mapping[str, Sequence[Mapping[str, Any]]], column: str, titl
         parts.append(charts.line(frame, line, model=model, tip=way))
         parts += [charts.dot(frame, point, model=model, tip=way, radius=3.5) for point in line]
         x, y = frame.left + 170 * place, 20
-        parts.append(
-            f'<g class="fm-line" data-model="{model}"><polyline points="{x},{y} {x + 22},{y}"/></g>'
-        )
+        key = charts.element("polyline", points=f"{x},{y} {x + 22},{y}")
+        parts.append(charts.element("g", key, class_="fm-line", data_model=model))
         parts.append(charts.text(x + 28, y + 4, way, kind="name"))
     return "".join(parts)
 

@@ -31,3 +31,13 @@ SIMULATED = {
 }
 
 DISCLAIMER = "A demonstration of federated learning. Not a medical device; not for diagnosis."
+
+
+def is_hospital(model: str) -> bool:
+    """Whether a model is one hospital's, and neither the central nor the federated one."""
+    return model.startswith("hospital_")
+
+
+def model_title(model: str) -> str:
+    """`Hospital 1` for `hospital_1`."""
+    return model.replace("_", " ").capitalize()

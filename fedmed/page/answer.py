@@ -5,23 +5,55 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from fedmed.inference.predictor import Prediction
 from fedmed.page import explanation
-from fedmed.page.elements import counted, mix_bar, percent, safe_name, shape, verdict
+from fedmed.page.elements import name_of
 from fedmed.page.examples import Example, data_uri
-from fedmed.report.highlights import is_hospital, note, shown
+from fedmed.page.rendering import render
+from fedmed.report.highlights import displayed_models, note
+from fedmed.task import CLASSES, is_hospital
 
-SHOWN = 720  # pixels on the longer side, of the film that is shown
+LONGEST_SIDE = 720  # pixels, of the X-ray that is shown
 ROLES = {
     "central": "trained on all images in one place",
     "federated": "averaged from the hospitals' updates",
 }
+
+
+class ModelAnswer(NamedTuple):
+    """What is drawn of one model."""
+
+    key: str
+    title: str
+    is_hospital: bool
+    role: str | None
+    label: str
+    probability: float  # of PNEUMONIA
+    threshold: float
+    dissents: bool
+    training: dict[str, int] | None  # images of each class
+
+
+class Expected(NamedTuple):
+    """The label that came with an example, how many models give it, and where it is from."""
+
+    label: str
+    tally: str
+    source: str
+
+
+class Crowd(NamedTuple):
+    """What all hospitals say, where only some are shown."""
+
+    positive: int
+    hospitals: int
+    median: float  # of the hospitals' P(PNEUMONIA)
+    note: str
 
 
 @dataclass(frozen=True)
@@ -34,139 +66,63 @@ class Answer:
     example: Example | None = None  # where a visitor clicked one
     number: int | None = None  # of that example in the strip
 
-    @property
-    def _shown(self) -> list[str]:
-        return shown(self.prediction.labels)
-
     def html(self) -> str:
-        """The whole answer. `data-evidence` holds what page.js draws the heat maps from."""
-        together = [model for model in self._shown if model in ROLES]
-        hospitals = [model for model in self._shown if model not in ROLES]
-        clicked = "" if self.number is None else f' data-example="{self.number}"'
-        return (
-            f'<section class="fm-answer"{clicked} data-evidence="{escape(self._evidence())}">'
-            f"{self._words()}"
-            f'<div class="fm-columns">{self._film()}'
-            f'<div class="fm-models"><div class="fm-pair">'
-            f"{''.join(self._model(model) for model in together)}</div>"
-            f'{self._many()}<h3 class="fm-over"><span>Hospitals</span><span>P(PNEUMONIA)</span>'
-            "<span>Trained on</span></h3>"
-            f'<div class="fm-rows">{"".join(self._model(model) for model in hospitals)}</div>'
-            f"{_KEY}</div></div></section>"
-        )
-
-    def _words(self) -> str:
-        # Nothing about a picture unlike any X-ray is explained by what the hospitals saw.
-        reason = (
-            "" if self.prediction.warnings else explanation.reason(self.prediction, self.config)
-        )
-        expected = ""
-        if self.example:
-            expected = (
-                f'<p class="fm-expected">Expected {verdict(self.example.label)} '
-                f"<span>{explanation.against(self.prediction, self.example.label)}</span></p>"
-            )
-        warnings = "".join(
-            f'<p class="fm-warning" role="alert"><b>Careful.</b> {escape(warning)}</p>'
-            for warning in self.prediction.warnings
-        )
-        return (
-            f'{warnings}<div class="fm-words"><div>'
-            f"<h2>{escape(explanation.headline(self.prediction, self.config))}</h2>"
-            f"<p>{escape(reason)}</p></div>"
-            f'<div class="fm-tally">{self._votes()}{expected}</div></div>'
-        )
-
-    def _many(self) -> str:
-        """What all hospitals say, where only some are shown."""
-        some = note(self.prediction.labels)
-        if not some:
-            return ""
-        hospitals = [model for model in self.prediction.labels if is_hospital(model)]
-        ill = sum(self.prediction.labels[model] == "PNEUMONIA" for model in hospitals)
-        given = [self.prediction.probabilities[model]["PNEUMONIA"] for model in hospitals]
-        return (
-            f'<p class="fm-note">{ill:,} of all {len(hospitals):,} hospitals say PNEUMONIA; half '
-            f"of them give it {percent(float(np.median(given)))} or more. {some}</p>"
-        )
-
-    def _votes(self) -> str:
-        agreement, labels = self.prediction.agreement, self.prediction.labels
-        signs = "".join(
-            f'<span class="fm-vote" data-label="{labels[model]}" data-tip="'
-            f'{safe_name(self.config, model)}: {labels[model]}">{shape(labels[model])}</span>'
-            for model in self._shown
-        )
-        return (
-            f'<p class="fm-votes"><span aria-hidden="true">{signs}</span> '
-            f"{agreement['agree']:,} of {agreement['of']:,} say {agreement['label']}</p>"
-        )
-
-    def _film(self) -> str:
+        """The whole answer."""
+        prediction, example = self.prediction, self.example
+        displayed = displayed_models(prediction.labels)
         width, height = self.image.size
-        names = "".join(
-            f'<option value="{escape(model)}">{safe_name(self.config, model)}</option>'
-            for model in self._shown
-        )
-        source = f"<figcaption>{escape(self.example.source)}</figcaption>" if self.example else ""
-        return (
-            '<figure class="fm-film">'
-            f'<div class="fm-light" style="--ratio:{width / height:.4f}">'
-            f'<img src="{data_uri(self.image, SHOWN)}" alt="The X-ray">'
-            '<canvas aria-hidden="true"></canvas></div>'
-            '<div class="fm-controls">'
-            f'<label>Heat map of <select class="fm-map-model">{names}</select></label>'
-            '<label>Strength <input class="fm-map-strength" type="range" min="0" max="100" '
-            'value="60"></label></div>'
-            '<p class="fm-scale"><span>towards NORMAL</span><i></i><span>towards PNEUMONIA</span>'
-            f'</p><p class="fm-readout" aria-live="off"></p>{source}</figure>'
-        )
-
-    def _model(self, model: str) -> str:
-        label = self.prediction.labels[model]
-        probability = self.prediction.probabilities[model]["PNEUMONIA"]
-        threshold = self.prediction.thresholds[model]
-        name = safe_name(self.config, model)
-        role = f'<p class="fm-role">{ROLES[model]}</p>' if model in ROLES else ""
-        dissents = " fm-dissents" if model in self.prediction.agreement["dissenting"] else ""
-        return (
-            f'<article class="fm-model{dissents}" data-model="{escape(model)}">'
-            f'<header><h4><button type="button" class="fm-pick" aria-pressed="false" '
-            f'title="Show the heat map of {name}">{name}</button></h4>{verdict(label)}</header>'
-            f"{role}"
-            f'<div class="fm-probability"><div class="fm-bar" role="img" data-label="{label}" '
-            f'aria-label="P(PNEUMONIA) {percent(probability)}, threshold {percent(threshold)}" '
-            f'data-tip="P(PNEUMONIA) {percent(probability)}; PNEUMONIA from {percent(threshold)}">'
-            f'<i style="width:{100 * probability:.2f}%"></i>'
-            f'<b style="left:{100 * threshold:.2f}%"></b></div>'
-            f"<output>{percent(probability)}</output></div>"
-            f"{self._mix(model)}</article>"
+        return render(
+            "answer.html",
+            number=self.number,
+            evidence=self._evidence(displayed),
+            warnings=prediction.warnings,
+            headline=explanation.headline(prediction, self.config),
+            # Nothing about a picture unlike any X-ray is explained by what the hospitals saw.
+            reason="" if prediction.warnings else explanation.reason(prediction, self.config),
+            models=[self._model(model) for model in displayed],
+            agreement=prediction.agreement,
+            expected=example
+            and Expected(
+                example.label, explanation.against(prediction, example.label), example.source
+            ),
+            ratio=width / height,
+            picture=data_uri(self.image, LONGEST_SIDE),
+            crowd=self._crowd(),
         )
 
-    def _mix(self, model: str) -> str:
-        counts = self.config["models"][model].get("training")
-        if not counts:
-            return '<p class="fm-mix">training images unknown</p>'
-        return f'<p class="fm-mix"><span>trained on</span>{mix_bar(counts)}{counted(counts)}</p>'
+    def _model(self, model: str) -> ModelAnswer:
+        prediction = self.prediction
+        training = self.config["models"][model].get("training")
+        return ModelAnswer(
+            key=model,
+            title=name_of(self.config, model),
+            is_hospital=is_hospital(model),
+            role=ROLES.get(model),
+            label=prediction.labels[model],
+            probability=prediction.probabilities[model]["PNEUMONIA"],
+            threshold=prediction.thresholds[model],
+            dissents=model in prediction.agreement["dissenting"],
+            training={label: training[label] for label in CLASSES} if training else None,
+        )
 
-    def _evidence(self) -> str:
-        maps = {
-            model: np.round(self.prediction.evidence[model], 3).tolist() for model in self._shown
-        }
+    def _crowd(self) -> Crowd | None:
+        labels, probabilities = self.prediction.labels, self.prediction.probabilities
+        which = note(labels)
+        if not which:
+            return None
+        hospitals = [model for model in labels if is_hospital(model)]
+        return Crowd(
+            positive=sum(labels[model] == "PNEUMONIA" for model in hospitals),
+            hospitals=len(hospitals),
+            median=float(np.median([probabilities[model]["PNEUMONIA"] for model in hospitals])),
+            note=which,
+        )
+
+    def _evidence(self, displayed: list[str]) -> str:
+        maps = {model: np.round(self.prediction.evidence[model], 3).tolist() for model in displayed}
         return json.dumps(maps, separators=(",", ":"))
 
 
 def problem(message: str) -> str:
     """What is shown in an answer's place where a file can't be read."""
-    return (
-        '<section class="fm-answer"><div class="fm-problem" role="alert">'
-        "<h2>That file can’t be read as an X-ray.</h2>"
-        f"<p>{escape(message)}</p></div></section>"
-    )
-
-
-_KEY = (
-    '<p class="fm-key"><span><i class="fm-key-bar"></i>P(PNEUMONIA), 0 to 100 %</span>'
-    '<span><i class="fm-key-tick"></i>decision threshold</span>'
-    f"<span>{verdict('NORMAL')} below it</span><span>{verdict('PNEUMONIA')} from it on</span></p>"
-)
+    return render("problem.html", message=message)

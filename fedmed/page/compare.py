@@ -9,9 +9,10 @@ import gradio as gr
 
 from fedmed.errors import ImageError
 from fedmed.inference.loading import Opened
-from fedmed.page.answer import SHOWN, Answer, problem
+from fedmed.page.answer import LONGEST_SIDE, Answer, problem
 from fedmed.page.examples import Example, strip
 from fedmed.page.launch import PANEL
+from fedmed.page.rendering import render
 from fedmed.server.clients import sender
 from fedmed.uploads.decode import decode_upload_to_show
 
@@ -20,7 +21,6 @@ CLICKED = """element.addEventListener('click', (event) => {
   if (tile) trigger('click', {example: Number(tile.dataset.example)});
 });"""
 ANSWERED = "fedmed.answered(element); watch('value', () => fedmed.answered(element));"
-EMPTY = '<section class="fm-answer"><p class="fm-note">Upload an X-ray to begin.</p></section>'
 
 
 def build(opened: Opened, examples: Sequence[Example]) -> None:
@@ -43,10 +43,10 @@ def build(opened: Opened, examples: Sequence[Example]) -> None:
 
     def uploaded(data: bytes, request: gr.Request) -> str:
         try:
-            film, picture = decode_upload_to_show(data, SHOWN, sender(request))
+            xray, picture = decode_upload_to_show(data, LONGEST_SIDE, sender(request))
         except ImageError as error:
             return problem(str(error))
-        prediction = opened.predictor.predict(film)
+        prediction = opened.predictor.predict(xray)
         return Answer(picture, prediction, opened.snapshot.config).html()
 
     with gr.Row(elem_classes="fm-strip"):
@@ -55,7 +55,7 @@ def build(opened: Opened, examples: Sequence[Example]) -> None:
             strip(examples, chosen=0), js_on_load=CLICKED, apply_default_css=False, min_width=0
         )
     answer = gr.HTML(
-        answer_example(0) if examples else EMPTY,
+        answer_example(0) if examples else render("no_answer.html"),
         js_on_load=ANSWERED,
         apply_default_css=False,
         elem_classes="fm-result",

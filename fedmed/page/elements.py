@@ -1,58 +1,38 @@
-"""The small signs used all over the page: verdicts, class mixes, names and numbers."""
+"""Names and numbers as the whole page says them. Plain text: templates escape it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
-from fedmed.task import CLASSES
+from fedmed.task import model_title
 
-# A shape for each class, so that no verdict is told by its colour alone.
-SHAPES = {
-    "NORMAL": '<circle cx="8" cy="8" r="6" fill="none" stroke="currentColor" stroke-width="2.4"/>',
-    "PNEUMONIA": '<path d="M8 .8 15.2 8 8 15.2 .8 8Z" fill="currentColor"/>',
-}
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
-def shape(label: str) -> str:
-    """The sign of a class: a ring for NORMAL, a filled diamond for PNEUMONIA."""
-    return f'<svg class="fm-shape" viewBox="0 0 16 16" aria-hidden="true">{SHAPES[label]}</svg>'
+class PercentInterval(NamedTuple):
+    """A metric and its 95 % interval, in percent."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.1f} % ({self.low:.1f} to {self.high:.1f})"
 
 
-def verdict(label: str) -> str:
-    """A class by sign, name and colour."""
-    return f'<span class="fm-verdict" data-label="{label}">{shape(label)}{label}</span>'
-
-
-def mix_bar(counts: Mapping[str, int]) -> str:
-    """How many images of each class there are, as a stacked bar with its numbers."""
-    total = sum(counts.values()) or 1
-    segments = "".join(
-        f'<i data-label="{label}" style="width:{100 * counts[label] / total:.2f}%"></i>'
-        for label in CLASSES
-    )
-    tip = ", ".join(f"{counts[label]:,} {label}" for label in CLASSES)
-    return f'<span class="fm-mix-bar" data-tip="{tip}">{segments}</span>'
-
-
-def counted(counts: Mapping[str, int]) -> str:
-    """The numbers of a mix, each behind the sign of its class."""
-    return "".join(
-        f'<span class="fm-count" data-label="{label}">{shape(label)}{counts[label]:,}'
-        f'<span class="fm-sr"> {label}</span></span>'
-        for label in CLASSES
-    )
+def in_percent(interval: Mapping[str, float]) -> PercentInterval:
+    """An INTERVAL of the report, whose numbers are shares."""
+    return PercentInterval(*(100 * interval[end] for end in PercentInterval._fields))
 
 
 def percent(share: float) -> str:
     """A share between 0 and 1; a decimal near the ends, where it matters."""
     value = 100 * share
     if value > 99.9:
-        return "&gt;99.9 %"
+        return ">99.9 %"
     if value < 0.1:
-        return "&lt;0.1 %"
+        return "<0.1 %"
     return f"{value:.1f} %" if value < 1 or value > 99 else f"{value:.0f} %"
 
 
@@ -67,7 +47,17 @@ def size(count: float) -> str:
 
 def number(count: int) -> str:
     """Small numbers in words."""
-    return NUMBERS[count] if count < len(NUMBERS) else f"{count:,}"
+    return NUMBERS[count] if count < len(NUMBERS) else thousands(count)
+
+
+def thousands(count: int) -> str:
+    """A count with commas: `1,002`."""
+    return f"{count:,}"
+
+
+def fixed(value: float, decimals: int = 1) -> str:
+    """A number with as many decimals."""
+    return f"{value:.{decimals}f}"
 
 
 def listed(names: Sequence[str]) -> str:
@@ -78,10 +68,5 @@ def listed(names: Sequence[str]) -> str:
 
 
 def name_of(config: Mapping[str, Any], model: str) -> str:
-    """A model's name as text; escape it where it goes into HTML."""
-    return str(config["models"][model].get("title", model.replace("_", " ").capitalize()))
-
-
-def safe_name(config: Mapping[str, Any], model: str) -> str:
-    """A model's name as HTML."""
-    return escape(name_of(config, model))
+    """A model's name, as its snapshot gives it."""
+    return str(config["models"][model].get("title", model_title(model)))

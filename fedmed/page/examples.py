@@ -6,16 +6,15 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image
 
 from fedmed.errors import ImageError
 from fedmed.imaging.decode import decode
-from fedmed.page.elements import verdict
+from fedmed.page.rendering import render
 from fedmed.task import CLASSES
 
 REPOSITORY = Path(__file__).parents[2] / "examples"
@@ -32,6 +31,15 @@ class Example:
     licence: str
 
 
+class Tile(NamedTuple):
+    """What is drawn of an example in the strip."""
+
+    label: str
+    source: str
+    thumbnail: str  # a data URI
+    chosen: bool
+
+
 def load(*folders: Path) -> list[Example]:
     """The examples of the first folder that has any. One that can't be read is left out."""
     for folder in folders:
@@ -42,8 +50,16 @@ def load(*folders: Path) -> list[Example]:
 
 def strip(examples: Sequence[Example], chosen: int | None) -> str:
     """Tiles to click, as HTML."""
-    tiles = "".join(_tile(number, example, chosen) for number, example in enumerate(examples))
-    return f'<div class="fm-tiles" role="group" aria-label="Examples">{tiles}</div>'
+    tiles = [
+        Tile(
+            label=example.label,
+            source=example.source,
+            thumbnail=data_uri(example.image, THUMBNAIL, quality=80),
+            chosen=number == chosen,
+        )
+        for number, example in enumerate(examples)
+    ]
+    return render("examples.html", tiles=tiles)
 
 
 def data_uri(image: Image.Image, longest: int, quality: int = 88) -> str:
@@ -74,13 +90,3 @@ def _open(folder: Path, entry: Any) -> Example | None:
     # The page comes up whatever a snapshot made by another program holds.
     except (OSError, ImageError, ValueError, KeyError, TypeError):
         return None
-
-
-def _tile(number: int, example: Example, chosen: int | None) -> str:
-    return (
-        f'<button type="button" class="fm-tile" data-example="{number}" '
-        f'aria-pressed="{str(number == chosen).lower()}" '
-        f'title="Expected: {example.label}. Source: {escape(example.source)}">'
-        f'<img src="{data_uri(example.image, THUMBNAIL, 80)}" alt="Example {number + 1}">'
-        f"{verdict(example.label)}</button>"
-    )

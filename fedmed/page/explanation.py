@@ -22,23 +22,23 @@ def headline(prediction: Prediction, config: Mapping[str, Any]) -> str:
         return f"All {number(len(labels))} models say {prediction.agreement['label']}."
     together = [model for model in TOGETHER if model in labels]
     hospitals = [model for model in labels if model not in TOGETHER]
-    said = labels[together[0]]
+    label = labels[together[0]]
     if len({labels[model] for model in together}) > 1:
         federated = labels["federated"]
         siding = sum(labels[model] == federated for model in hospitals)
         return (
-            f"Central says {said}, federated says {federated}; "
+            f"Central says {label}, federated says {federated}; "
             f"{siding:,} of {len(hospitals):,} hospitals side with federated."
         )
-    others = [model for model in hospitals if labels[model] != said]
+    others = [model for model in hospitals if labels[model] != label]
     dissent = _says([name_of(config, model) for model in others], labels[others[0]])
     if len(hospitals) > MANY:
         dissent = f"{len(others):,} of {len(hospitals):,} hospitals say {labels[others[0]]}"
-    return f"{_says(['Central', *together[1:]], said)}; {dissent}."
+    return f"{_says(['Central', *together[1:]], label)}; {dissent}."
 
 
 def reason(prediction: Prediction, config: Mapping[str, Any]) -> str:
-    """How the hospitals' verdicts go with what they were trained on; empty where it is unknown."""
+    """How the hospitals' labels go with what they were trained on; empty where it is unknown."""
     shares = {
         model: _pneumonia_share(about["training"])
         for model, about in config["models"].items()
@@ -46,20 +46,20 @@ def reason(prediction: Prediction, config: Mapping[str, Any]) -> str:
     }
     if len(shares) < 2:
         return ""
-    ill = [share for model, share in shares.items() if prediction.labels[model] == "PNEUMONIA"]
-    healthy = [share for model, share in shares.items() if prediction.labels[model] == "NORMAL"]
-    if not (ill and healthy):
+    positive = [share for model, share in shares.items() if prediction.labels[model] == "PNEUMONIA"]
+    negative = [share for model, share in shares.items() if prediction.labels[model] == "NORMAL"]
+    if not (positive and negative):
         return (
             f"PNEUMONIA made up {_span(list(shares.values()))} of the hospitals' training images; "
             "on this X-ray they agree all the same."
         )
     facts = (
-        f"PNEUMONIA made up {_span(ill)} of the training images of those that say PNEUMONIA, and "
-        f"{_span(healthy)} of those that say NORMAL"
+        f"PNEUMONIA made up {_span(positive)} of the training images of those that say PNEUMONIA, "
+        f"and {_span(negative)} of those that say NORMAL"
     )
-    if min(ill) > max(healthy):
+    if min(positive) > max(negative):
         return f"{facts}: each side leans the way its own patients did."
-    if _mean(ill) > _mean(healthy):
+    if _mean(positive) > _mean(negative):
         return f"{facts}: the mix explains part of the split."
     return f"{facts}: the mix does not explain the split."
 

@@ -12,15 +12,11 @@ from typing import Any
 import numpy as np
 
 from fedmed.report.schema import Partition
-from fedmed.task import CLASSES
+from fedmed.task import CLASSES, is_hospital
 
 MANY = 20  # hospitals up to which each is shown
 EXAMPLES = 10  # of more than that
 SPREAD = (0.025, 0.5, 0.975)
-
-
-def is_hospital(model: str) -> bool:
-    return model.startswith("hospital_")
 
 
 def displayed_models(models: Iterable[str]) -> list[str]:
@@ -37,8 +33,6 @@ def displayed_models(models: Iterable[str]) -> list[str]:
     kept = {hospitals[index] for index in indices}
     return [model for model in models if model in kept or not is_hospital(model)]
 
-
-shown = displayed_models  # its name until the page says the new one
 
 
 def spread(scores: Mapping[str, Any], metrics: Iterable[str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from fedmed.errors import UserError
 from fedmed.files import read_json, sha256_of
 from fedmed.report.check import check
 from fedmed.report.schema import Config, Report
-from fedmed.task import CLASSES
+from fedmed.task import CLASSES, model_title
 
 SCHEMA_VERSION = 1
 CONFIG, REPORT, CARD = "config.json", "evaluation.json", "README.md"
@@ -181,7 +181,7 @@ def model_entries(names: Sequence[str], results: Report) -> dict[str, Any]:
     return {
         name: {
             "file": model_file(name),
-            "title": name.replace("_", " ").capitalize(),
+            "title": model_title(name),
             "threshold": scores[name]["threshold"],
             "training": mixes.get(name, everything),
         }

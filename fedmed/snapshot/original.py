@@ -20,7 +20,7 @@ from fedmed.backbones.weights import check_state, fingerprint
 from fedmed.errors import UserError
 from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.snapshot.model_group import ModelGroup
-from fedmed.task import CLASSES, FEATURES
+from fedmed.task import CLASSES, FEATURES, model_title
 from fedmed.training.heads import Heads, stack
 
 MAX_MEBIBYTES = 128  # a ResNet18 in FP32 has 43
@@ -152,7 +152,7 @@ def _config(folder: Path, paths: Mapping[str, Path], backbones: list[Backbone]) 
         "models": {
             model: {
                 "file": path.name,
-                "title": model.replace("_", " ").capitalize(),
+                "title": model_title(model),
                 "threshold": {"value": 0.5, "rule": "fixed at 0.5"},
                 "training": None,
             }

@@ -179,5 +179,5 @@ def test_a_sealed_report_that_cannot_be_drawn_does_not_keep_the_page_from_coming
         (folder / "evaluation.json").write_text(json.dumps(put(example_report(), path, wrong)))
         reseal(folder)
         drawn = show(draw, {"FEDMED_SNAPSHOT": str(folder)})
-        assert "The reason: mine" in drawn or "can&#x27;t show it" in drawn
+        assert "The reason: mine" in drawn or "can&#39;t show it" in drawn
         assert "Models shown: <b>bundled</b>" in drawn

@@ -6,10 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from fedmed.page import charts
 from fedmed.page.charts import Frame
-from fedmed.page.report_tab.tables import title
-from fedmed.report.highlights import is_hospital, shown
+from fedmed.page.elements import in_percent
+from fedmed.report.highlights import displayed_models
+from fedmed.task import is_hospital, model_title
 
 Fields = Mapping[str, Any]
 
@@ -20,10 +23,10 @@ ROUND_METRICS = {
 }
 
 
-def roc(models: Mapping[str, Fields]) -> str:
+def roc(models: Mapping[str, Fields]) -> Markup:
     """ROC curves, with each model's operating point."""
     frame = Frame()
-    parts = [
+    marks = [
         charts.axes(
             frame, charts.shares(), charts.shares(), "False positives, % of NORMAL", "Recall, %"
         ),
@@ -32,50 +35,50 @@ def roc(models: Mapping[str, Fields]) -> str:
     for model in _background_first(models):
         metrics = models[model]
         points = list(zip(metrics["roc"]["fpr"], metrics["roc"]["tpr"], strict=True))
-        tip = f"{title(model)}: AUC {_interval(metrics['auc'])}"
-        parts.append(charts.line(frame, points, model=model, tip=tip))
+        tip = f"{model_title(model)}: AUC {in_percent(metrics['auc'])}"
+        marks.append(charts.line(frame, points, model=model, tip=tip))
     for model in _background_first(models):
         metrics = models[model]
         recall, specificity = metrics["recall"]["value"], metrics["specificity"]["value"]
         tip = (
-            f"{title(model)} at its threshold {metrics['threshold']['value']:.2f}: "
+            f"{model_title(model)} at its threshold {metrics['threshold']['value']:.2f}: "
             f"recall {100 * recall:.1f} %, specificity {100 * specificity:.1f} %"
         )
-        parts.append(charts.dot(frame, (1 - specificity, recall), model=model, tip=tip))
-    return charts.svg(frame, "ROC curves of all models", *parts)
+        marks.append(charts.dot(frame, (1 - specificity, recall), model=model, tip=tip))
+    return charts.svg(frame, "ROC curves of all models", *marks)
 
 
-def calibration(models: Mapping[str, Fields]) -> str:
+def calibration(models: Mapping[str, Fields]) -> Markup:
     """How often it was pneumonia where a model said so with a given probability."""
     frame = Frame()
-    parts = [
+    marks = [
         charts.axes(
             frame, charts.shares(), charts.shares(), "Predicted P(PNEUMONIA), %", "Observed, %"
         ),
         charts.rule(frame, (0, 0), (1, 1)),
     ]
     for model in _background_first(models):
-        found = models[model]["calibration"]
-        points = list(zip(found["predicted"], found["observed"], strict=True))
-        parts.append(charts.line(frame, points, model=model, tip=title(model)))
-        for point, count in zip(points, found["count"], strict=True):
+        bins = models[model]["calibration"]
+        points = list(zip(bins["predicted"], bins["observed"], strict=True))
+        marks.append(charts.line(frame, points, model=model, tip=model_title(model)))
+        for point, count in zip(points, bins["count"], strict=True):
             tip = (
-                f"{title(model)}: said {100 * point[0]:.0f} %, was {100 * point[1]:.0f} % "
+                f"{model_title(model)}: said {100 * point[0]:.0f} %, was {100 * point[1]:.0f} % "
                 f"of {count} images"
             )
-            radius = 2.5 + math.sqrt(count / sum(found["count"])) * 5
+            radius = 2.5 + math.sqrt(count / sum(bins["count"])) * 5
             # A few images in a bin make a line of its own: hospitals' dots show when pointed at.
             kind = "fm-faint" if is_hospital(model) else ""
-            parts.append(charts.dot(frame, point, model=model, tip=tip, radius=radius, kind=kind))
-    return charts.svg(frame, "Calibration of all models", *parts)
+            marks.append(charts.dot(frame, point, model=model, tip=tip, radius=radius, kind=kind))
+    return charts.svg(frame, "Calibration of all models", *marks)
 
 
-def rounds(report: Fields, metric: str) -> str:
+def rounds(report: Fields, metric: str) -> Markup:
     """The federated model after each round, the central one, and the hospitals on their own."""
     history = [(entry["round"], entry["validation"][metric]) for entry in report["rounds"]]
     central = report["protocols"]["validation"]["models"]["central"][metric]
     everyone = report["local_only"]["validation"]
-    alone = {name: everyone[name][metric] for name in shown(everyone)}
+    alone = {name: everyone[name][metric] for name in displayed_models(everyone)}
     last = max(number for number, _ in history)
     drawn = [interval for _, interval in history] + [central]
     low = min([interval["low"] for interval in drawn] + [i["value"] for i in alone.values()])
@@ -85,7 +88,7 @@ def rounds(report: Fields, metric: str) -> str:
     frame = Frame(x=(1 - strip * 0.3, last + 1.7 * strip), y=(bottom, 1.0), width=440, height=300)
     edges = (frame.x[0], last + strip * 0.3)
     step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.2, 0.25) if (1 - bottom) / s <= 6)
-    parts = [
+    marks = [
         charts.axes(
             frame,
             [*_round_ticks(last), (last + strip, "alone")],
@@ -103,7 +106,7 @@ def rounds(report: Fields, metric: str) -> str:
             frame,
             [(edge, central["value"]) for edge in edges],
             model="central",
-            tip=f"Central: {_interval(central)}",
+            tip=f"Central: {in_percent(central)}",
         ),
         charts.band(
             frame,
@@ -122,27 +125,29 @@ def rounds(report: Fields, metric: str) -> str:
                 frame,
                 (number, interval["value"]),
                 model="federated",
-                tip=f"Federated after round {number}: {_interval(interval)}",
+                tip=f"Federated after round {number}: {in_percent(interval)}",
             )
             for number, interval in history
         ),
         *(
             charts.dot(
                 frame,
-                (last + strip * (0.7 + 0.6 * place / max(len(alone) - 1, 1)), interval["value"]),
+                (last + strip * (0.7 + 0.6 * index / max(len(alone) - 1, 1)), interval["value"]),
                 model=name,
-                tip=f"{title(name)} alone: {_interval(interval)}",
+                tip=f"{model_title(name)} alone: {in_percent(interval)}",
                 kind="fm-alone",
             )
-            for place, (name, interval) in enumerate(alone.items())
+            for index, (name, interval) in enumerate(alone.items())
         ),
     ]
-    return charts.svg(frame, f"{ROUND_METRICS[metric]} by round, validation", *parts)
+    return charts.svg(frame, f"{ROUND_METRICS[metric]} by round, validation", *marks)
 
 
 def _background_first(models: Mapping[str, Fields]) -> list[str]:
     """Hospitals that are shown, before central and federated, which are drawn over them."""
-    return sorted(shown(models), key=lambda model: (model == "federated", model == "central"))
+    return sorted(
+        displayed_models(models), key=lambda model: (model == "federated", model == "central")
+    )
 
 
 def _round_ticks(last: int) -> list[tuple[float, str]]:
@@ -152,10 +157,5 @@ def _round_ticks(last: int) -> list[tuple[float, str]]:
 
 def _ticks(bottom: float, step: float) -> list[tuple[float, str]]:
     first = math.ceil(bottom / step - 1e-9)
-    values: Sequence[float] = [step * place for place in range(first, round(1 / step) + 1)]
+    values: Sequence[float] = [step * index for index in range(first, round(1 / step) + 1)]
     return [(value, f"{100 * value:.0f}") for value in values]
-
-
-def _interval(interval: Mapping[str, float]) -> str:
-    value, low, high = (100 * interval[end] for end in ("value", "low", "high"))
-    return f"{value:.1f} % ({low:.1f} to {high:.1f})"

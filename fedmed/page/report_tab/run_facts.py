@@ -4,38 +4,57 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from html import escape
-from typing import Any
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
 
 from fedmed.page import charts
 from fedmed.page.charts import Frame
-from fedmed.page.elements import counted, size
-from fedmed.page.report_tab.tables import title
-from fedmed.report.highlights import note, one_class_words, shown
-from fedmed.task import CLASSES
+from fedmed.page.elements import PercentInterval, in_percent, size
+from fedmed.page.rendering import render
+from fedmed.report.highlights import displayed_models, note, one_class_words
+from fedmed.task import CLASSES, model_title
 
 Fields = Mapping[str, Any]
 
 UNITS = {"update": "one update", "round": "a round", "run": "the run"}
 
 
+class Hospital(NamedTuple):
+    """A hospital's bar."""
+
+    model: str
+    title: str
+    images: dict[str, int]  # of each class
+    total: int
+    patients: int
+
+
+class FormatRow(NamedTuple):
+    """A wire format's line: bytes by unit, and the federated model's accuracy where it was run."""
+
+    title: str
+    counts: list[int]
+    accuracy: PercentInterval | None
+
+
 def hospitals(report: Fields) -> str:
     """A bar for each hospital: as long as it has images, divided by class."""
     partition = report["partition"]
     by_name = {hospital["name"]: hospital for hospital in partition["hospitals"]}
-    some = [by_name[name] for name in shown(by_name)]
-    largest = max(sum(hospital["images"].values()) for hospital in some)
-    rows = "".join(_hospital(hospital, largest) for hospital in some)
-    more = escape(f" {one_class_words(partition)} {note(by_name)}".rstrip())
-    alpha = "" if partition["alpha"] is None else f", alpha {partition['alpha']:g}"
-    return (
-        f'<div class="fm-hospitals">{rows}</div>'
-        f'<p class="fm-note">Dealt by patient ({escape(partition["scheme"])}{alpha}, '
-        f"seed {partition['seed']}); no patient is in two hospitals.{more}</p>"
+    bars = [_hospital(by_name[name]) for name in displayed_models(by_name)]
+    return render(
+        "report/hospitals.html",
+        hospitals=bars,
+        largest=max(bar.total for bar in bars),
+        scheme=partition["scheme"],
+        alpha=partition["alpha"],
+        seed=partition["seed"],
+        notes=list(filter(None, (one_class_words(partition), note(by_name)))),
     )
 
 
-def bytes_chart(report: Fields) -> str:
+def bytes_chart(report: Fields) -> Markup:
     """Bytes per update, round and run of every wire format, on a logarithmic scale."""
     formats = report["communication"]["formats"]
     sizes = [sent[f"{unit}_bytes"] for sent in formats.values() for unit in UNITS]
@@ -47,38 +66,30 @@ def bytes_chart(report: Fields) -> str:
     decades = [
         (float(power), size(10.0**power).replace(".0", "")) for power in range(low, high + 1)
     ]
-    parts = [charts.axes(frame, decades, [], "Bytes up and down, logarithmic", "")]
-    for place, (name, sent) in enumerate(reversed(formats.items())):
-        points = [(math.log10(sent[f"{unit}_bytes"]), float(place)) for unit in UNITS]
+    marks = [charts.axes(frame, decades, [], "Bytes up and down, logarithmic", "")]
+    for row, (name, sent) in enumerate(reversed(formats.items())):
+        points = [(math.log10(sent[f"{unit}_bytes"]), float(row)) for unit in UNITS]
         kind = "fm-measured" if sent["measured"] else "fm-computed"
-        parts.append(charts.rule(frame, points[0], points[-1], kind=f"fm-rail {kind}"))
-        words = sent["title"] + (" (sent)" if name == report["communication"]["sent"] else "")
-        parts.append(charts.text(frame.left, frame.down(place) - 12, words, kind="row"))
+        marks.append(charts.rule(frame, points[0], points[-1], kind=f"fm-rail {kind}"))
+        title = sent["title"] + (" (sent)" if name == report["communication"]["sent"] else "")
+        marks.append(charts.text(frame.left, frame.down(row) - 12, title, kind="row"))
         for unit, point in zip(UNITS, points, strict=True):
             tip = f"{sent['title']}, {UNITS[unit]}: {sent[f'{unit}_bytes']:,} bytes"
-            parts.append(charts.dot(frame, point, model=name, tip=tip, radius=5, kind=kind))
-    return charts.svg(frame, "Bytes sent in every format", *parts)
+            marks.append(charts.dot(frame, point, model=name, tip=tip, radius=5, kind=kind))
+    return charts.svg(frame, "Bytes sent in every format", *marks)
 
 
 def bytes_table(report: Fields) -> str:
     """The same numbers to read, with what the federated model scores in each format."""
-    communication = report["communication"]
-    body = "".join(
-        f'<tr><th scope="row">{escape(sent["title"])}</th>'
-        + "".join(
-            f'<td data-tip="{sent[f"{unit}_bytes"]:,} bytes">{size(sent[f"{unit}_bytes"])}</td>'
-            for unit in UNITS
+    rows = [
+        FormatRow(
+            title=sent["title"],
+            counts=[sent[f"{unit}_bytes"] for unit in UNITS],
+            accuracy=in_percent(sent["metrics"]["test"]["accuracy"]) if sent["measured"] else None,
         )
-        + f"<td>{_accuracy(sent)}</td></tr>"
-        for sent in communication["formats"].values()
-    )
-    heads = "".join(f'<th scope="col">{words.capitalize()}</th>' for words in UNITS.values())
-    return (
-        '<div class="fm-scroll" tabindex="0" role="region" aria-label="Bytes">'
-        '<table class="fm-plain"><thead><tr><th scope="col">What travels</th>'
-        f'{heads}<th scope="col">Accuracy, test</th></tr></thead><tbody>{body}</tbody></table>'
-        "</div>"
-    )
+        for sent in report["communication"]["formats"].values()
+    ]
+    return render("report/bytes.html", units=UNITS.values(), rows=rows)
 
 
 def saving(report: Fields) -> str:
@@ -109,7 +120,7 @@ def audit(report: Fields) -> str:
     }
     if data["public_cohort"]:
         facts["Set aside for the backbone"] = _counts(data["public_cohort"])
-    return _facts(facts)
+    return render("report/facts.html", facts=facts)
 
 
 def making(report: Fields) -> str:
@@ -125,19 +136,11 @@ def making(report: Fields) -> str:
         for name, taken in report["timing"].items()
     }
     versions = {name: str(value) for name, value in report["environment"].items()}
-    return (
-        f"<p><b>{escape(recipe['name'])}</b>: {escape(recipe['description'])}</p>"
-        f"<h4>Settings</h4>{_facts(settings)}<h4>Time</h4>{_facts(timing)}"
-        f"<h4>Versions</h4>{_facts(versions)}"
+    return render(
+        "report/making.html",
+        recipe=recipe,
+        sections={"Settings": settings, "Time": timing, "Versions": versions},
     )
-
-
-def _facts(facts: Mapping[str, str]) -> str:
-    entries = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
-        for name, value in facts.items()
-    )
-    return f'<dl class="fm-facts">{entries}</dl>'
 
 
 def _counts(counts: Fields) -> str:
@@ -146,25 +149,11 @@ def _counts(counts: Fields) -> str:
     return f"{sum(images.values()):,} images ({classes}) of {counts['patients']:,} patients"
 
 
-def _hospital(hospital: Fields, largest: int) -> str:
-    images = hospital["images"]
-    total = sum(images.values())
-    segments = "".join(
-        f'<i data-label="{label}" style="width:{100 * images[label] / largest:.2f}%" '
-        f'data-tip="{images[label]:,} {label} of {total:,} images"></i>'
-        for label in CLASSES
+def _hospital(hospital: Fields) -> Hospital:
+    return Hospital(
+        model=hospital["name"],
+        title=model_title(hospital["name"]),
+        images={label: hospital["images"][label] for label in CLASSES},
+        total=sum(hospital["images"].values()),
+        patients=sum(hospital["patients"].values()),
     )
-    return (
-        f'<div data-model="{escape(hospital["name"])}"><b>{escape(title(hospital["name"]))}</b>'
-        f'<span class="fm-held">{segments}</span><span>{counted(images)}'
-        f"<small>{sum(hospital['patients'].values()):,} patients</small></span></div>"
-    )
-
-
-def _accuracy(sent: Fields) -> str:
-    if not sent["measured"]:
-        return "<small>computed</small>"
-    value, low, high = (
-        100 * sent["metrics"]["test"]["accuracy"][end] for end in ("value", "low", "high")
-    )
-    return f"{value:.1f} %<small>{low:.1f}–{high:.1f}</small>"
