@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from fedmed.evaluation.intervals import cell
 from fedmed.evaluation.metrics import METRICS
+from fedmed.report.claims import gap
 from fedmed.report.highlights import displayed_models, note, one_class_words, spread
 from fedmed.report.schema import Config, ProtocolName, Report, protocols
 from fedmed.task import CLASSES
@@ -49,7 +50,8 @@ def results(report: Report, config: Config) -> str:
             f"### {SPLIT_TITLES[name]}: n = {protocol['n']} images of {protocol['patients']} "
             f"patients\n\n{protocol['description']}\n\n"
             + table(["model", *(metric.title for metric in METRICS.values()), "threshold"], rows)
-            + f"{left_out}\n\n{report['comparison'][name]['words']}"
+            + left_out
+            + (f"\n\n{said}" if (said := gap(report, name)) else "")
         )
     return "\n\n".join(sections)
 
@@ -135,8 +137,8 @@ def data(report: Report) -> str:
         + table(header, rows)
         + f"\n\nByte-identical repeats: {data['repeats']['train']} in train, "
         f"{data['repeats']['test']} in test, {data['repeats']['across']} across. Unreadable files: "
-        f"{len(data['unreadable'])}. The weights and the code are under the MIT licence; an X-ray "
-        "in `examples/` keeps the licence that `examples.json` names."
+        f"{len(data['unreadable'])}. What was trained and the code are under the MIT licence; an "
+        "X-ray in `examples/` keeps the licence that `examples.json` names."
     )
 
 

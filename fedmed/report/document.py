@@ -11,7 +11,7 @@ from typing import Any, cast
 from fedmed.errors import UserError
 from fedmed.report.check import check, refuse, require
 from fedmed.report.highlights import displayed_models
-from fedmed.report.schema import FORMATS, Report, protocols
+from fedmed.report.schema import CURVES, FORMATS, Report, protocols
 
 SCHEMA_VERSION = 1
 SIGNIFICANT = 6
@@ -47,14 +47,21 @@ def _check_models(report: Report) -> None:
     hospitals = [hospital["name"] for hospital in report["partition"]["hospitals"]]
     names = ["central", "federated", *hospitals]
     for protocol in protocols(report):
-        require(report["comparison"], [protocol], "comparison")
         require(report["local_only"], [protocol], "local_only")
         models = report["protocols"][protocol]["models"]
         require(models, names, f"protocols.{protocol}.models")
         require(report["local_only"][protocol], hospitals, f"local_only.{protocol}")
         for model in displayed_models(names):
             where = f"protocols.{protocol}.models.{model}"
-            require(models[model], ("roc", "calibration"), where)
+            if protocol == "shifted":
+                require(models[model], ["pairs"], where)
+                require(
+                    models[model]["pairs"],
+                    report["protocols"]["shifted"]["pairs"],
+                    f"{where}.pairs",
+                )
+            else:
+                require(models[model], CURVES, where)
 
 
 def _check_formats(report: Report) -> None:

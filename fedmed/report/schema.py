@@ -13,6 +13,7 @@ from typing_extensions import NotRequired, TypedDict  # pydantic reads typing's 
 
 ProtocolName = Literal["validation", "shifted", "test"]
 PROTOCOLS: tuple[Literal["validation"], Literal["test"]] = ("validation", "test")  # of every report
+CURVES: tuple[Literal["roc"], Literal["calibration"]] = ("roc", "calibration")
 FORMATS = ("full_fp32", "fp32", "fp16", "int8")
 
 LARGEST = 10**15  # no count or measure comes near it; Python's integers would grow beyond a float
@@ -56,8 +57,13 @@ class Calibration(TypedDict):
     count: list[Positive]
 
 
+class PairScores(TypedDict):
+    balanced_accuracy: Number
+    auc: Number
+
+
 class Scores(TypedDict):
-    """METRICS of one model; the curves are there of models that are shown one by one."""
+    """METRICS of one model; of those that are shown one by one, also the curves, or the pairs."""
 
     accuracy: Interval
     balanced_accuracy: Interval
@@ -71,6 +77,7 @@ class Scores(TypedDict):
     n: Whole
     roc: NotRequired[Annotated[Roc, AfterValidator(_of_one_length)]]
     calibration: NotRequired[Annotated[Calibration, AfterValidator(_of_one_length)]]
+    pairs: NotRequired[dict[str, PairScores]]
 
 
 class Protocol(TypedDict):
@@ -80,9 +87,18 @@ class Protocol(TypedDict):
     models: dict[str, Scores]
 
 
+class Shifted(Protocol):
+    """Validation with what tells the classes apart by framing swapped: means over some pairs.
+
+    A pair is the shift of NORMAL and that of PNEUMONIA, null where there is none.
+    """
+
+    pairs: dict[str, Annotated[list[str | None], PAIR]]
+
+
 class Protocols(TypedDict):
     validation: Protocol
-    shifted: NotRequired[Protocol]
+    shifted: NotRequired[Shifted]
     test: Protocol
 
 
@@ -100,9 +116,13 @@ class Comparison(TypedDict):
     words: str
 
 
+class SentScores(TypedDict):
+    validation: Scores
+    test: Scores
+
+
 class Comparisons(TypedDict):
     validation: Comparison
-    shifted: NotRequired[Comparison]
     test: Comparison
 
 
@@ -119,11 +139,6 @@ class Round(TypedDict):
     validation: Scores
     bytes_up: dict[str, Whole]
     bytes_down: dict[str, Whole]
-
-
-class SentScores(TypedDict):
-    validation: Scores
-    test: Scores
 
 
 class Format(TypedDict):

@@ -8,9 +8,9 @@ from tests.support.reports import MODELS, example_config, example_report, with_h
 REPORT, CONFIG = example_report(), example_config()
 
 
-def test_every_model_is_told_with_intervals_on_both_protocols():
+def test_every_model_is_told_with_intervals_on_every_protocol():
     card = model_card(REPORT, CONFIG)
-    for protocol in ("validation", "test"):
+    for protocol in ("validation", "shifted", "test"):
         scores = REPORT["protocols"][protocol]
         assert f"n = {scores['n']} images of {scores['patients']} patients" in card
         assert scores["description"] in card
@@ -34,6 +34,6 @@ def test_tables_are_whole():
 def test_the_card_of_a_thousand_hospitals_shows_some_and_the_median():
     many = model_card(with_hospitals(REPORT, 1000), with_hospitals(CONFIG, 1000))
     assert len(many) < 25_000
-    assert many.count("Hospital 112 |") == 2 and "Hospital 2 |" not in many
-    assert many.count("| all hospitals: median, and 95 % of them |") == 2
+    assert many.count("Hospital 112 |") == 3 and "Hospital 2 |" not in many
+    assert many.count("| all hospitals: median, and 95 % of them |") == 3
     assert "Of 1,000 hospitals, 10 are shown" in many

@@ -10,6 +10,7 @@ import pytest
 
 from fedmed.errors import UserError
 from fedmed.report import document
+from fedmed.report.table import table
 from tests.support.reports import example_report, with_hospitals
 
 EXAMPLE = example_report()
@@ -66,29 +67,28 @@ def test_what_is_valid_comes_back_as_it_was():
     assert document.validate(EXAMPLE) is EXAMPLE
 
 
-class TestShifted:
-    """Validation with its framing swapped: of reports that have it."""
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("local_only", "shifted"),
+        ("protocols", "shifted", "pairs"),
+        ("protocols", "shifted", "models", "hospital_2"),
+        ("protocols", "shifted", "models", "central", "auc"),
+        ("protocols", "shifted", "models", "central", "pairs"),
+        ("protocols", "shifted", "models", "federated", "pairs", "framing"),
+        ("protocols", "shifted", "models", "federated", "pairs", "framing", "auc"),
+    ],
+)
+def test_swapped_validation_is_whole_where_a_report_has_it(path):
+    with pytest.raises(UserError, match=rf"{'.'.join(path)} is missing"):
+        document.validate(changed(*path, drop=True))
 
-    @staticmethod
-    def with_shifted() -> dict[str, Any]:
-        report = copy.deepcopy(EXAMPLE)
-        for section in ("protocols", "comparison", "local_only"):
-            report[section]["shifted"] = copy.deepcopy(report[section]["validation"])
-        return report
 
-    def test_a_report_with_it_is_valid(self):
-        document.validate(self.with_shifted())
-
-    @pytest.mark.parametrize("section", ["comparison", "local_only"])
-    def test_it_is_whole(self, section):
-        report = self.with_shifted()
-        del report[section]["shifted"]
-        with pytest.raises(UserError, match=f"{section}.shifted is missing"):
-            document.validate(report)
-        report = self.with_shifted()
-        del report["protocols"]["shifted"]["models"]["hospital_2"]["calibration"]
-        with pytest.raises(UserError, match=r"shifted\.models\.hospital_2\.calibration is missing"):
-            document.validate(report)
+def test_a_report_of_before_swapped_validation_is_read():
+    older = changed("protocols", "shifted", drop=True)
+    del older["local_only"]["shifted"]
+    document.validate(older)
+    assert "swapped" in table(EXAMPLE) and "swapped" not in table(older)
 
 
 MODEL = ("protocols", "test", "models", "central")

@@ -15,6 +15,7 @@ from fedmed.federated.ledger import TITLES
 from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.report import document
 from fedmed.report.highlights import displayed_models
+from fedmed.report.schema import CURVES
 from fedmed.snapshot.manifest import model_file
 from fedmed.task import CLASSES, SIMULATED
 from fedmed.training.recipe import RECIPES
@@ -22,6 +23,7 @@ from fedmed.training.recipe import RECIPES
 HOSPITALS = tuple(f"hospital_{number}" for number in range(1, 6))
 MODELS = ("central", "federated", *HOSPITALS)
 IMAGES = {"validation": 120, "test": 90}
+PAIRS = {"aspect": ["rows cut", "columns cut"], "framing": ["framed closer", None]}
 RESAMPLES = 50
 ROUNDS = 2
 HEAD_PARAMETERS = 2 * 512 + 2
@@ -74,6 +76,7 @@ def example_report() -> dict[str, Any]:
             round_scores = [
                 score(_probabilities(generator, labels, 1.0 + number)) for number in range(ROUNDS)
             ]
+    protocols["shifted"], local_only["shifted"] = _shifted(protocols, local_only)
     return document.build(
         protocols=protocols,
         comparison=comparison,
@@ -109,6 +112,16 @@ def example_report() -> dict[str, Any]:
     )
 
 
+def _shifted(protocols: dict[str, Any], local_only: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Swapped validation, its scores those of validation again."""
+    models = deepcopy(protocols["validation"]["models"])
+    for scores in models.values():
+        for curve in CURVES:
+            del scores[curve]
+        scores["pairs"] = {pair: {"balanced_accuracy": 0.8, "auc": 0.9} for pair in PAIRS}
+    return protocols["validation"] | {"pairs": PAIRS, "models": models}, local_only["validation"]
+
+
 def with_hospitals(stored: dict[str, Any], count: int) -> dict[str, Any]:
     """A report, or a configuration, of `count` hospitals that repeat those of an example."""
     made = deepcopy(stored)
@@ -127,12 +140,13 @@ def with_hospitals(stored: dict[str, Any], count: int) -> dict[str, Any]:
                 "title": name.replace("_", " ").capitalize(),
             }
         return made
-    for protocol in IMAGES:
+    for protocol in made["protocols"]:
         models = made["protocols"][protocol]["models"] = repeat(
             made["protocols"][protocol]["models"]
         )
         for name in set(models) - set(displayed_models(models)):
-            del models[name]["roc"], models[name]["calibration"]
+            for drawn in (*CURVES, "pairs"):
+                models[name].pop(drawn, None)
         made["local_only"][protocol] = repeat(made["local_only"][protocol])
     for entry in made["rounds"]:
         entry["bytes_up"], entry["bytes_down"] = map(
