@@ -15,14 +15,13 @@ from typing import Any
 from fedmed.backbones.backbone import BUNDLED
 from fedmed.evaluation.intervals import percent, percents
 from fedmed.report.card import command
-from fedmed.report.claims import claims
+from fedmed.report.claims import summary
 from fedmed.report.schema import PROTOCOLS, Interval, Report
 
 REPOSITORY = Path(__file__).parent.parent
 README = REPOSITORY / "README.md"
 RESULTS = Path(__file__).parent / "results"
 NAMED = {"flip-rotate": "mission", "clean, degraded, balanced": "robust"}
-ON_BOTH = ("collapse", "joining", "gap")  # what is claimed of validation as well
 
 
 def main() -> None:
@@ -63,9 +62,7 @@ def results(report: Report) -> str:
             f"| {_percent(test['specificity'])} / {_percent(test['recall'])} "
             f"| {_percent(alone['accuracy']) if alone else ''} |"
         )
-    said = [claim.text for claim in claims(report)]
-    said += [claim.text for claim in claims(report, "validation") if claim.kind in ON_BOTH]
-    return "\n".join([*lines, "", *(f"- {text}" for text in said)])
+    return "\n".join([*lines, "", *(f"- {claim.text}" for claim in summary(report))])
 
 
 def recipes() -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from fedmed.evaluation.metrics import METRICS
 from fedmed.report import card_tables
-from fedmed.report.claims import claims
+from fedmed.report.claims import summary
 from fedmed.report.schema import Config, Report
 from fedmed.task import CLASSES, DISCLAIMER
 
@@ -76,7 +76,7 @@ def _opening(report: Report, config: Config) -> str:
         if data["simulated"]
         else ""
     )
-    said = "\n".join(f"- {claim.text}" for claim in claims(report))
+    said = "\n".join(f"- {claim.text}" for claim in summary(report))
     return (
         "# FedMed: pneumonia on chest X-rays, learned without sharing images\n\n"
         f"**{DISCLAIMER}**\n\n{simulated}"

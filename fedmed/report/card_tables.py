@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 from fedmed.evaluation.intervals import cell
 from fedmed.evaluation.metrics import METRICS
+from fedmed.report.claims import gap
 from fedmed.report.highlights import displayed_models, note, one_class_words, spread
-from fedmed.report.schema import TABLED, Config, Report
+from fedmed.report.schema import Config, ProtocolName, Report, protocols
 from fedmed.task import CLASSES
 
 ALL = "all hospitals: median, and 95 % of them"
-SPLIT_TITLES: dict[str, str] = {
+SPLIT_TITLES: dict[ProtocolName, str] = {
     "validation": "Validation (patients held out of train)",
     "shifted": "Shifted (validation, its framing swapped between the classes)",
     "test": "Official test",
@@ -30,10 +30,8 @@ def results(report: Report, config: Config) -> str:
         "## Results\n\nIn percent, with 95 % intervals from a bootstrap over patients. An X-ray is "
         f"called {CLASSES[1]} where its probability reaches the threshold."
     ]
-    for name in TABLED:
-        protocol: Mapping[str, Any] | None = report["protocols"].get(name)
-        if protocol is None:  # older reports have no swapped validation
-            continue
+    for name in protocols(report):
+        protocol = report["protocols"][name]
         models = protocol["models"]
         rows = [
             [
@@ -53,7 +51,7 @@ def results(report: Report, config: Config) -> str:
             f"patients\n\n{protocol['description']}\n\n"
             + table(["model", *(metric.title for metric in METRICS.values()), "threshold"], rows)
             + left_out
-            + ("" if name == "shifted" else f"\n\n{report['comparison'][name]['words']}")
+            + (f"\n\n{said}" if (said := gap(report, name)) else "")
         )
     return "\n\n".join(sections)
 

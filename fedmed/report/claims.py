@@ -6,21 +6,30 @@ way, and says what was compared, on which X-rays, and how many.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from fedmed.evaluation.comparison import verdict
-from fedmed.evaluation.intervals import difference, mean, percents
-from fedmed.report.schema import Interval, ProtocolName, Report, Scores
+from fedmed.evaluation.intervals import difference, mean
+from fedmed.report.phrases import (
+    WHERE,
+    any_of,
+    end_of_mix,
+    in_percent,
+    listed,
+    lowest_and_highest,
+    name_of,
+    percentage,
+    scored_on,
+    some_of,
+)
+from fedmed.report.schema import ProtocolName, Report, Scores
 from fedmed.task import CLASSES, ClassName
 
-Kind = Literal["collapse", "joining", "ranking", "gap", "mix", "record", "bytes"]
+Kind = Literal["collapse", "joining", "ranking", "gap", "mix", "framing", "record", "bytes"]
 
-WHERE: dict[ProtocolName, str] = {
-    "validation": "the validation patients",
-    "test": "the official test",
-}
+ON_BOTH = ("collapse", "joining")  # what is also said of validation
 ALIKE = 0.01  # AUCs that lie within this rank alike
 APART = 0.05  # recalls or specificities further apart than this are another operating point
 HALF = 0.5  # whoever gets less of a class right does worse there than a coin
@@ -35,6 +44,13 @@ class Claim:
     text: str
 
 
+def summary(report: Report) -> list[Claim]:
+    """The claims of the official test, and those of validation that may differ from them."""
+    return claims(report) + [
+        claim for claim in claims(report, "validation") if claim.kind in ON_BOTH
+    ]
+
+
 def claims(report: Report, protocol: ProtocolName = "test") -> list[Claim]:
     """Everything that can be said of a report's models on one protocol, what matters most first."""
     said = ((kind, rule(report, protocol)) for kind, rule in RULES.items())
@@ -45,7 +61,7 @@ def collapse(report: Report, protocol: ProtocolName) -> str:
     """Where the federated model, or the central one, misses most of a class; else empty."""
     models = report["protocols"][protocol]["models"]
     federated, central = models["federated"], models["central"]
-    where = _where(report, protocol)
+    where = scored_on(report, protocol)
     missed, missed_by_central = _missed(federated), _missed(central)
     if missed and missed_by_central:
         return (
@@ -59,7 +75,7 @@ def collapse(report: Report, protocol: ProtocolName) -> str:
         name, other, right = "central", "federated", _right(central, missed_by_central)
     else:
         return ""
-    accuracy = {model: _share(models[model]["accuracy"]) for model in (name, other)}
+    accuracy = {model: in_percent(models[model]["accuracy"]) for model in (name, other)}
     return (
         f"The {name} model has collapsed: on {where}, it gets only {right} right, and "
         f"{accuracy[name]} of all; the {other} one gets {accuracy[other]} of all right. "
@@ -78,18 +94,19 @@ def joining(report: Report, protocol: ProtocolName) -> str:
     hurt = sum(gain["high"] < 0 for gain in gains.values())
     same = len(alone) - helped - hurt
     if same == len(alone):
-        outcome = f"is not shown to help or hurt {_any(same)}"
+        outcome = f"is not shown to help or hurt {any_of(same)}"
     else:
         counts = {"helps": helped, "hurts": hurt, "makes no difference that shows for": same}
         (verb, first), *rest = [item for item in counts.items() if item[1]]
-        of = _all(first) if not rest else f"{first:,} of {_hospitals(len(alone))}"
-        outcome = _listed([f"{verb} {of}", *(f"{verb} {count:,}" for verb, count in rest)])
-    worst, best = _ends(alone)
+        outcome = listed(
+            [f"{verb} {some_of(first, len(alone))}", *(f"{verb} {count:,}" for verb, count in rest)]
+        )
+    worst, best = lowest_and_highest(alone)
     return (
-        f"Joining {outcome}: on {_where(report, protocol)}, the federated model's balanced "
-        f"accuracy (the mean of recall and specificity) is {_share(federated)}; trained alone, "
-        f"hospitals have from {_share(alone[worst])} ({_name(worst)}) to {_share(alone[best])} "
-        f"({_name(best)})."
+        f"Joining {outcome}: on {scored_on(report, protocol)}, the federated model's balanced "
+        f"accuracy (the mean of recall and specificity) is {in_percent(federated)}; trained alone, "
+        f"hospitals have from {in_percent(alone[worst])} ({name_of(worst)}) to "
+        f"{in_percent(alone[best])} ({name_of(best)})."
     )
 
 
@@ -99,32 +116,34 @@ def ranking(report: Report, protocol: ProtocolName) -> str:
     alone = report["local_only"][protocol]
     everyone = {**models, **{f"{name} alone": scores for name, scores in alone.items()}}
     aucs = {name: scores["auc"] for name, scores in everyone.items()}
-    worst, best = _ends(aucs)
+    worst, best = lowest_and_highest(aucs)
     lowest, highest = aucs[worst]["value"], aucs[best]["value"]
-    span = f"AUC on {_where(report, protocol)}: {lowest:.3f} to {highest:.3f}"
+    span = f"AUC on {scored_on(report, protocol)}: {lowest:.3f} to {highest:.3f}"
     if highest - lowest <= ALIKE:
         return f"All {len(aucs):,} models rank X-rays alike ({span}){_cuts(everyone)}"
     gains = [difference(aucs["federated"], scores["auc"]) for scores in alone.values()]
     better = sum(gain["low"] > 0 for gain in gains)
     worse = sum(gain["high"] < 0 for gain in gains)
-    lead = report["comparison"][protocol]["auc_difference"]  # over central
+    lead = _auc_lead(report, protocol)
     sides = {"better": (better, lead["low"] > 0), "worse": (worse, lead["high"] < 0)}
     ranks = []
     for degree, (count, than_central) in sides.items():
-        others = [f"{count:,} of {_hospitals(len(alone))} alone"] if count else []
+        others = [f"{some_of(count, len(alone))} alone"] if count else []
         others += ["central"] if than_central else []
-        ranks += [f"{degree} than {_listed(others)}"] if others else []
-    span = f"{span}, {_name(worst)} lowest and {_name(best)} highest"
+        ranks += [f"{degree} than {listed(others)}"] if others else []
+    span = f"{span}, {name_of(worst)} lowest and {name_of(best)} highest"
     if not ranks:
         return f"That federated ranks X-rays better or worse than the others is not shown ({span})."
     return (
         "Models differ in how they rank X-rays, not only in where they draw the line: federated "
-        f"ranks {_listed(ranks)} ({span})."
+        f"ranks {listed(ranks)} ({span})."
     )
 
 
 def gap(report: Report, protocol: ProtocolName) -> str:
-    """Federated against central, with the interval of the difference."""
+    """Federated against central, with the interval of the difference, where it was computed."""
+    if protocol == "shifted":
+        return ""
     images = f"{report['protocols'][protocol]['n']:,} images of {WHERE[protocol]}"
     text = verdict(report["comparison"][protocol], images)
     return text[0].upper() + text[1:]
@@ -164,19 +183,41 @@ def mix(report: Report, protocol: ProtocolName) -> str:
     else:
         outcome = "That hospitals trained alone lean by their mix of patients is not shown"
     return (
-        f"{outcome}: on {_where(report, protocol)}, recall is {_share(recall[0])} and specificity "
-        f"{_share(cleared[0])} at {_group(most, high, 'most')}, {_share(recall[1])} and "
-        f"{_share(cleared[1])} at {_group(least, low, 'least')}."
+        f"{outcome}: on {scored_on(report, protocol)}, recall is {in_percent(recall[0])} and "
+        f"specificity {in_percent(cleared[0])} at {end_of_mix(most, high, 'most')}, "
+        f"{in_percent(recall[1])} and {in_percent(cleared[1])} at "
+        f"{end_of_mix(least, low, 'least')}."
+    )
+
+
+def framing(report: Report, protocol: ProtocolName) -> str:
+    """Whether the models do worse on validation once its framing no longer tells the classes."""
+    if "shifted" not in report["protocols"]:
+        return ""
+    plain, swapped = (report["protocols"][name]["models"] for name in ("validation", "shifted"))
+    told = []
+    for name in ("central", "federated"):
+        before, after = (models[name]["balanced_accuracy"] for models in (plain, swapped))
+        fall = difference(before, after)
+        verb = "falls" if fall["low"] > 0 else "is not shown to fall"
+        told.append(
+            f"{name} {verb} (balanced accuracy {in_percent(before)}, then {in_percent(after)})"
+        )
+    return (
+        "Where what tells the classes apart by framing is swapped between them, on "
+        f"{scored_on(report, 'shifted')}, {listed(told)}."
     )
 
 
 def record(report: Report, protocol: ProtocolName, model: str = "federated") -> str:
     """How far one model's answers can be trusted: what it got right, counted."""
+    if protocol == "shifted":  # which counts every X-ray once for each pair of shifts
+        return ""
     (tn, fp), (fn, tp) = report["protocols"][protocol]["models"][model]["confusion_matrix"]
     return (
-        f"On {WHERE[protocol]} the {_name(model)} model finds {tp:,} of {tp + fn:,} PNEUMONIA "
-        f"X-rays (recall {_of(tp, fn)}) and clears {tn:,} of {tn + fp:,} NORMAL ones "
-        f"(specificity {_of(tn, fp)})."
+        f"On {WHERE[protocol]} the {name_of(model)} model finds {tp:,} of {tp + fn:,} PNEUMONIA "
+        f"X-rays (recall {percentage(tp, fn)}) and clears {tn:,} of {tn + fp:,} NORMAL ones "
+        f"(specificity {percentage(tn, fp)})."
     )
 
 
@@ -203,6 +244,7 @@ RULES: dict[Kind, Callable[[Report, ProtocolName], str]] = {
     "ranking": ranking,
     "gap": gap,
     "mix": mix,
+    "framing": framing,
     "record": record,
     "bytes": bytes_sent,
 }
@@ -212,12 +254,20 @@ def _ranks(report: Report, protocol: ProtocolName, collapsed: str, other: str) -
     """How a collapsed model ranks X-rays, against the other of the two that are compared."""
     models = report["protocols"][protocol]["models"]
     aucs = " against ".join(f"{models[name]['auc']['value']:.3f}" for name in (collapsed, other))
-    lead = report["comparison"][protocol]["auc_difference"]  # federated minus central
+    lead = _auc_lead(report, protocol)
     if abs(lead["value"]) <= ALIKE:
         return f"Both rank X-rays alike (AUC {aucs}): what is off is the threshold."
     if lead["high"] < 0 if collapsed == "federated" else lead["low"] > 0:
         return f"It ranks X-rays worse, too (AUC {aucs})."
     return f"That it ranks X-rays worse is not shown (AUC {aucs})."
+
+
+def _auc_lead(report: Report, protocol: ProtocolName) -> Mapping[str, Any]:
+    """The AUC of federated minus that of central: paired where that was computed."""
+    if protocol == "shifted":
+        models = report["protocols"][protocol]["models"]
+        return difference(models["federated"]["auc"], models["central"]["auc"])
+    return report["comparison"][protocol]["auc_difference"]
 
 
 def _cuts(models: Mapping[str, Scores]) -> str:
@@ -245,48 +295,4 @@ def _missed(scores: Scores) -> ClassName | None:
 
 def _right(scores: Scores, label: ClassName) -> str:
     interval = scores["recall"] if label == "PNEUMONIA" else scores["specificity"]
-    return f"{_share(interval)} of the {label} X-rays"
-
-
-def _where(report: Report, protocol: ProtocolName) -> str:
-    return f"{WHERE[protocol]}, n = {report['protocols'][protocol]['n']:,}"
-
-
-def _ends(intervals: Mapping[str, Interval]) -> tuple[str, str]:
-    """Who has the lowest value, and who the highest."""
-    ordered = sorted(intervals, key=lambda name: intervals[name]["value"])
-    return ordered[0], ordered[-1]
-
-
-def _group(hospitals: Sequence[str], share: float, degree: str) -> str:
-    if len(hospitals) == 1:
-        return f"{_name(hospitals[0])} ({100 * share:.0f} % PNEUMONIA, the {degree})"
-    return f"the {len(hospitals):,} hospitals with {degree} PNEUMONIA ({100 * share:.0f} %)"
-
-
-def _listed(items: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))
-
-
-def _name(model: str) -> str:
-    return model.replace("_", " ")
-
-
-def _any(count: int) -> str:
-    return "the only hospital" if count == 1 else f"any of {_hospitals(count)}"
-
-
-def _all(count: int) -> str:
-    return "the only hospital" if count == 1 else f"all {_hospitals(count)}"
-
-
-def _hospitals(count: int) -> str:
-    return f"{count:,} hospital{'s' if count != 1 else ''}"
-
-
-def _share(interval: Mapping[str, Any]) -> str:
-    return f"{percents(interval)[0]:.1f} %"
-
-
-def _of(part: int, rest: int) -> str:
-    return f"{100 * part / (part + rest or 1):.1f} %"
+    return f"{in_percent(interval)} of the {label} X-rays"

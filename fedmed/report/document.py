@@ -11,7 +11,7 @@ from typing import Any, cast
 from fedmed.errors import UserError
 from fedmed.report.check import check, refuse, require
 from fedmed.report.highlights import displayed_models
-from fedmed.report.schema import FORMATS, PROTOCOLS, Report
+from fedmed.report.schema import CURVES, FORMATS, Report, protocols
 
 SCHEMA_VERSION = 1
 SIGNIFICANT = 6
@@ -38,7 +38,6 @@ def validate(report: Any) -> Report:
             f"FedMed reads {SCHEMA_VERSION}. Update FedMed, or train again."
         )
     _check_models(checked)
-    _check_shifted(checked)
     _check_formats(checked)
     return checked
 
@@ -47,31 +46,22 @@ def _check_models(report: Report) -> None:
     """Every protocol scores every model, and what is shown of it can be drawn."""
     hospitals = [hospital["name"] for hospital in report["partition"]["hospitals"]]
     names = ["central", "federated", *hospitals]
-    for protocol in PROTOCOLS:
-        require(report["comparison"], [protocol], "comparison")
+    for protocol in protocols(report):
         require(report["local_only"], [protocol], "local_only")
         models = report["protocols"][protocol]["models"]
         require(models, names, f"protocols.{protocol}.models")
         require(report["local_only"][protocol], hospitals, f"local_only.{protocol}")
         for model in displayed_models(names):
             where = f"protocols.{protocol}.models.{model}"
-            require(models[model], ("roc", "calibration"), where)
-
-
-def _check_shifted(report: Report) -> None:
-    """Swapped validation, where there is one, scores every model, and shown ones by pair."""
-    if "shifted" not in report["protocols"]:
-        return
-    hospitals = [hospital["name"] for hospital in report["partition"]["hospitals"]]
-    names = ["central", "federated", *hospitals]
-    entry = report["protocols"]["shifted"]
-    require(entry["models"], names, "protocols.shifted.models")
-    require(report["local_only"], ["shifted"], "local_only")
-    require(report["local_only"]["shifted"], hospitals, "local_only.shifted")
-    for model in displayed_models(names):
-        where = f"protocols.shifted.models.{model}"
-        require(entry["models"][model], ["pairs"], where)
-        require(entry["models"][model]["pairs"], entry["pairs"], f"{where}.pairs")
+            if protocol == "shifted":
+                require(models[model], ["pairs"], where)
+                require(
+                    models[model]["pairs"],
+                    report["protocols"]["shifted"]["pairs"],
+                    f"{where}.pairs",
+                )
+            else:
+                require(models[model], CURVES, where)
 
 
 def _check_formats(report: Report) -> None:

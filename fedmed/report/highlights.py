@@ -34,7 +34,6 @@ def displayed_models(models: Iterable[str]) -> list[str]:
     return [model for model in models if model in kept or not is_hospital(model)]
 
 
-
 def spread(scores: Mapping[str, Any], metrics: Iterable[str]) -> dict[str, Any]:
     """The median over hospitals of each metric, and between what 95 % of them lie, as INTERVALs.
 

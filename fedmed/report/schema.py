@@ -11,13 +11,9 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, Field
 from typing_extensions import NotRequired, TypedDict  # pydantic reads typing's from 3.12 on
 
-ProtocolName = Literal["validation", "test"]
-TABLED: tuple[Literal["validation"], Literal["shifted"], Literal["test"]] = (
-    "validation",
-    "shifted",
-    "test",
-)
+ProtocolName = Literal["validation", "shifted", "test"]
 PROTOCOLS: tuple[Literal["validation"], Literal["test"]] = ("validation", "test")  # of every report
+CURVES: tuple[Literal["roc"], Literal["calibration"]] = ("roc", "calibration")
 FORMATS = ("full_fp32", "fp32", "fp16", "int8")
 
 LARGEST = 10**15  # no count or measure comes near it; Python's integers would grow beyond a float
@@ -61,8 +57,13 @@ class Calibration(TypedDict):
     count: list[Positive]
 
 
+class PairScores(TypedDict):
+    balanced_accuracy: Number
+    auc: Number
+
+
 class Scores(TypedDict):
-    """METRICS of one model; the curves are there of models that are shown one by one."""
+    """METRICS of one model; of those that are shown one by one, also the curves, or the pairs."""
 
     accuracy: Interval
     balanced_accuracy: Interval
@@ -76,18 +77,6 @@ class Scores(TypedDict):
     n: Whole
     roc: NotRequired[Annotated[Roc, AfterValidator(_of_one_length)]]
     calibration: NotRequired[Annotated[Calibration, AfterValidator(_of_one_length)]]
-
-
-class PairScores(TypedDict):
-    """One model on one pair of shifts."""
-
-    balanced_accuracy: Number
-    auc: Number
-
-
-class ShiftedScores(Scores):
-    """METRICS that are means over the pairs; each pair's own of models that are shown."""
-
     pairs: NotRequired[dict[str, PairScores]]
 
 
@@ -98,14 +87,13 @@ class Protocol(TypedDict):
     models: dict[str, Scores]
 
 
-class Shifted(TypedDict):
-    """Swapped validation: what a pair does to NORMAL and to PNEUMONIA; None is nothing."""
+class Shifted(Protocol):
+    """Validation with what tells the classes apart by framing swapped: means over some pairs.
 
-    n: Whole
-    patients: Whole
-    description: str
-    pairs: dict[str, list[str | None]]
-    models: dict[str, ShiftedScores]
+    A pair is the shift of NORMAL and that of PNEUMONIA, null where there is none.
+    """
+
+    pairs: dict[str, Annotated[list[str | None], PAIR]]
 
 
 class Protocols(TypedDict):
@@ -128,6 +116,11 @@ class Comparison(TypedDict):
     words: str
 
 
+class SentScores(TypedDict):
+    validation: Scores
+    test: Scores
+
+
 class Comparisons(TypedDict):
     validation: Comparison
     test: Comparison
@@ -146,11 +139,6 @@ class Round(TypedDict):
     validation: Scores
     bytes_up: dict[str, Whole]
     bytes_down: dict[str, Whole]
-
-
-class SentScores(TypedDict):
-    validation: Scores
-    test: Scores
 
 
 class Format(TypedDict):
@@ -270,3 +258,9 @@ class Config(TypedDict):
     backbone: Backbone
     models: dict[str, Model]
     versions: NotRequired[dict[str, str]]
+
+
+def protocols(report: Report) -> list[ProtocolName]:
+    """The protocols that a report holds, in the order they are told."""
+    names: tuple[ProtocolName, ...] = ("validation", "shifted", "test")
+    return [name for name in names if name in report["protocols"]]

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from fedmed.evaluation.metrics import METRICS, MetricName
-from fedmed.report.claims import claims
+from fedmed.report.claims import summary
 from fedmed.report.highlights import displayed_models, note, one_class_words, spread
 from fedmed.report.schema import PROTOCOLS, Report
 
 COLUMNS: tuple[MetricName, ...] = ("accuracy", "precision", "recall", "f1")
+TOLD = ("collapse", "joining", "ranking", "gap", "framing")
 WIDTHS = {name: max(len(METRICS[name].title) + 1, 6) for name in COLUMNS}
 
 
@@ -49,8 +50,8 @@ def _bytes(report: Report) -> list[str]:
 
 
 def _told(report: Report) -> list[str]:
-    """The claims, without the bytes, which stand above them."""
-    said = [claim.text for claim in claims(report) if claim.kind != "bytes"]
+    """The claims that the table above does not show at a glance."""
+    said = [claim.text for claim in summary(report) if claim.kind in TOLD]
     return [
         line for text in said for line in textwrap.wrap(f"- {text}", 80, subsequent_indent="  ")
     ]

@@ -18,7 +18,7 @@ from fedmed.backbones.weights import write_state
 from fedmed.experiment.settings import parse
 from fedmed.imaging.preprocessing import to_grey, to_input, to_pixels
 from fedmed.report.card import model_card
-from fedmed.report.claims import claims
+from fedmed.report.claims import summary
 from fedmed.task import DATASET, DATASET_ID, DISCLAIMER
 from tests.support.reports import example_config, example_report
 
@@ -98,7 +98,6 @@ def test_making_data_and_limits_are_told():
         f"licence {REPORT['data']['licence']}",
         CONFIG["backbone"]["source"],
         CONFIG["backbone"]["sha256"],
-        REPORT["comparison"]["test"]["words"],
         "simulated X-rays",
     ):
         assert text in card
@@ -184,5 +183,5 @@ def test_the_code_on_the_card_gives_the_models_answer(tmp_path, monkeypatch, cap
 
 def test_the_card_opens_with_what_the_figures_bear_out():
     opening = model_card(REPORT, CONFIG).split("\n## ")[0]
-    for claim in claims(REPORT):
+    for claim in summary(REPORT):
         assert f"\n- {claim.text}\n" in f"{opening}\n"

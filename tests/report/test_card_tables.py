@@ -8,9 +8,9 @@ from tests.support.reports import MODELS, example_config, example_report, with_h
 REPORT, CONFIG = example_report(), example_config()
 
 
-def test_every_model_is_told_with_intervals_on_both_protocols():
+def test_every_model_is_told_with_intervals_on_every_protocol():
     card = model_card(REPORT, CONFIG)
-    for protocol in ("validation", "test"):
+    for protocol in ("validation", "shifted", "test"):
         scores = REPORT["protocols"][protocol]
         assert f"n = {scores['n']} images of {scores['patients']} patients" in card
         assert scores["description"] in card

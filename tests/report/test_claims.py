@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from fedmed.report import document
-from fedmed.report.claims import WHERE, claims, record
-from fedmed.report.schema import PROTOCOLS
+from fedmed.report.claims import claims, record, summary
+from fedmed.report.phrases import WHERE
+from fedmed.report.schema import protocols
 from tests.support.reports import HOSPITALS, example_report, with_hospitals
 
 EXAMPLE = example_report()
@@ -114,6 +115,10 @@ class TestRanking:
         assert "not only in where they draw the line" in text
         assert "federated ranks better than 1 of 5 hospitals alone (" in text
         assert "0.800 to 0.950, hospital 1" in text
+
+    def test_better_than_all(self):
+        text = said(made(alone=[scores(0.9, 0.9, auc=0.8)] * 5), "ranking")
+        assert "federated ranks better than all 5 hospitals alone (" in text
 
     def test_or_worse_than_a_hospital_and_central(self):
         alone = [scores(0.9, 0.9, auc=0.99), *[scores(0.9, 0.9, auc=0.8)] * 4]
@@ -265,13 +270,61 @@ class TestBytes:
         assert text.endswith("0.25 of its 40,000,000 in FP32: the whole network travels.")
 
 
+class TestFraming:
+    """Whether the models lean on what swapped validation swaps."""
+
+    def swapped(self, federated: float, central: float) -> str:
+        report = made()
+        for name, value in (("federated", federated), ("central", central)):
+            for protocol, accuracy in (("validation", 0.95), ("shifted", value)):
+                scores = report["protocols"][protocol]["models"][name]
+                scores["balanced_accuracy"] = around(accuracy)
+        return said(report, "framing")
+
+    def test_one_falls_and_of_the_other_it_is_not_shown(self):
+        text = self.swapped(federated=0.94, central=0.7)
+        assert "central falls (balanced accuracy 95.0 %, then 70.0 %) and federated is" in text
+        assert "federated is not shown to fall (balanced accuracy 95.0 %, then 94.0 %)." in text
+        assert "the shifted validation set, n = 120" in text
+
+    def test_the_other_way_round(self):
+        text = self.swapped(federated=0.7, central=0.96)
+        assert "central is not shown to fall" in text and "federated falls" in text
+
+    def test_older_reports_say_nothing_of_it(self):
+        report = made()
+        del report["protocols"]["shifted"], report["local_only"]["shifted"]
+        assert said(report, "framing") == ""
+
+
 def test_every_protocol_is_told_by_its_own_name_and_figures():
     report = made(federated=scores(0.95, 0.7))
-    document.validate(report)
-    for protocol in PROTOCOLS:
+    for protocol in protocols(report):
         size = report["protocols"][protocol]["n"]
         assert f"on {WHERE[protocol]}, n = {size}" in said(report, "joining", protocol)
-        assert WHERE[protocol] in said(report, "record", protocol)
+        assert f"on {WHERE[protocol]}, n = {size}" in said(report, "mix", protocol)
+
+
+def test_on_swapped_validation_nothing_is_claimed_that_was_not_computed():
+    """No paired comparison; and its confusion matrices count an X-ray once for every pair."""
+    report = made()
+    report["protocols"]["shifted"]["models"]["federated"] |= scores(0.2, 1.0, auc=0.7)
+    report["protocols"]["shifted"]["models"]["central"] |= scores(0.9, 0.9)
+    assert said(report, "gap", "shifted") == said(report, "record", "shifted") == ""
+    collapsed = said(report, "collapse", "shifted")
+    assert collapsed.endswith("It ranks X-rays worse, too (AUC 0.700 against 0.950).")
+    assert "than central" in said(report, "ranking", "shifted") or "central (" in said(
+        report, "ranking", "shifted"
+    )
+
+
+def test_the_summary_tells_the_test_and_what_may_differ_on_validation():
+    report = made(federated=scores(0.2, 1.0))
+    told = [(claim.kind, WHERE["validation"] in claim.text) for claim in summary(report)]
+    assert told[0] == ("collapse", False)
+    assert ("joining", True) in told and ("gap", True) not in told
+    assert ("collapse", True) not in told  # nothing collapsed there
+    assert [claim for claim, on_validation in told].count("bytes") == 1
 
 
 def test_an_empty_class_and_an_empty_hospital_are_no_fault():

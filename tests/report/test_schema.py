@@ -33,3 +33,11 @@ def test_a_section_that_only_some_runs_have_may_lack(name):
     report = example_report()
     assert name not in report
     check(report | {name: {"made": "later"}}, schema.Report)
+
+
+def test_protocols_are_told_in_one_order_however_they_are_stored():
+    report = example_report()
+    assert list(report["protocols"]) == ["validation", "test", "shifted"]
+    assert schema.protocols(report) == ["validation", "shifted", "test"]
+    del report["protocols"]["shifted"]
+    assert schema.protocols(report) == ["validation", "test"]

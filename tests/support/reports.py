@@ -15,6 +15,7 @@ from fedmed.federated.ledger import TITLES
 from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.report import document
 from fedmed.report.highlights import displayed_models
+from fedmed.report.schema import CURVES
 from fedmed.snapshot.manifest import model_file
 from fedmed.task import CLASSES, SIMULATED
 from fedmed.training.recipe import RECIPES
@@ -115,7 +116,7 @@ def _shifted(protocols: dict[str, Any], local_only: dict[str, Any]) -> tuple[dic
     """Swapped validation, its scores those of validation again."""
     models = deepcopy(protocols["validation"]["models"])
     for scores in models.values():
-        for curve in ("roc", "calibration"):
+        for curve in CURVES:
             del scores[curve]
         scores["pairs"] = {pair: {"balanced_accuracy": 0.8, "auc": 0.9} for pair in PAIRS}
     return protocols["validation"] | {"pairs": PAIRS, "models": models}, local_only["validation"]
@@ -144,7 +145,7 @@ def with_hospitals(stored: dict[str, Any], count: int) -> dict[str, Any]:
             made["protocols"][protocol]["models"]
         )
         for name in set(models) - set(displayed_models(models)):
-            for drawn in ("roc", "calibration", "pairs"):
+            for drawn in (*CURVES, "pairs"):
                 models[name].pop(drawn, None)
         made["local_only"][protocol] = repeat(made["local_only"][protocol])
     for entry in made["rounds"]:

@@ -11,7 +11,7 @@ from fedmed.page.elements import PercentInterval, in_percent
 from fedmed.page.rendering import render
 from fedmed.report.highlights import displayed_models, note, spread
 from fedmed.report.schema import PROTOCOLS
-from fedmed.task import CLASSES, model_title
+from fedmed.task import CLASSES, ClassName, model_title
 
 Fields = Mapping[str, Any]
 
@@ -60,7 +60,7 @@ class Matrix(NamedTuple):
 
     model: str
     title: str
-    rows: dict[str, list[Count]]
+    rows: Mapping[ClassName, list[Count]]
 
 
 def rows(report: Fields, protocol: str) -> Iterator[tuple[str, str, Fields]]:

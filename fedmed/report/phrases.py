@@ -1,0 +1,65 @@
+"""Words that claims are made of: where, who, how many, how much."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fedmed.evaluation.intervals import percents
+from fedmed.report.schema import Interval, ProtocolName, Report
+
+WHERE: dict[ProtocolName, str] = {
+    "validation": "the validation patients",
+    "shifted": "the shifted validation set",
+    "test": "the official test",
+}
+
+
+def scored_on(report: Report, protocol: ProtocolName) -> str:
+    """`the official test, n = 624`."""
+    return f"{WHERE[protocol]}, n = {report['protocols'][protocol]['n']:,}"
+
+
+def lowest_and_highest(intervals: Mapping[str, Interval]) -> tuple[str, str]:
+    """Who has the lowest value, and who the highest."""
+    ordered = sorted(intervals, key=lambda name: intervals[name]["value"])
+    return ordered[0], ordered[-1]
+
+
+def end_of_mix(hospitals: Sequence[str], share: float, degree: str) -> str:
+    """Hospitals that hold the most or the least PNEUMONIA, which is `share` of their images."""
+    if len(hospitals) == 1:
+        return f"{name_of(hospitals[0])} ({100 * share:.0f} % PNEUMONIA, the {degree})"
+    return f"the {len(hospitals):,} hospitals with {degree} PNEUMONIA ({100 * share:.0f} %)"
+
+
+def listed(items: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))
+
+
+def name_of(model: str) -> str:
+    return model.replace("_", " ")
+
+
+def any_of(count: int) -> str:
+    return "the only hospital" if count == 1 else f"any of {number_of_hospitals(count)}"
+
+
+def some_of(count: int, total: int) -> str:
+    """`1 of 5 hospitals`, or all of them."""
+    if count == total:
+        return "the only hospital" if total == 1 else f"all {number_of_hospitals(total)}"
+    return f"{count:,} of {number_of_hospitals(total)}"
+
+
+def number_of_hospitals(count: int) -> str:
+    return f"{count:,} hospital{'s' if count != 1 else ''}"
+
+
+def in_percent(interval: Mapping[str, Any]) -> str:
+    return f"{percents(interval)[0]:.1f} %"
+
+
+def percentage(part: int, rest: int) -> str:
+    """What share a part is of itself and the rest."""
+    return f"{100 * part / (part + rest or 1):.1f} %"
