@@ -33,8 +33,9 @@ from fedmed.backbones.weights import (
 from fedmed.errors import UserError
 from fedmed.files import is_text
 
-BUNDLED = Path(__file__).parents[1] / "bundled"
-IMAGENET = Path(__file__).parent / "imagenet"
+# The snapshots that ship; their backbones serve others, too.
+IMAGENET = Path(__file__).parents[1] / "bundled" / "imagenet"
+BUNDLED = Path(__file__).parents[1] / "bundled" / "scratch"
 NAMES = ("imagenet", "bundled", "torchvision")
 PATIENCE_SECONDS = 30.0
 
