@@ -15,6 +15,7 @@ import train
 from fedmed.experiment.settings import Settings
 from fedmed.federated import rounds
 from fedmed.federated.algorithms import ALGORITHMS
+from fedmed.inference import out_of_distribution
 from fedmed.report import document, highlights
 from fedmed.snapshot.reader import Snapshot
 from tests.support.films import TEST
@@ -106,10 +107,10 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(
 
 KILLED = """
 import os, signal, sys, train
-from fedmed import cli, {module}
+import fedmed.{module} as module
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where pytest runs unattended
-calls, whole = 0, {module}.{function}
+calls, whole = 0, module.{function}
 
 def until(*arguments, **named):
     global calls
@@ -118,7 +119,7 @@ def until(*arguments, **named):
         os.kill(os.getpid(), signal.{signal})
     return whole(*arguments, **named)
 
-{module}.{function} = until
+module.{function} = until
 if __name__ == "__main__":
     sys.exit(train.run(train.parse()))
 """
@@ -145,9 +146,9 @@ def test_killed_anywhere_and_resumed_it_ends_with_the_same_bits(
     partial = tmp_path / "killed.partial"
     options = arguments(place, f"--output={output}")
     kills: list[tuple[str, str, int, Callable[[], bool]]] = [
-        ("feature_cache", "FeatureCache.add", 2, lambda: any(cache.rglob("*.safetensors"))),
-        ("federation", "State.save", 4, (partial / "fp16.safetensors").exists),
-        ("snapshot", "write_head", 3, (partial / "snapshot").is_dir),
+        ("features.cache", "FeatureCache.add", 2, lambda: any(cache.rglob("*.safetensors"))),
+        ("federated.state", "State.save", 4, (partial / "fp16.safetensors").exists),
+        ("snapshot.reader", "write_head", 3, (partial / "snapshot").is_dir),
     ]
     for number, (module, function, call, reached) in enumerate(kills):
         resume = ["--resume"] if number else []
@@ -168,7 +169,7 @@ def test_interrupted_it_says_how_to_go_on_and_harms_nothing(
     output = tiny_snapshot(tmp_path / "old")
     before = tensors(output)
     options = arguments(place, f"--output={output}")
-    done = stopped(place, "federation", "State.save", 2, options, place / "cache", "SIGINT")
+    done = stopped(place, "federated.state", "State.save", 2, options, place / "cache", "SIGINT")
     assert done.returncode == 130
     assert "--resume" in done.stderr
     assert "Traceback" not in done.stderr
@@ -213,8 +214,8 @@ def test_what_the_app_would_not_open_replaces_nothing(
 ) -> None:
     tiny_snapshot(settings.output)
     before = tensors(settings.output)
-    file = train.outliers.FILE
-    monkeypatch.setattr(train.outliers, "save", lambda _, to: (to / file).write_bytes(b"?"))
+    file = out_of_distribution.FILE
+    monkeypatch.setattr(out_of_distribution, "save", lambda _, to: (to / file).write_bytes(b"?"))
     assert train.run(replace(settings, examples=0)) == 2
     assert "the snapshot that was made/" in capsys.readouterr().err
     assert tensors(settings.output) == before

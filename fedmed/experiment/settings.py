@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from fedmed import files
-from fedmed.backbones.backbone import NAMES as BACKBONES
 from fedmed.data import is_hub_id
 from fedmed.data.classes import ClassNames
 from fedmed.data.partition import SCHEMES
 from fedmed.data.patient_option import PatientOption
 from fedmed.errors import UserError
-from fedmed.federated.algorithms import ALGORITHMS
+from fedmed.experiment.choices import ALGORITHMS, BACKBONES, RECIPES
 from fedmed.task import DATASET_ID
-from fedmed.training.recipe import RECIPES
 
 
 def _option(default: Any, help: str, **more: Any) -> Any:
@@ -119,7 +117,7 @@ class Settings:
         SCHEMES[0], "how patients are dealt to hospitals", choices=tuple(SCHEMES)
     )
     alpha: float = _option(0.5, "Dirichlet concentration; small is very non-IID", type=_POSITIVE)
-    algorithm: str = _option("fedavg", "how hospitals train together", choices=tuple(ALGORITHMS))
+    algorithm: str = _option("fedavg", "how hospitals train together", choices=ALGORITHMS)
     quantize: str = _option(
         "none", "format of the updates sent; none is FP32", choices=("none", "fp16", "int8")
     )

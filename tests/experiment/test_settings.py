@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -208,3 +210,22 @@ def test_how_the_data_were_read_is_told_where_it_was_asked_for() -> None:
 
 def test_settings_made_in_code_are_the_same() -> None:
     assert Settings(seed=3) == parse(["--seed=3"])
+
+
+def test_the_names_that_options_choose_from_are_those_there_are() -> None:
+    from fedmed.backbones.backbone import NAMES
+    from fedmed.experiment import choices
+    from fedmed.federated import algorithms
+    from fedmed.training import recipe
+
+    assert tuple(algorithms.ALGORITHMS) == choices.ALGORITHMS
+    assert tuple(recipe.RECIPES) == choices.RECIPES
+    assert choices.BACKBONES == NAMES
+
+
+def test_help_and_mistakes_do_not_wait_for_torch() -> None:
+    code = (
+        "import sys, train; from fedmed.experiment.settings import parse\ntry: parse(['--help'])\n"
+    )
+    code += "except SystemExit: sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
