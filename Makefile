@@ -1,5 +1,3 @@
-# make app | test | train DATA=... [BACKBONE=bundled] [ARGS="..."] | lint | figures | lock | licences | audit
-# make clean
 PYTHON ?= python3
 VENV ?= .venv
 DATA ?= hf-vision/chest-xray-pneumonia
@@ -7,42 +5,49 @@ BACKBONE ?= imagenet
 ARGS ?=
 BIN := $(VENV)/bin
 
-.PHONY: app train demo test lint figures lock licences audit clean
+.PHONY: help app train demo test quick lint figures lock licences audit clean
 
-app: $(VENV)/app.done
+help: ## what there is
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+app: $(VENV)/app.done ## the page on http://127.0.0.1:7860
 	$(BIN)/python app.py
 
-train: $(VENV)/app.done
+train: $(VENV)/app.done ## train.py on DATA=DIR, BACKBONE=imagenet, ARGS="..."
 	$(BIN)/python train.py --data $(DATA) --backbone $(BACKBONE) $(ARGS)
 
-demo: $(VENV)/app.done
+demo: $(VENV)/app.done ## a whole run on simulated patients, offline, in about a minute
 	$(BIN)/python train.py --demo $(ARGS)
 
-test: lint
+test: lint ## lint and every test
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: $(VENV)/dev.done
+quick: lint ## lint and the fast tests, before a commit
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+lint: $(VENV)/dev.done ## style, types, and which package may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
-# README's and the examples' parts that come from the bundled snapshot.
-figures: $(VENV)/dev.done
+# README's and the examples' parts that come from the snapshots that ship.
+figures: $(VENV)/dev.done ## copy figures into README.md
 	$(BIN)/python -m benchmarks.readme
 
 # Pins stay where requirements.txt and requirements-dev.txt still allow them. To take newer releases:
 # make lock ARGS=--upgrade, or ARGS="--upgrade-package NAME".
-COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --custom-compile-command "make lock" $(ARGS)
-lock: $(VENV)/dev.done
+lock: $(VENV)/dev.done ## renew the pinned dependencies
 	$(COMPILE) requirements.txt -o requirements.lock
 	$(COMPILE) requirements-dev.txt -c requirements.lock -o requirements-dev.lock
 
-licences: $(VENV)/app.done
+licences: $(VENV)/app.done ## renew docs/licences.md
 	$(BIN)/python docs/licences.py
 
 # Asks a service on the network for known vulnerabilities of what the locks pin.
-audit: $(VENV)/dev.done
+audit: $(VENV)/dev.done ## known vulnerabilities of what is pinned
 	$(BIN)/uvx pip-audit@2.10.1 --require-hashes --disable-pip -r requirements.lock -r requirements-dev.lock
 
 $(VENV)/app.done: requirements.lock
@@ -54,5 +59,5 @@ $(VENV)/dev.done: $(VENV)/app.done requirements-dev.lock
 	$(BIN)/python -m pip install -q --require-hashes -r requirements-dev.lock
 	touch $@
 
-clean:
+clean: ## remove the environment and caches
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -52,7 +52,7 @@ def save(settings: Settings, prepared: Prepared, fitted: Fitted, report: Report)
             "models": manifest.model_entries(names, report),
             "versions": versions(),
             "seed": settings.seed,
-            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     )
     card = model_card(report, config, settings.push_to)

@@ -6,10 +6,16 @@ before a field was added lacks it, so a new one is NotRequired. A file may hold 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,  # pydantic reads typing's from 3.12 on
+    TypeVar,
+)
 
 from pydantic import AfterValidator, Field
-from typing_extensions import NotRequired, TypedDict  # pydantic reads typing's from 3.12 on
+from typing_extensions import TypedDict
 
 ProtocolName = Literal["validation", "shifted", "test"]
 PROTOCOLS: tuple[Literal["validation"], Literal["test"]] = ("validation", "test")  # of every report
