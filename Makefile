@@ -5,6 +5,7 @@ BACKBONE ?= imagenet
 ARGS ?=
 BIN := $(VENV)/bin
 
+.DEFAULT_GOAL := app
 .PHONY: help app train demo test quick lint figures lock licences audit clean
 
 help: ## what there is
