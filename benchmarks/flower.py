@@ -23,8 +23,9 @@ from flwr.simulation import run_simulation
 from torch import nn
 
 from benchmarks.hospitals import LOCAL_EPOCHS, OPTIMISATION, SEED, go_on, site, sites
+from fedmed.backbones.resnet18 import WIDTH
 from fedmed.federated.state import State
-from fedmed.task import CLASSES, FEATURES
+from fedmed.task import CLASSES
 from fedmed.training.local_training import epoch_order
 from fedmed.training.tensors import Tensors
 
@@ -41,7 +42,7 @@ def client_app(images: int) -> ClientApp:
     def train(message: Message, context: Context) -> Message:
         torch.set_num_threads(1)
         own = site(int(context.node_config["partition-id"]) + 1, images)
-        network = nn.Linear(FEATURES, len(CLASSES))
+        network = nn.Linear(WIDTH, len(CLASSES))
         network.load_state_dict(message.content["arrays"].to_torch_state_dict())
         adam = torch.optim.Adam(network.parameters(), lr=OPTIMISATION.learning_rate)
         loss = nn.CrossEntropyLoss()
@@ -86,7 +87,7 @@ def compare(count: int, images: int, rounds: int) -> dict[str, object]:
     @server.main()
     def serve(grid: Grid, context: Context) -> None:
         zeros = {
-            "weight": torch.zeros(len(CLASSES), FEATURES),
+            "weight": torch.zeros(len(CLASSES), WIDTH),
             "bias": torch.zeros(len(CLASSES)),
         }
         FedAvg(fraction_evaluate=0.0, min_train_nodes=count, min_available_nodes=count).start(

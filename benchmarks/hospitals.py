@@ -31,13 +31,13 @@ from torch import Tensor
 from benchmarks.hospitals_plot import draw
 from benchmarks.measuring import median_of, table, write
 from fedmed import cli
+from fedmed.backbones.resnet18 import WIDTH
 from fedmed.evaluation.metrics import evaluate
 from fedmed.federated.algorithms.fedavg import FedAvg
 from fedmed.federated.channel import Channel
 from fedmed.federated.rounds import federate
 from fedmed.federated.state import State
 from fedmed.federated.transforms import FORMATS
-from fedmed.task import FEATURES
 from fedmed.training.heads import new_heads
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.tensors import pick
@@ -50,7 +50,7 @@ PEER_COUNTS, PEER_IN_ALL, PEER_ROUNDS = (5, 100), 2_000, 5
 REAL_SIZES = (1209, 679, 439, 370, 461)  # of the bundled snapshot's five hospitals
 HELD_OUT, OFFICIAL = 443, 624  # X-rays that its models are scored on
 OPTIMISATION = Optimisation(learning_rate=1e-3, batch_size=64)
-DIRECTION = torch.randn(FEATURES, generator=torch.Generator().manual_seed(0)) / FEATURES**0.5
+DIRECTION = torch.randn(WIDTH, generator=torch.Generator().manual_seed(0)) / WIDTH**0.5
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def site(number: int, images: int) -> SimulatedSite:
     """Hospital `number`, the same wherever it is drawn; three quarters of it PNEUMONIA."""
     generator = torch.Generator().manual_seed(number)
     labels = (torch.rand(images, generator=generator) < 0.75).long()
-    features = torch.randn(images, FEATURES, generator=generator)
+    features = torch.randn(images, WIDTH, generator=generator)
     features += 3 * (labels[:, None] - 0.5) * DIRECTION
     return SimulatedSite(f"hospital_{number}", labels, features)
 
@@ -84,7 +84,7 @@ def go_on(hospitals: list[SimulatedSite], state: State | None, rounds: int, wire
     return federate(
         hospitals,
         algorithm=FedAvg(),
-        model=pick(new_heads(1, FEATURES).tensors(), 0),
+        model=pick(new_heads(1, WIDTH).tensors(), 0),
         rounds=rounds + (state.round if state else 0),
         local_epochs=LOCAL_EPOCHS,
         optimisation=OPTIMISATION,
@@ -146,7 +146,7 @@ def one_number(count: int, images: int) -> dict[str, Any]:
         "hospitals": count,
         "X-rays each": images,
         "seconds": statistics.median(seconds),
-        "features, MiB": count * images * FEATURES * 4 / 2**20,
+        "features, MiB": count * images * WIDTH * 4 / 2**20,
         "memory above, MiB": _peak_mib() - before,
         "bytes a round": sum(state.ledger.up[-1].values()) + sum(state.ledger.down[-1].values()),
     }

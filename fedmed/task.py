@@ -10,7 +10,6 @@ CLASSES: tuple[ClassName, ClassName] = ("NORMAL", "PNEUMONIA")
 IMAGE_SIZE = 224
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-FEATURES = 512
 
 DATASET_ID = "hf-vision/chest-xray-pneumonia"
 DATASET = {

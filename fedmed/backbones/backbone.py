@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from fedmed.backbones.engine import Pass, pick
+from fedmed.backbones.resnet18 import WIDTH
 from fedmed.backbones.weights import (
     State,
     check_state,
@@ -65,6 +66,11 @@ class Backbone:
     @property
     def id(self) -> str:
         return str(self.origin["id"])
+
+    @property
+    def width(self) -> int:
+        """How many numbers an image's features are."""
+        return WIDTH
 
     @property
     def public_cohort(self) -> bool:

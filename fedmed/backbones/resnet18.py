@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from fedmed.task import IMAGE_SIZE
 
 WIDTHS = (64, 128, 256, 512)
+WIDTH = WIDTHS[-1]  # of its features
 
 
 class ResNet18(nn.Sequential):

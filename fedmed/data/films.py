@@ -1,7 +1,7 @@
 """Films that came out of decoding with something wrong: flat, inverted against the others, clipped.
 
-What is measured of each picture is a row as wide as a feature vector, so that it lies in the same
-cache and a later run need not read the picture again: four figures, then a 16 x 16 thumbnail.
+What is measured of each picture is a row that lies in the cache of features, so that a later run
+need not read the picture again: three figures, then a 16 x 16 thumbnail.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from fedmed.data.trouble import named
-from fedmed.task import FEATURES, IMAGE_SIZE
+from fedmed.task import IMAGE_SIZE
 
 SIDE = 16  # of the thumbnail
 _FIGURES = 3  # range, share of black, share of white
+WIDTH = _FIGURES + SIDE * SIDE
 _CENTRE = slice(IMAGE_SIZE // 8, -IMAGE_SIZE // 8)  # borders and markers are often black or white
 
 NEARLY_CONSTANT = 16.0  # grey levels between the 1st and the 99th percentile
@@ -25,8 +26,8 @@ CLIPPED = 0.25  # of the middle of the picture in the two darkest levels, or the
 
 
 def measure(pixels: np.ndarray) -> np.ndarray:
-    """Measure decoded pictures, uint8 [n, 224, 224]: float32 [n, 512], see above."""
-    out = np.zeros((len(pixels), FEATURES), np.float32)
+    """Measure decoded pictures, uint8 [n, 224, 224]: float32 [n, WIDTH], see above."""
+    out = np.zeros((len(pixels), WIDTH), np.float32)
     middle = pixels[:, _CENTRE, _CENTRE].reshape(len(pixels), -1)
     block = IMAGE_SIZE // SIDE
     for row, (picture, inside) in enumerate(zip(pixels, middle, strict=True)):
@@ -38,7 +39,7 @@ def measure(pixels: np.ndarray) -> np.ndarray:
             counts[254:].sum() / inside.size,
         )
         blocks = picture.reshape(SIDE, block, SIDE, block)
-        out[row, _FIGURES : _FIGURES + SIDE * SIDE] = blocks.mean((1, 3)).reshape(-1)
+        out[row, _FIGURES:] = blocks.mean((1, 3)).reshape(-1)
     return out
 
 

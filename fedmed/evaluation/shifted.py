@@ -23,7 +23,7 @@ from fedmed.evaluation.metrics import evaluate
 from fedmed.features.cache import FeatureCache
 from fedmed.imaging.augmentation import CLEAN, View
 from fedmed.imaging.shifts import SHIFTS
-from fedmed.task import CLASSES, FEATURES
+from fedmed.task import CLASSES
 from fedmed.training.heads import Heads, probabilities
 
 # The shift of NORMAL and of PNEUMONIA; None leaves them as they are.
@@ -62,7 +62,7 @@ class SwappedValidation:
     @classmethod
     def read(cls, xrays: Sequence[Xray], cache: FeatureCache) -> SwappedValidation:
         """From a cache that holds what `wanted` names."""
-        features = torch.empty(len(PAIRS), len(xrays), FEATURES)
+        features = torch.empty(len(PAIRS), len(xrays), cache.width)
         for place, pair in enumerate(PAIRS.values()):
             for label in range(len(CLASSES)):
                 rows = [row for row, xray in enumerate(xrays) if xray.label == label]

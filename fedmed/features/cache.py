@@ -29,7 +29,6 @@ from fedmed.code_digest import OF_FEATURES, code_digest
 from fedmed.errors import UserError
 from fedmed.files import write_atomically
 from fedmed.imaging.augmentation import View
-from fedmed.task import FEATURES
 
 _IN_USE_SECONDS = 3600.0
 _FOLDER = re.compile(r"[0-9a-f]{32}")
@@ -44,6 +43,7 @@ class FeatureCache:
 
     def __init__(self, backbone: Backbone, root: Path | None = None) -> None:
         self.root = root or default_root()
+        self.width = backbone.width
         self._limit = _limit()
         self._identity = {
             "backbone": backbone.sha256,
@@ -101,7 +101,7 @@ class FeatureCache:
         with suppress(OSError):  # read-only, or gone
             os.utime(self._folder(view))  # or a run of hours would seem to have ended long ago
         rows = [index[bytes.fromhex(d)] for d in digests]
-        out = np.empty((len(rows), FEATURES), np.float32)
+        out: np.ndarray | None = None
         wanted: dict[Path, list[int]] = {}
         for position, (path, _) in enumerate(rows):
             wanted.setdefault(path, []).append(position)
@@ -114,8 +114,11 @@ class FeatureCache:
                     f"{path} was deleted or damaged while it was in use. Run again: what is "
                     "missing is computed again."
                 )
-            out[positions] = content["features"][[rows[p][1] for p in positions]]
-        return out
+            features = content["features"]
+            if out is None:
+                out = np.empty((len(rows), features.shape[1]), np.float32)
+            out[positions] = features[[rows[p][1] for p in positions]]
+        return np.empty((0, self.width), np.float32) if out is None else out
 
     def prune(self) -> None:
         """Drop the least recently used folders until the cache is within its limit.

@@ -12,7 +12,6 @@ from torch import Tensor
 from fedmed.data.cohort import Xray, labels
 from fedmed.features.cache import FeatureCache
 from fedmed.imaging.augmentation import View
-from fedmed.task import FEATURES
 
 HELD_BYTES = 512 * 2**20  # of features that one `Features` keeps in memory
 
@@ -27,7 +26,7 @@ class Features:
         self.labels = torch.tensor(labels(xrays))
         self._digests = [xray.digest for xray in xrays]
         self._cache = cache
-        view_bytes = 4 * FEATURES * max(len(xrays), 1)
+        view_bytes = 4 * cache.width * max(len(xrays), 1)
         self.view = lru_cache(maxsize=max(2, HELD_BYTES // view_bytes))(self._read)
         self.epoch = lru_cache(maxsize=1)(self._mix)
 
@@ -37,7 +36,7 @@ class Features:
 
     def _mix(self, number: int, views: tuple[View, ...]) -> Tensor:
         """Features [n, 512] of one view of each image: of image i, number (epoch + i) modulo V."""
-        mixed = torch.empty(len(self._digests), FEATURES)
+        mixed = torch.empty(len(self._digests), self._cache.width)
         for index, view in enumerate(views):
             first = (index - number) % len(views)
             mixed[first :: len(views)] = self.view(view)[first :: len(views)]

@@ -19,11 +19,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fedmed.backbones.resnet18 import WIDTH
 from fedmed.errors import UserError
 from fedmed.files import read_tensors
 from fedmed.imaging.augmentation import DEGRADE_DRAWS, degrade
 from fedmed.imaging.preprocessing import to_grey
-from fedmed.task import FEATURES
 
 T = TypeVar("T")
 
@@ -87,7 +87,7 @@ class ReferenceStatistics(NamedTuple):
             found = cls(*(_take(tensors, part) for part in cls._fields))
         except KeyError as error:
             raise UserError(f"{path} holds no statistics of training images: {error!r}") from error
-        if not (found.features.fits(FEATURES) and found.layout.fits(GRID**2)):
+        if not (found.features.fits(WIDTH) and found.layout.fits(GRID**2)):
             raise UserError(f"{path} holds statistics of another kind.")
         return found
 

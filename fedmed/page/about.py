@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from fedmed.backbones import resnet18
 from fedmed.backbones.engine import pick
 from fedmed.page.elements import size
 from fedmed.page.rendering import render
-from fedmed.task import CLASSES, DATASET, DISCLAIMER, FEATURES, is_hospital
+from fedmed.task import CLASSES, DATASET, DISCLAIMER, is_hospital
 from fedmed.uploads.storage import KEPT_MINUTES
 
 DRAWN = 6  # hospitals in the figure: the first ones and the last
 WIDTH = 720  # of the figure, in SVG units
-HEAD_NUMBERS = len(CLASSES) * (FEATURES + 1)
+HEAD_NUMBERS = len(CLASSES) * (resnet18.WIDTH + 1)
 
 
 class House(NamedTuple):

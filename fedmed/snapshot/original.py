@@ -16,17 +16,18 @@ import torch
 from torch import Tensor
 
 from fedmed.backbones.backbone import Backbone
+from fedmed.backbones.resnet18 import WIDTH
 from fedmed.backbones.weights import check_state, fingerprint
 from fedmed.errors import UserError
 from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.snapshot.model_group import ModelGroup
-from fedmed.task import CLASSES, FEATURES, model_title
+from fedmed.task import CLASSES, model_title
 from fedmed.training.heads import Heads, stack
 
 MAX_MEBIBYTES = 128  # a ResNet18 in FP32 has 43
 WRAPPERS = ("state_dict", "model_state_dict")
 PREFIX = "model."
-HEAD = {"fc.weight": (len(CLASSES), FEATURES), "fc.bias": (len(CLASSES),)}
+HEAD = {"fc.weight": (len(CLASSES), WIDTH), "fc.bias": (len(CLASSES),)}
 EXPECTED = "Expected: the state dict of torchvision's resnet18 with two classes."
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from fedmed.backbones.backbone import Backbone
+from fedmed.backbones.resnet18 import WIDTH
 from fedmed.backbones.weights import read_state
 from fedmed.errors import UserError
 from fedmed.files import read_json, read_tensors
@@ -31,7 +32,7 @@ from fedmed.snapshot.manifest import (
     verify,
 )
 from fedmed.snapshot.model_group import ModelGroup
-from fedmed.task import CLASSES, FEATURES
+from fedmed.task import CLASSES
 from fedmed.training.heads import Heads
 
 EXAMPLE = ("file", "label", "source", "licence")
@@ -120,7 +121,7 @@ class Snapshot:
             kind = type(error.__cause__ or error).__name__
             raise SnapshotError(f"{where} is damaged ({kind}).") from error
         shapes = {name: list(tensor.shape) for name, tensor in head.items()}
-        if shapes != {"fc.weight": [len(CLASSES), FEATURES], "fc.bias": [len(CLASSES)]}:
+        if shapes != {"fc.weight": [len(CLASSES), WIDTH], "fc.bias": [len(CLASSES)]}:
             raise SnapshotError(f"{where} has the shapes {printable(shapes)}.")
         fractions = all(tensor.is_floating_point() for tensor in stored.values())
         # As it is used: what is finite in 64 bits may not be in 32, and 8 bits can't be asked.

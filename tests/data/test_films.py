@@ -7,7 +7,6 @@ import pytest
 
 from fedmed.data import films
 from fedmed.simulation import simulate
-from fedmed.task import FEATURES
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +39,7 @@ def test_each_kind_is_found_by_name(pixels: np.ndarray) -> None:
 
 def test_what_is_measured_does_not_depend_on_the_others(pixels: np.ndarray) -> None:
     rows = films.measure(pixels)
-    assert rows.shape == (24, FEATURES) and rows.dtype == np.float32
+    assert rows.shape == (24, films.WIDTH) and rows.dtype == np.float32
     assert np.array_equal(films.measure(pixels[5:6])[0], rows[5])
 
 
