@@ -12,7 +12,8 @@ class UserError(Exception):
     exit_status = 2
 
 
-ACCEPTED = "Accepted: JPEG, PNG, DICOM, TIFF, BMP or WebP."
+FORMATS = "JPEG, PNG, DICOM, TIFF, BMP or WebP"
+ACCEPTED = f"Accepted: {FORMATS}."
 
 
 class ImageError(UserError):

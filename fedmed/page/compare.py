@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import gradio as gr
 
 from fedmed.errors import ImageError
 from fedmed.inference.loading import Opened
 from fedmed.page.answer import LONGEST_SIDE, Answer, problem
-from fedmed.page.examples import Example, strip
+from fedmed.page.examples import Example
+from fedmed.page.examples import strip as examples_strip
 from fedmed.page.launch import PANEL
 from fedmed.page.rendering import render
 from fedmed.server.clients import sender
 from fedmed.uploads.decode import decode_upload_to_show
 
-CLICKED = """element.addEventListener('click', (event) => {
-  const tile = event.target.closest('.fm-tile');
-  if (tile) trigger('click', {example: Number(tile.dataset.example)});
-});"""
-ANSWERED = "fedmed.answered(element); watch('value', () => fedmed.answered(element));"
+BEGIN = "fedmed.begin(element, trigger, upload);"
+DRAWN = "fedmed.drawn(element); fedmed.mounted();"
+ANSWERED = "watch('value', () => fedmed.answered(props.value)); fedmed.mounted();"
+# Every action is asked about at once, whatever is under way: asking.js keeps to the last.
+ASKING: dict[str, Any] = {
+    "api_visibility": "private",
+    "trigger_mode": "multiple",
+    "show_progress": "hidden",
+    **PANEL,
+}
 
 
 def build(opened: Opened, examples: Sequence[Example]) -> None:
@@ -33,32 +40,47 @@ def build(opened: Opened, examples: Sequence[Example]) -> None:
         return Answer(example.image, prediction, opened.snapshot.config, example, number).html()
 
     def clicked(event: gr.EventData) -> str:
-        try:
-            number = event.example
-        except (AttributeError, TypeError):  # a click without its data, by hand
-            number = None
-        if not isinstance(number, int) or not 0 <= number < len(examples):
+        number = _field(event, "example")
+        if number is None or number >= len(examples):
             raise gr.Error("There is no such example.", print_exception=False)
-        return answer_example(number)
+        return _reply(answer_example(number), event)
 
-    def uploaded(data: bytes, request: gr.Request) -> str:
+    def uploaded(data: bytes | None, event: gr.EventData, request: gr.Request) -> str:
         try:
-            xray, picture = decode_upload_to_show(data, LONGEST_SIDE, sender(request))
+            xray, picture = decode_upload_to_show(data or b"", LONGEST_SIDE, sender(request))
         except ImageError as error:
-            return problem(str(error))
+            return _reply(problem(str(error)), event)
         prediction = opened.predictor.predict(xray)
-        return Answer(picture, prediction, opened.snapshot.config).html()
+        return _reply(Answer(picture, prediction, opened.snapshot.config).html(), event)
 
-    with gr.Row(elem_classes="fm-strip"):
-        upload = gr.UploadButton("Upload an X-ray", type="binary", elem_classes="fm-upload")
-        tiles = gr.HTML(
-            strip(examples, chosen=0), js_on_load=CLICKED, apply_default_css=False, min_width=0
-        )
-    answer = gr.HTML(
-        answer_example(0) if examples else render("no_answer.html"),
-        js_on_load=ANSWERED,
+    strip = gr.HTML(examples_strip(examples, chosen=0), js_on_load=BEGIN, apply_default_css=False)
+    gr.HTML(
+        _reply(answer_example(0) if examples else render("no_answer.html")),
+        js_on_load=DRAWN,
         apply_default_css=False,
         elem_classes="fm-result",
     )
-    tiles.click(clicked, None, answer, api_visibility="private", **PANEL)
-    upload.upload(uploaded, upload, answer, api_visibility="private", **PANEL)
+    # Replies come here, and asking.js puts onto the page what was asked for last.
+    replies = gr.HTML(None, html_template="", js_on_load=ANSWERED, visible="hidden")
+    file = gr.File(type="binary", visible=False)
+    asked = (
+        strip.click(clicked, None, replies, **ASKING),
+        strip.upload(uploaded, file, replies, js="() => fedmed.file()", **ASKING),
+    )
+    for call in asked:
+        call.then(None, js="() => fedmed.ended(false)", api_visibility="private")
+        call.failure(None, js="() => fedmed.ended(true)", api_visibility="private")
+
+
+def _reply(answer: str, event: gr.EventData | None = None) -> str:
+    """An answer with the number of the action that asked for it; 0 where none did."""
+    return render("reply.html", answer=answer, ticket=(event and _field(event, "ticket")) or 0)
+
+
+def _field(event: gr.EventData, name: str) -> int | None:
+    """A count that came with an event, if it is one: anybody may send anything."""
+    try:
+        value = getattr(event, name)
+    except (AttributeError, TypeError):  # an event without its data, by hand
+        return None
+    return value if isinstance(value, int) and 0 <= value < 2**53 else None

@@ -12,12 +12,17 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from fedmed.errors import ImageError
+from fedmed.errors import FORMATS, ImageError
 from fedmed.imaging.decode import decode
 from fedmed.page.rendering import render
 from fedmed.task import CLASSES
 
 REPOSITORY = Path(__file__).parents[2] / "examples"
+# What a file chooser offers: kinds, so that a phone shows its photos, and the endings of DICOM and
+# TIFF, which not every system knows as kinds. Whatever is dropped or pasted is tried.
+ACCEPT = (
+    "image/jpeg,image/png,image/webp,image/bmp,image/tiff,application/dicom,.tif,.tiff,.dcm,.dicom"
+)
 THUMBNAIL = 160  # pixels, for a tile of 88 on a dense screen
 
 
@@ -49,7 +54,7 @@ def load(*folders: Path) -> list[Example]:
 
 
 def strip(examples: Sequence[Example], chosen: int | None) -> str:
-    """Tiles to click, as HTML."""
+    """A button to choose a file, and tiles to click, as HTML."""
     tiles = [
         Tile(
             label=example.label,
@@ -59,7 +64,7 @@ def strip(examples: Sequence[Example], chosen: int | None) -> str:
         )
         for number, example in enumerate(examples)
     ]
-    return render("examples.html", tiles=tiles)
+    return render("examples.html", tiles=tiles, formats=FORMATS, accept=ACCEPT)
 
 
 def data_uri(image: Image.Image, longest: int, quality: int = 88) -> str:

@@ -11,6 +11,7 @@ from fedmed.inference.predictor import MOST
 from fedmed.server.sessions import SESSIONS
 
 FOLDER = Path(__file__).parent
+SCRIPTS = ("page.js", "asking.js", "address.js")
 
 # Calls under way: enough that some are decoded while others share a pass of the backbone. Each may
 # hold a file of 64 MB. The others wait in a queue that is told where it stands every few seconds.
@@ -39,7 +40,7 @@ def options() -> dict[str, Any]:
 
     GRADIO_SERVER_NAME and GRADIO_SERVER_PORT are Gradio's own.
     """
-    script = (FOLDER / "page.js").read_text(encoding="utf-8")
+    script = "".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
     return {
         "theme": theme(),
         "css_paths": [FOLDER / "style.css", FOLDER / "report.css"],

@@ -1,5 +1,5 @@
-// What the page does in the browser: draws heat maps, shows tips, sorts the table, takes pasted files.
-// Everything is drawn from what is already on the page; nothing is requested.
+// What the page does in the browser: draws heat maps, shows tips, sorts the table.
+// Everything is drawn from what is already on the page; asking.js asks for more.
 window.fedmed = (() => {
   const GRID = 7, SIDE = 196;
   const TOWARDS = { normal: [64, 170, 240], pneumonia: [255, 140, 40] };
@@ -37,6 +37,7 @@ window.fedmed = (() => {
 
   function draw(answer) {
     const evidence = JSON.parse(answer.dataset.evidence);
+    if (!Object.hasOwn(evidence, view.model)) view.model = "central";
     const canvas = answer.querySelector("canvas");
     canvas.width = canvas.height = SIDE;
     const context = canvas.getContext("2d");
@@ -60,36 +61,50 @@ window.fedmed = (() => {
     answer.querySelector(".fm-map-strength").value = view.strength;
   }
 
-  function readOut(film, event) {
-    const answer = film.closest(".fm-answer"), box = film.getBoundingClientRect();
-    const cell = (at, start, length) =>
-      Math.min(Math.max(((at - start) / length) * GRID - 0.5, 0), GRID - 1);
+  // `x` and `y` are shares of the film's width and height.
+  function readOut(film, x, y) {
+    const answer = film.closest(".fm-answer");
+    const cell = (share) => Math.min(Math.max(share * GRID - 0.5, 0), GRID - 1);
     const map = JSON.parse(answer.dataset.evidence)[view.model];
-    const column = map.map((row) => smooth(row, GRID, cell(event.clientX, box.left, box.width)));
-    const value = smooth(column, GRID, cell(event.clientY, box.top, box.height));
+    const value = smooth(map.map((row) => smooth(row, GRID, cell(x))), GRID, cell(y));
     const side = value > 0 ? "towards PNEUMONIA" : "towards NORMAL";
-    answer.querySelector(".fm-readout").textContent =
-      `Here: ${Math.abs(value).toFixed(1)} ${side}, in log-odds`;
+    return `${Math.abs(value).toFixed(1)} ${side}, in log-odds`;
   }
 
-  function answered(element) {
-    const answer = element.querySelector(".fm-answer[data-evidence]");
-    document.querySelectorAll(".fm-busy").forEach((tile) => tile.classList.remove("fm-busy"));
-    const shown = element.querySelector(".fm-answer")?.dataset.example;
-    press(document.querySelector(`.fm-tile[data-example="${shown}"]`));
-    if (!answer) return;
-    if (!(view.model in JSON.parse(answer.dataset.evidence))) view.model = "central";
-    draw(answer);
-    const film = answer.querySelector(".fm-light canvas");
-    film.addEventListener("pointermove", (event) => readOut(film, event));
-    film.addEventListener("pointerleave", () => {
-      answer.querySelector(".fm-readout").textContent = "";
+  function readable(answer) {
+    const film = answer.querySelector(".fm-light canvas"), said = answer.querySelector(".fm-readout");
+    let column = 3, row = 3; // of the grid, where the arrow keys have gone
+    film.addEventListener("pointermove", (event) => {
+      const box = film.getBoundingClientRect();
+      const x = (event.clientX - box.left) / box.width, y = (event.clientY - box.top) / box.height;
+      said.setAttribute("aria-live", "off"); // a pointer moves too often to be read out
+      said.textContent = `Here: ${readOut(film, x, y)}`;
     });
+    film.addEventListener("keydown", (event) => {
+      const [right, down] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key] ?? [0, 0];
+      if (!right && !down) return;
+      event.preventDefault();
+      column = Math.min(Math.max(column + right, 0), GRID - 1);
+      row = Math.min(Math.max(row + down, 0), GRID - 1);
+      said.setAttribute("aria-live", "polite");
+      said.textContent = `Column ${column + 1}, row ${row + 1} of ${GRID}: ` +
+        readOut(film, (column + 0.5) / GRID, (row + 0.5) / GRID);
+    });
+    for (const gone of ["pointerleave", "blur"]) film.addEventListener(gone, () => (said.textContent = ""));
+  }
+
+  // A reply has come onto the page.
+  function drawn(reply) {
+    const answer = reply.querySelector(".fm-answer[data-evidence]");
+    if (!answer) return;
+    draw(answer);
+    readable(answer);
   }
 
   function choose(model) {
     view.model = model;
-    document.querySelectorAll(".fm-answer[data-evidence]").forEach(draw);
+    for (const answer of document.querySelectorAll(".fm-answer[data-evidence]")) draw(answer);
+    window.fedmed.remember({ map: view.model === "federated" ? null : view.model }, { step: false });
   }
 
   // ---- tips ------------------------------------------------------------------------------
@@ -120,6 +135,17 @@ window.fedmed = (() => {
     const report = event.target.closest?.(".fm-report");
     if (report) lightUp(report, event.target.closest("[data-model]")?.dataset.model);
   });
+  // By keyboard: what has the focus, or the first thing in its card that has a tip.
+  document.addEventListener("focusin", (event) => {
+    const at = event.target, card = at.closest?.(".fm-model");
+    const target = at.matches?.("[data-tip]") ? at : card?.querySelector("[data-tip]");
+    if (!target || !at.matches(":focus-visible")) return tip.classList.remove("fm-on");
+    const box = target.getBoundingClientRect();
+    showTip(target, box.left + box.width / 2, box.top);
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") tip.classList.remove("fm-on");
+  });
   document.addEventListener("scroll", () => tip.classList.remove("fm-on"), true);
 
   // ---- the report ------------------------------------------------------------------------
@@ -141,17 +167,13 @@ window.fedmed = (() => {
     button.closest(".fm-report").dataset[group.dataset.switch] = button.dataset.to;
   }
 
-  // ---- clicks, files ---------------------------------------------------------------------
+  // ---- clicks ---------------------------------------------------------------------
 
   document.addEventListener("click", (event) => {
     const on = (selector) => event.target.closest?.(selector);
     if (on(".fm-model")) choose(on(".fm-model").dataset.model);
     else if (on("[data-switch] button")) switchTo(on("[data-switch] button"));
     else if (on("th[aria-sort]")) sort(on("th[aria-sort]"));
-    else if (on('.fm-tile[aria-pressed="false"]')) {
-      on(".fm-tile").classList.add("fm-busy");
-      press(on(".fm-tile"));
-    }
   });
   document.addEventListener("change", (event) => {
     if (event.target.matches?.(".fm-map-model")) choose(event.target.value);
@@ -164,26 +186,5 @@ window.fedmed = (() => {
     });
   });
 
-  function press(tile) {
-    document.querySelectorAll(".fm-tile").forEach((other) =>
-      other.setAttribute("aria-pressed", other === tile));
-  }
-
-  // Pasted and dropped files go through the upload button's own input, and so its own checks.
-  function take(files, event) {
-    const input = document.querySelector(".fm-strip input[type=file]");
-    if (!files?.length || !input || !input.offsetParent && !document.querySelector(".fm-tiles")?.offsetParent) return;
-    event.preventDefault();
-    const carrier = new DataTransfer();
-    carrier.items.add(files[0]);
-    input.files = carrier.files;
-    input.dispatchEvent(new Event("change", { bubbles: true }));
-  }
-  document.addEventListener("paste", (event) => take(event.clipboardData?.files, event));
-  document.addEventListener("dragover", (event) => {
-    if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
-  });
-  document.addEventListener("drop", (event) => take(event.dataTransfer?.files, event));
-
-  return { answered };
+  return { drawn, choose };
 })();
