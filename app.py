@@ -21,28 +21,30 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import gradio as gr
 
 import fedmed.page.zero_gpu  # noqa: F401  (before torch is imported)
-from fedmed.inference.loading import Opened, show
-from fedmed.page import about, api, compare, examples, header, launch
-from fedmed.page.report_tab import tab
+from fedmed.inference.shelf import Shelf
+from fedmed.page import api, compare, header, launch, switch
+from fedmed.page.shown import Snapshots, draw
 from fedmed.server.guards import guard
 from fedmed.uploads.storage import Uploads, folder_of_its_own
 
 
-def build(opened: Opened) -> gr.Blocks:
-    """The whole page, for the snapshot that was opened."""
-    snapshot = opened.snapshot
-    found = examples.load(snapshot.folder / "examples", examples.REPOSITORY)
+def build(snapshots: Snapshots) -> gr.Blocks:
+    """The whole page, for the snapshots to choose from."""
+    shown = snapshots.page()
     with gr.Blocks(title=header.TITLE, analytics_enabled=False) as page:
-        gr.HTML(header.html(opened), apply_default_css=False)
+        head = gr.HTML(shown.header, apply_default_css=False)
+        chosen = switch.build(snapshots)
         with gr.Tabs():
             with gr.Tab("Compare"):
-                compare.build(opened, found)
+                strip = compare.build(snapshots, chosen)
             with gr.Tab("Report"):
-                gr.HTML(tab.html(snapshot.report), apply_default_css=False)
+                report = gr.HTML(shown.report_tab, apply_default_css=False)
             with gr.Tab("About"):
-                gr.HTML(about.html(snapshot.config, snapshot.report), apply_default_css=False)
-        gr.HTML(header.which(opened), apply_default_css=False)
-        api.add(opened)
+                story = gr.HTML(shown.about, apply_default_css=False)
+        foot = gr.HTML(shown.footer, apply_default_css=False)
+        parts = {"header": head, "strip": strip, "report_tab": report, "about": story}
+        switch.connect(snapshots, chosen, parts | {"footer": foot})
+        api.add(snapshots)
     return page.queue(**launch.QUEUE)
 
 
@@ -51,7 +53,7 @@ if __name__ == "__main__":
         if signal.getsignal(ending) is not signal.SIG_IGN:  # as nohup sets it
             signal.signal(ending, signal.default_int_handler)  # ends as Ctrl-C does: tidied up
     with suppress(KeyboardInterrupt), folder_of_its_own() as folder:
-        page = show(build)
+        page = build(Shelf(draw))
         gc.freeze()  # all of this stays: not looked through while visitors wait either
         gc.enable()
         page.launch(**launch.options(), app_kwargs=guard(Uploads(folder)))

@@ -16,8 +16,9 @@ NEEDLESS = ["torchvision", "torch._dynamo", "sympy", "sklearn", "scipy", "datase
 BUILT = f"""
 import gc, json, os, sys
 import app
-from fedmed.inference.loading import open_snapshot
-page = app.build(open_snapshot())
+from fedmed.inference.shelf import Shelf
+from fedmed.page.shown import draw
+page = app.build(Shelf(draw))
 calls = [{{"function": "predict", "status": "success", "process_time": 1.0}}] * 3
 page._queue.events_recorded = 3
 print(json.dumps({{

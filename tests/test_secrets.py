@@ -17,8 +17,9 @@ from huggingface_hub import constants
 import train
 from fedmed import push
 from fedmed.experiment.settings import Settings
-from fedmed.inference import loading
+from fedmed.inference.shelf import Shelf
 from fedmed.page import launch
+from fedmed.page.shown import draw
 from fedmed.server.guards import guard
 from fedmed.uploads.storage import Uploads
 from tests.support.hub_server import HubServer
@@ -82,9 +83,9 @@ def test_the_page_and_its_api(
     import app
 
     hub.add(REPO, contents(snapshot_folder), private=True)
-    opened = loading.open_snapshot({"FEDMED_MODEL_REPO": REPO})
-    assert opened.label.startswith(REPO)
-    page = app.build(opened)
+    snapshots = Shelf(draw, {"FEDMED_MODEL_REPO": REPO})
+    assert snapshots.page().label.startswith(REPO)
+    page = app.build(snapshots)
     _, url, _ = page.launch(
         prevent_thread_lock=True,
         quiet=True,
@@ -100,5 +101,5 @@ def test_the_page_and_its_api(
     finally:
         page.close()
     assert TOKEN.encode() not in served and len(served) > 10_000
-    assert TOKEN not in json.dumps(app.api.describe(opened)) + caplog.text
+    assert TOKEN not in json.dumps(app.api.describe(snapshots)) + caplog.text
     assert_nowhere(Path(constants.HF_HUB_CACHE))

@@ -51,14 +51,8 @@ class Predictor:
     """
 
     def __init__(self, shown: Models) -> None:
-        self._order = shown.models
-        self._groups = shown.groups
-        self._reference = out_of_distribution.find(shown.folder)
-        self._thresholds = {
-            model: float(shown.config["models"][model]["threshold"]["value"])
-            for model in shown.models
-        }
-        self._batched = Batched(self._predict_together, MOST)
+        # In no circle with what it works with: with its last caller, all of it leaves memory.
+        self._batched = Batched(_Readers(shown).predict_together, MOST)
 
     def predict(self, xray: DecodedXray) -> Prediction:
         """Every model's answer for a decoded X-ray."""
@@ -68,7 +62,20 @@ class Predictor:
         """The same for a grey image (mode "L", any size) of some `decode.colourfulness`."""
         return self.predict(DecodedXray(to_pixels(image), colour))
 
-    def _predict_together(self, xrays: list[DecodedXray]) -> list[Prediction]:
+
+class _Readers:
+    """The models and what belongs to them."""
+
+    def __init__(self, shown: Models) -> None:
+        self._order = shown.models
+        self._groups = shown.groups
+        self._reference = out_of_distribution.find(shown.folder)
+        self._thresholds = {
+            model: float(shown.config["models"][model]["threshold"]["value"])
+            for model in shown.models
+        }
+
+    def predict_together(self, xrays: list[DecodedXray]) -> list[Prediction]:
         """One pass for all of them. What torch computes stays on the thread that runs this."""
         pixels = np.stack([xray.pixels for xray in xrays])
         inputs = to_input(render(CLEAN, pixels, [""] * len(xrays)))

@@ -6,50 +6,65 @@ from typing import Any
 
 import gradio as gr
 
-from fedmed.errors import ImageError
-from fedmed.inference.loading import Opened
 from fedmed.inference.predictor import Prediction
 from fedmed.page.launch import PANEL
+from fedmed.page.shown import Snapshots, told
 from fedmed.report.schema import Report
 from fedmed.server.clients import sender
 from fedmed.uploads.decode import decode_upload
 
 
-def add(opened: Opened) -> None:
+def add(snapshots: Snapshots) -> None:
     """Add the three endpoints, inside a `gr.Blocks`. Their names and shapes are stable."""
 
-    def predict(image: bytes, request: gr.Request) -> dict[str, Any]:
+    # Gradio passes the request by its hint alone; a union with None it would not know.
+    def predict(
+        image: bytes,
+        snapshot: str | None = None,
+        request: gr.Request = None,
+    ) -> dict[str, Any]:
         """Read one chest X-ray (JPEG, PNG, DICOM, TIFF, BMP or WebP) with every model."""
-        try:
+        with told():
+            snapshots.named(snapshot)  # before the work of reading the file
             xray = decode_upload(image or b"", sender(request))
-            return as_api(opened.predictor.predict(xray), opened.label)
-        except ImageError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            opened = snapshots.opened(snapshot)
+        return as_api(opened.predictor.predict(xray), opened.label)
 
-    def report() -> Report:
-        """The stored evaluation.json of the snapshot in use."""
-        if opened.snapshot.report is None:
+    def report(snapshot: str | None = None) -> Report:
+        """The stored evaluation.json of a snapshot."""
+        with told():
+            found = snapshots.page(snapshot).report
+        if found is None:
             raise gr.Error("These models came without a report.", print_exception=False)
-        return opened.snapshot.report
+        return found
 
-    def models() -> dict[str, Any]:
-        """The models, the backbone and the snapshot in use."""
-        return describe(opened)
+    def models(snapshot: str | None = None) -> dict[str, Any]:
+        """The models, the backbone and the snapshot in use, and the snapshots to choose from."""
+        with told():
+            return describe(snapshots, snapshot)
 
     image = gr.File(type="binary", visible=False, label="image")
+    name = gr.Textbox(visible=False, label="snapshot")
     result = gr.JSON(visible=False, label="result")
     called = gr.Button(visible=False)
-    called.click(predict, image, result, api_name="predict", **PANEL)
-    called.click(report, None, result, api_name="report")
-    called.click(models, None, result, api_name="models")
+    called.click(predict, [image, name], result, api_name="predict", **PANEL)
+    called.click(report, name, result, api_name="report")
+    called.click(models, name, result, api_name="models")
 
 
-def describe(opened: Opened) -> dict[str, Any]:
-    """What is shown, without the digests of its files."""
-    config = opened.snapshot.config
+def describe(snapshots: Snapshots, name: str | None = None) -> dict[str, Any]:
+    """What is shown, without the digests of its files, and what there is to choose from."""
+    chosen, shown = snapshots.named(name), snapshots.page(name)
+    config = shown.config
     kept = ("schema_version", "classes", "preprocessing", "backbone", "versions", "seed", "created")
+    choices = []
+    for choice in snapshots.choices:
+        drawn = snapshots.drawn(choice)  # only then the Hub has told which commit it is
+        label = drawn.label if drawn else choice.label
+        choices.append({"name": choice.name, "label": label, "shown": choice is chosen})
     return {
-        "snapshot": {"label": opened.label, "why": opened.why, "problem": opened.problem},
+        "snapshot": {"label": shown.label, "why": shown.why, "problem": shown.problem},
+        "snapshots": choices,
         "models": config["models"],
         **{name: config[name] for name in kept if name in config},
     }

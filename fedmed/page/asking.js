@@ -46,6 +46,14 @@ Object.assign(window.fedmed, (() => {
     if (tile && example !== last.example) ask({ name: tile.querySelector("img").alt, example });
   }
 
+  // The same once more: other models are to answer.
+  function askAgain() {
+    const there = strip().querySelector(`.fm-tile[data-example="${last.example}"]`);
+    if (last.file) ask({ name: last.name, file: last.file, left: 0, example: null });
+    else if (there) ask({ name: last.name, example: last.example });
+    else if (strip().querySelector(".fm-tile")) ask({ name: "Example 1", example: 0 });
+  }
+
   // ---- answers ---------------------------------------------------------------------------
 
   function answered(html) {
@@ -188,5 +196,5 @@ Object.assign(window.fedmed, (() => {
     if (parts === 3) window.fedmed.restore();
   }
 
-  return { begin, mounted, answered, ended, askExample, take, file: () => last.data ?? null, asked: () => last };
+  return { begin, mounted, answered, ended, askExample, askAgain, take, file: () => last.data ?? null, asked: () => last };
 })());

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import gradio as gr
 
 from fedmed.errors import ImageError
-from fedmed.inference.loading import Opened
 from fedmed.page.answer import LONGEST_SIDE, Answer, problem
-from fedmed.page.examples import Example
-from fedmed.page.examples import strip as examples_strip
 from fedmed.page.launch import PANEL
 from fedmed.page.rendering import render
+from fedmed.page.shown import Snapshots, told
 from fedmed.server.clients import sender
 from fedmed.uploads.decode import decode_upload_to_show
 
@@ -30,32 +27,46 @@ ASKING: dict[str, Any] = {
 }
 
 
-def build(opened: Opened, examples: Sequence[Example]) -> None:
-    """Put the tab together, inside a `gr.Tab`. The first example is answered at once."""
+def build(snapshots: Snapshots, chosen: gr.Radio | None) -> gr.HTML:
+    """Put the tab together, inside a `gr.Tab`, and return the strip of examples.
+
+    The first example is answered at once. `chosen` is the switch between snapshots, if any.
+    """
 
     @cache
-    def answer_example(number: int) -> str:
-        example = examples[number]
-        prediction = opened.predictor.predict_image(example.image)
-        return Answer(example.image, prediction, opened.snapshot.config, example, number).html()
+    def answer_example(snapshot: str, number: int) -> str:
+        shown = snapshots.page(snapshot)
+        example = shown.examples[number]
+        prediction = snapshots.opened(snapshot).predictor.predict_image(example.image)
+        return Answer(example.image, prediction, shown.config, example, number).html()
 
-    def clicked(event: gr.EventData) -> str:
+    def clicked(event: gr.EventData, snapshot: str = snapshots.first) -> str:
         number = _field(event, "example")
-        if number is None or number >= len(examples):
-            raise gr.Error("There is no such example.", print_exception=False)
-        return _reply(answer_example(number), event)
+        with told():
+            if number is None or number >= len(snapshots.page(snapshot).examples):
+                raise gr.Error("There is no such example.", print_exception=False)
+            return _reply(answer_example(snapshot, number), event)
 
-    def uploaded(data: bytes | None, event: gr.EventData, request: gr.Request) -> str:
+    def uploaded(
+        data: bytes | None,
+        event: gr.EventData,
+        request: gr.Request,
+        snapshot: str = snapshots.first,
+    ) -> str:
         try:
             xray, picture = decode_upload_to_show(data or b"", LONGEST_SIDE, sender(request))
         except ImageError as error:
             return _reply(problem(str(error)), event)
+        with told():
+            opened = snapshots.opened(snapshot)
         prediction = opened.predictor.predict(xray)
         return _reply(Answer(picture, prediction, opened.snapshot.config).html(), event)
 
-    strip = gr.HTML(examples_strip(examples, chosen=0), js_on_load=BEGIN, apply_default_css=False)
+    first = snapshots.page()
+    choice = [chosen] if chosen else []
+    strip = gr.HTML(first.strip, js_on_load=BEGIN, apply_default_css=False)
     gr.HTML(
-        _reply(answer_example(0) if examples else render("no_answer.html")),
+        _reply(answer_example(snapshots.first, 0) if first.examples else render("no_answer.html")),
         js_on_load=DRAWN,
         apply_default_css=False,
         elem_classes="fm-result",
@@ -63,13 +74,16 @@ def build(opened: Opened, examples: Sequence[Example]) -> None:
     # Replies come here, and asking.js puts onto the page what was asked for last.
     replies = gr.HTML(None, html_template="", js_on_load=ANSWERED, visible="hidden")
     file = gr.File(type="binary", visible=False)
+    # The file is the browser's, whatever the component holds; the switch stays what it is.
+    with_file = "(_, ...rest) => [fedmed.file(), ...rest]"
     asked = (
-        strip.click(clicked, None, replies, **ASKING),
-        strip.upload(uploaded, file, replies, js="() => fedmed.file()", **ASKING),
+        strip.click(clicked, choice, replies, **ASKING),
+        strip.upload(uploaded, [file, *choice], replies, js=with_file, **ASKING),
     )
     for call in asked:
         call.then(None, js="() => fedmed.ended(false)", api_visibility="private")
         call.failure(None, js="() => fedmed.ended(true)", api_visibility="private")
+    return strip
 
 
 def _reply(answer: str, event: gr.EventData | None = None) -> str:

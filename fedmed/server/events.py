@@ -59,6 +59,7 @@ class Events:
             if refusal:
                 await refuse(scope, send, *refusal)
             else:
+                body = _filled_up(scope, path, body)
                 receive = replay(io.BytesIO(body), len(body), receive)
                 await self._pass_on(scope, receive, send)
 
@@ -86,6 +87,23 @@ def _refusal(scope: Scope, body: bytes) -> tuple[int, object] | None:
     if _unread_answers(scope, event) >= UNREAD:
         return 429, TOO_MANY
     return None
+
+
+def _filled_up(scope: Scope, path: str, body: bytes) -> bytes:
+    """The event with None for the inputs at its end that were left out.
+
+    Gradio's Python client fills in what is optional by itself; a list of fewer values than a
+    function has inputs, as curl and the JavaScript client send it, would be refused.
+    """
+    event = json.loads(body)
+    data = event.get("data")
+    name = path.removeprefix(CALL).strip("/")
+    if not isinstance(data, list) or name.startswith("v2/"):
+        return body
+    missing = gradio_internals.inputs_of(scope["app"], event, name) - len(data)
+    if missing <= 0:
+        return body
+    return json.dumps(event | {"data": data + [None] * missing}).encode()
 
 
 def _file_paths(event: Any) -> Iterator[str]:

@@ -46,6 +46,17 @@ def knows_event(app: App, event: str) -> bool:
     )
 
 
+def inputs_of(app: App, event: Mapping[str, Any], api_name: str) -> int:
+    """How many inputs what an event calls has: by its number, or else by its name; 0 if unknown."""
+    functions = app.get_blocks().fns
+    number = event.get("fn_index")
+    if isinstance(number, int):
+        called = functions.get(number)
+    else:
+        called = next((fn for fn in functions.values() if fn.api_name == api_name), None)
+    return len(called.inputs) if called else 0
+
+
 # Sessions: a visitor's inputs and answers.
 
 

@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 
 from fedmed.backbones import backbone, weights
 from fedmed.errors import UserError
-from fedmed.inference import loading
-from fedmed.inference.loading import open_snapshot, show
+from fedmed.inference import choices
+from fedmed.inference.shelf import open_snapshot, show
 from fedmed.snapshot import fetch
 from fedmed.snapshot.manifest import seal
 from fedmed.snapshot.original import Original
@@ -30,6 +30,7 @@ REPO = "alice/fedmed"
 @pytest.fixture(autouse=True)
 def bundled(snapshot_folder, monkeypatch) -> Path:
     monkeypatch.setattr(backbone, "BUNDLED", snapshot_folder)
+    monkeypatch.setattr(backbone, "IMAGENET", snapshot_folder / "none")
     return snapshot_folder
 
 
@@ -218,7 +219,7 @@ def test_a_page_that_cannot_be_drawn_is_drawn_of_the_bundled_snapshot(bundled, c
         show(lambda opened: 1 / 0, {})
 
 
-@pytest.mark.parametrize("variable", loading.VARIABLES)
+@pytest.mark.parametrize("variable", choices.VARIABLES)
 def test_a_repository_is_fetched_and_opens_offline_afterwards(hub, copy, variable):
     commit = hub.add(REPO, contents(copy))
     asked = {variable: f"{REPO}@{commit}"}
@@ -236,7 +237,7 @@ def test_a_folder_or_repository_in_fedmed_snapshot_comes_before_fedmed_model_rep
     assert opened.label.startswith(f"{REPO}@")
 
 
-@pytest.mark.parametrize("variable", loading.VARIABLES)
+@pytest.mark.parametrize("variable", choices.VARIABLES)
 def test_a_repository_that_does_not_exist(hub: HubServer, bundled, variable):
     opened = open_snapshot({variable: "alice/none"})
     assert_bundled(opened, bundled, saying="alice/none can't be fetched: it does not exist")
@@ -266,8 +267,8 @@ def test_a_name_that_is_none(bundled, no_network, asked):
 
 def test_a_hub_that_takes_for_ever_is_given_up(bundled, monkeypatch, caplog):
     monkeypatch.setattr(fetch, "fetch", lambda *_, **__: time.sleep(30))
-    monkeypatch.setattr(loading, "FETCH_SECONDS", 0.1)
-    with caplog.at_level(logging.WARNING, logger="fedmed.inference.loading"):
+    monkeypatch.setattr(choices, "FETCH_SECONDS", 0.1)
+    with caplog.at_level(logging.WARNING):
         opened = open_snapshot({"FEDMED_MODEL_REPO": REPO})
     assert_bundled(opened, bundled, saying="did not deliver it within")
     assert f"FEDMED_MODEL_REPO={REPO} could not be opened" in caplog.text  # operators read it

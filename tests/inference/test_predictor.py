@@ -182,7 +182,7 @@ def test_xrays_that_arrive_together_share_a_pass_and_keep_their_answers(
     snapshot, predictions, monkeypatch
 ):
     predictor = Predictor(snapshot)
-    backbone = predictor._groups[0].backbone
+    backbone = snapshot.backbone
     sizes, first, go = [], threading.Event(), threading.Event()
 
     def feature_maps(inputs):

@@ -13,8 +13,9 @@ from PIL import Image
 
 from fedmed.backbones import backbone
 from fedmed.errors import UserError
-from fedmed.inference.loading import Opened, show
+from fedmed.inference.loading import Opened
 from fedmed.inference.predictor import Prediction, agreement
+from fedmed.inference.shelf import show
 from fedmed.page import about, header
 from fedmed.page.answer import Answer
 from fedmed.page.examples import Example, strip
@@ -162,6 +163,7 @@ def test_numbers_that_cannot_be_are_refused_drawn_or_told(
 @pytest.fixture
 def bundled(snapshot_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(backbone, "BUNDLED", snapshot_folder)
+    monkeypatch.setattr(backbone, "IMAGENET", snapshot_folder / "none")
     return snapshot_folder
 
 

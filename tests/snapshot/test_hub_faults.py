@@ -14,8 +14,8 @@ from fedmed import push
 from fedmed.backbones import backbone
 from fedmed.errors import UserError
 from fedmed.hub import client
-from fedmed.inference import loading
-from fedmed.inference.loading import open_snapshot
+from fedmed.inference import choices, loading
+from fedmed.inference.shelf import open_snapshot
 from fedmed.snapshot.manifest import verify
 from tests.support.hub_server import HubServer
 from tests.support.hub_tools import contents, small_snapshot
@@ -94,7 +94,8 @@ def marked(hub: HubServer, snapshot_folder: Path, monkeypatch: pytest.MonkeyPatc
     hub.add_token(TOKEN, "alice", "write")
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     monkeypatch.setattr(backbone, "BUNDLED", snapshot_folder)
-    monkeypatch.setattr(loading, "FETCH_SECONDS", 90.0)
+    monkeypatch.setattr(backbone, "IMAGENET", snapshot_folder / "none")
+    monkeypatch.setattr(choices, "FETCH_SECONDS", 90.0)
 
 
 @pytest.fixture
@@ -148,7 +149,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             raise UserError(str(error).replace(str(folder), called)) from error
         return SimpleNamespace(label=label, why=why, problem=problem)
 
-    monkeypatch.setattr(loading, "_open", opens)
+    monkeypatch.setattr(loading, "open_folder", opens)
     folder = small_snapshot(tmp_path / "small")
     monkeypatch.setattr(backbone, "BUNDLED", folder)
     return folder
@@ -171,7 +172,7 @@ def test_a_start(
         fragment = f"/api/models/{REPO}" if step == "asked" else "/resolve/"
         fault.befall(hub, method, fragment)
     if fault.how == "drip":
-        monkeypatch.setattr(loading, "FETCH_SECONDS", 0.3)
+        monkeypatch.setattr(choices, "FETCH_SECONDS", 0.3)
     with caplog.at_level(logging.DEBUG):
         opened = open_snapshot({"FEDMED_SNAPSHOT": REPO})
     assert max(pauses, default=0) <= client.PAUSE_SECONDS + 1
@@ -182,7 +183,7 @@ def test_a_start(
     assert TOKEN not in opened.problem + opened.why + caplog.text
     assert "/tmp" not in opened.problem
     hub.heal()
-    monkeypatch.setattr(loading, "FETCH_SECONDS", 60.0)
+    monkeypatch.setattr(choices, "FETCH_SECONDS", 60.0)
     opened = open_snapshot({"FEDMED_SNAPSHOT": REPO})
     assert (opened.label, opened.problem) == (f"{REPO}@{commit[:7]}", None), "it heals by itself"
 

@@ -1,0 +1,69 @@
+"""What the page says of one snapshot, drawn when it is first shown and kept without weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from markupsafe import escape
+
+from fedmed.errors import ImageError, UserError
+from fedmed.inference.loading import Opened
+from fedmed.inference.shelf import Shelf
+from fedmed.page import about, examples, header
+from fedmed.page.examples import Example
+from fedmed.page.report_tab import tab
+from fedmed.report.schema import Report
+
+
+@dataclass(frozen=True)
+class Shown:
+    """HTML of the page's parts, and what answers are made of besides predictions."""
+
+    header: str
+    strip: str
+    report_tab: str
+    about: str
+    footer: str
+    examples: list[Example]
+    config: Mapping[str, Any]
+    report: Report | None
+    label: str
+    why: str
+    problem: str | None
+
+
+Snapshots = Shelf[Shown]
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Tell whoever asked, in words, what is wrong with the snapshot that they chose."""
+    try:
+        yield
+    except UserError as error:
+        # Gradio renders it as HTML, which is what an ImageError already is.
+        words = str(error) if isinstance(error, ImageError) else str(escape(str(error)))
+        raise gr.Error(words, print_exception=False) from error
+
+
+def draw(opened: Opened) -> Shown:
+    """Draw a snapshot; what cannot be drawn fails here, before anybody asks for it."""
+    snapshot = opened.snapshot
+    found = examples.load(snapshot.folder / "examples", examples.REPOSITORY)
+    return Shown(
+        header=header.html(opened),
+        strip=examples.strip(found, chosen=0),
+        report_tab=tab.html(snapshot.report),
+        about=about.html(snapshot.config, snapshot.report),
+        footer=header.which(opened),
+        examples=found,
+        config=snapshot.config,
+        report=snapshot.report,
+        label=opened.label,
+        why=opened.why,
+        problem=opened.problem,
+    )
