@@ -1,7 +1,7 @@
 """Copy figures into README.md: `python -m benchmarks.readme` (or `make figures`).
 
-Between `<!-- figures: NAME -->` and `<!-- /figures -->` stands what this writes: the scores of the
-bundled snapshot's evaluation.json, and what the other benchmarks left in benchmarks/results/.
+Between `<!-- figures: NAME -->` and `<!-- /figures -->` stands what this writes: the scores
+of the snapshots that ship, and what the other benchmarks left in benchmarks/results/.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fedmed.backbones.backbone import BUNDLED
-from fedmed.evaluation.intervals import percent, percents
+from fedmed.backbones.backbone import BUNDLED, IMAGENET
+from fedmed.evaluation.intervals import percent
 from fedmed.report.card import command
 from fedmed.report.claims import summary
-from fedmed.report.schema import PROTOCOLS, Interval, Report
+from fedmed.report.schema import PROTOCOLS, PerClass, Report, Scores
 
 REPOSITORY = Path(__file__).parent.parent
 README = REPOSITORY / "README.md"
 RESULTS = Path(__file__).parent / "results"
+SNAPSHOTS = {"imagenet": IMAGENET, "bundled": BUNDLED}
 NAMED = {"flip-rotate": "mission", "clean, degraded, balanced": "robust"}
 
 
@@ -30,39 +31,59 @@ def main() -> None:
 
 def filled(text: str) -> str:
     """README's text with every marked part written anew."""
-    report: Report = json.loads((BUNDLED / "evaluation.json").read_text(encoding="utf-8"))
-    parts: dict[str, Callable[[], str]] = {
-        "results": lambda: results(report),
-        "command": lambda: f"```\n{command(report)}\n```",
-        "recipes": recipes,
-        "speed": speed,
-    }
-    pattern = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
+    parts: dict[str, Callable[[], str]] = {"recipes": recipes, "speed": speed}
+    for name, folder in SNAPSHOTS.items():
+        parts[f"results of {name}"] = lambda folder=folder: results(_report(folder))  # type: ignore[misc]
+        parts[f"command of {name}"] = lambda folder=folder: (  # type: ignore[misc]
+            f"```\n{command(_report(folder))}\n```"
+        )
+    pattern = re.compile(r"(<!-- figures: ([\w ]+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
     return pattern.sub(lambda found: f"{found[1]}{parts[found[2]]()}\n{found[3]}", text)
 
 
+def _report(folder: Path) -> Report:
+    report: Report = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    return report
+
+
 def results(report: Report) -> str:
-    """The table of models on both protocols, and what it bears out."""
-    protocols = report["protocols"]
+    """Central, federated and each hospital alone, on every protocol, and what that bears out."""
+    protocols, everyone = report["protocols"], report["local_only"]
+    images, shifted = protocols["test"]["n"], protocols.get("shifted")
     mixes = {site["name"]: site["images"] for site in report["partition"]["hospitals"]}
-    sizes = [f"{name} (n = {protocols[name]['n']})" for name in PROTOCOLS]
     lines = [
-        f"| model | trained on: normal / pneumonia | accuracy, {sizes[0]} | accuracy, official "
-        f"{sizes[1]} | specificity / recall, test | alone: accuracy, test |",
+        "| model | trained on: normal / pneumonia | validation (n = "
+        f"{protocols['validation']['n']}) | shifted | official test (n = {images}) | its accuracy |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for model, test in protocols["test"]["models"].items():
-        held_out = protocols["validation"]["models"][model]
-        mix = mixes.get(model, report["data"]["training"]["images"])
-        alone = report["local_only"]["test"].get(model)
-        strong = "**" if model == "federated" else ""
-        lines.append(
-            f"| {strong}{model.replace('_', ' ')}{strong} | {mix['NORMAL']} / {mix['PNEUMONIA']} "
-            f"| {percent(held_out['accuracy'])} | {percent(test['accuracy'])} "
-            f"| {_percent(test['specificity'])} / {_percent(test['recall'])} "
-            f"| {_percent(alone['accuracy']) if alone else ''} |"
-        )
-    return "\n".join([*lines, "", *(f"- {claim.text}" for claim in summary(report))])
+    for model in ("central", "federated"):
+        of_whom = report["data"]["training"]["images"]
+        title = "**federated**" if model == "federated" else model
+        held_out, test = (protocols[name]["models"][model] for name in PROTOCOLS)
+        swapped = shifted["models"][model] if shifted else None
+        lines.append(_row(title, of_whom, held_out, swapped, test))
+    for model, of_whom in mixes.items():
+        title = f"{model.replace('_', ' ')} alone"
+        held_out, test = (everyone[name][model] for name in PROTOCOLS)
+        swapped = everyone["shifted"][model] if "shifted" in everyone else None
+        lines.append(_row(title, of_whom, held_out, swapped, test))
+    claimed = [f"- {claim.text}" for claim in summary(report)]
+    told = "Balanced accuracy / AUC in %; accuracy with its 95 % interval."
+    return "\n".join([*lines, "", told, "", *claimed])
+
+
+def _row(title: str, mix: PerClass, held_out: Scores, swapped: Scores | None, test: Scores) -> str:
+    pairs = (_pair(scores) for scores in (held_out, swapped, test))
+    return (
+        f"| {title} | {mix['NORMAL']} / {mix['PNEUMONIA']} | {' | '.join(pairs)} "
+        f"| {percent(test['accuracy'])} |"
+    )
+
+
+def _pair(scores: Scores | None) -> str:
+    if scores is None:
+        return ""
+    return f"{100 * scores['balanced_accuracy']['value']:.1f} / {100 * scores['auc']['value']:.1f}"
 
 
 def recipes() -> str:
@@ -205,10 +226,6 @@ def _snapshot(found: dict[str, Any]) -> list[tuple[str, str, str]]:
             f"s; first answer from there after {starts['start, from the Hub']['median']:.1f} s",
         )
     ]
-
-
-def _percent(interval: Interval) -> str:
-    return f"{percents(interval)[0]:.1f} %"
 
 
 if __name__ == "__main__":
