@@ -53,7 +53,8 @@ def results(report: Report) -> str:
     mixes = {site["name"]: site["images"] for site in report["partition"]["hospitals"]}
     lines = [
         "| model | trained on: normal / pneumonia | validation (n = "
-        f"{protocols['validation']['n']}) | shifted | official test (n = {images}) | its accuracy |",
+        f"{protocols['validation']['n']}) | shifted | official test (n = {images}) "
+        "| its accuracy |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for model in ("central", "federated"):
