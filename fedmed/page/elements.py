@@ -64,7 +64,7 @@ def listed(names: Sequence[str]) -> str:
     """`Hospital 1`, `Hospitals 1 and 3`, `Central, Federated and Hospital 2`."""
     if len(names) > 1 and all(name.startswith("Hospital ") for name in names):
         return "Hospitals " + listed([name.removeprefix("Hospital ") for name in names])
-    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def name_of(config: Mapping[str, Any], model: str) -> str:

@@ -48,8 +48,9 @@ class Tile(NamedTuple):
 def load(*folders: Path) -> list[Example]:
     """The examples of the first folder that has any. One that can't be read is left out."""
     for folder in folders:
-        if found := [example for entry in _listed(folder) if (example := _open(folder, entry))]:
-            return found
+        opened = (_open(folder, entry) for entry in _listed(folder))
+        if examples := [example for example in opened if example]:
+            return examples
     return []
 
 

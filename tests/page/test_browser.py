@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -190,6 +191,51 @@ def test_layouts(visit, viewport, scheme):
         assert first["y"] > film["y"] + film["height"], "one column"
     else:
         assert first["x"] > film["x"] + film["width"], "two columns"
+
+
+def test_on_a_tablet_the_models_are_on_the_first_screen(visit):
+    page = visit({"width": 768, "height": 1024})
+    for number in (0, 1):
+        box = _box(page.locator(".fm-bar").nth(number))
+        assert box["y"] + box["height"] <= 1024 and box["width"] > 60
+
+
+def test_headings_come_in_order(visit):
+    page = visit()
+    levels = page.eval_on_selector_all(
+        "h1, h2, h3, h4",
+        "all => all.filter((one) => one.offsetParent).map((one) => +one.tagName[1])",
+    )
+    assert levels[0] == 1 and 4 in levels
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_tips_and_the_heat_map_by_keyboard(visit):
+    page = visit()
+    page.locator(".fm-upload input").focus()
+    while page.evaluate("document.activeElement.className") != "fm-pick":
+        page.keyboard.press("Tab")
+    assert "PNEUMONIA from" in page.locator(".fm-tip.fm-on").inner_text()
+    page.keyboard.press("Escape")
+    assert page.locator(".fm-tip.fm-on").count() == 0
+    page.locator(".fm-light canvas").focus()
+    said = []
+    for key in ("ArrowRight", "ArrowDown"):
+        page.keyboard.press(key)
+        said.append(page.locator(".fm-readout").inner_text())
+    assert said[0].startswith("Column 5, row 4 of 7: ") and said[1].startswith("Column 5, row 5")
+    assert page.locator(".fm-readout").get_attribute("aria-live") == "polite"
+
+
+def test_bars_keep_their_colours_where_others_are_taken_away(visit):
+    page = visit()
+    fill = "bar => getComputedStyle(bar).backgroundColor"
+    before = page.locator(".fm-bar i").first.evaluate(fill)
+    page.emulate_media(forced_colors="active")
+    assert page.locator(".fm-bar i").first.evaluate(fill) == before
+    page.emulate_media(media="print", forced_colors="none")
+    assert page.locator(".fm-bar i").first.evaluate(fill) == before
+    assert not page.locator(".fm-tiles").is_visible()
 
 
 def _box(locator) -> dict[str, float]:

@@ -209,8 +209,10 @@ def test_a_failure_does_not_take_the_place_of_a_later_answer(page, app, xray):
     ends_on(page, "Example 7")
 
 
-def test_a_file_that_cannot_be_sent(page, xray):
-    page.route("**/upload*", lambda route: route.abort())
+@pytest.mark.parametrize("status", [None, 413, 429, 500])
+def test_a_file_that_cannot_be_sent(page, xray, status):
+    refuse = {"status": status, "body": "No."}
+    page.route("**/upload*", lambda route: route.fulfill(**refuse) if status else route.abort())
     upload(page, xray(301))
     page.wait_for_selector(".fm-problem")
     assert "could not be sent" in page.locator(".fm-problem").inner_text()
