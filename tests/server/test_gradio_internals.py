@@ -25,7 +25,8 @@ from tests.support.strangers import ask
 
 NAMES = {
     "Gradio's App": ("get_blocks", "state_holder"),
-    "Gradio's Blocks": ("_queue", "server", "temp_file_sets"),
+    "Gradio's Blocks": ("_queue", "fns", "server", "temp_file_sets"),
+    "Gradio's BlockFunction": ("api_name", "inputs"),
     "Gradio's Queue": (
         "active_jobs",
         "event_ids_to_events",
@@ -95,6 +96,7 @@ def owners(live: tuple[Any, str]) -> dict[str, Any]:
     return {
         "Gradio's App": app,
         "Gradio's Blocks": blocks,
+        "Gradio's BlockFunction": next(iter((reach(blocks, "fns") or {}).values()), None),
         "Gradio's Queue": queue,
         "Gradio's EventQueue": next(iter(lines.values()), None),
         "Gradio's Event": event,

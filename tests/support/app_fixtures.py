@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ from urllib.request import urlopen
 import pytest
 
 from tests.support.reports import example_report
+from tests.support.snapshots import tiny_snapshot
 
 REPOSITORY = Path(__file__).parents[2]
 CHROMIUM = (
@@ -43,11 +45,26 @@ def scratch(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def server(snapshot_folder, scratch) -> Iterator[str]:
     """The address of a running `python app.py`, with a token in its environment."""
+    with _running(str(snapshot_folder), scratch) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def server_of_two(snapshot_folder, tmp_path_factory) -> Iterator[str]:
+    """The same on two snapshots of other models: `snapshot`, and `other`."""
+    other = tiny_snapshot(tmp_path_factory.mktemp("second") / "other", seed=1)
+    asked = f"{snapshot_folder}, {other}"
+    with _running(asked, tmp_path_factory.mktemp("app of two")) as url:
+        yield url
+
+
+@contextmanager
+def _running(snapshots: str, scratch: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = os.environ | {
-        "FEDMED_SNAPSHOT": str(snapshot_folder),
+        "FEDMED_SNAPSHOT": snapshots,
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_TEMP_DIR": str(scratch / "uploads"),
         "HF_HUB_OFFLINE": "1",
