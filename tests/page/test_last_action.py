@@ -33,7 +33,8 @@ DROP = """([names, kind]) => {
 def app(snapshot_folder: Path) -> Iterator[SimpleNamespace]:
     """The page, with `held[width]`: an event for which the answer to such a picture waits."""
     import app as application
-    from fedmed.inference.loading import open_snapshot
+    from fedmed.inference.shelf import Shelf
+    from fedmed.page.shown import draw
 
     held: dict[int, threading.Event] = {}
     begun: dict[int, threading.Event] = {}
@@ -49,7 +50,7 @@ def app(snapshot_folder: Path) -> Iterator[SimpleNamespace]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compare, "decode_upload_to_show", decode)
-        page = application.build(open_snapshot({"FEDMED_SNAPSHOT": str(snapshot_folder)}))
+        page = application.build(Shelf(draw, {"FEDMED_SNAPSHOT": str(snapshot_folder)}))
         options = launch.options() | {"prevent_thread_lock": True, "quiet": True}
         _, address, _ = page.launch(**options)
         yield SimpleNamespace(address=address, held=held, begun=begun)
