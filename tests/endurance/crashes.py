@@ -54,7 +54,7 @@ OPTIONS = {"rounds": 2, "local_epochs": 1, "epochs": 2, "views": 2, "examples": 
 # Bytes: each stops another file, and none what the run says, which goes to one as well.
 LIMITS = (200, 2000, 5000, 20_000, 1_000_000, 5_000_000)
 # Ends of the paths written that stand for all, for `--few`.
-TELLING = ("run.json", "fp16.safetensors", "federated_model.safetensors", "snapshot")
+TELLING = ("fp16.safetensors", "federated_model.safetensors", "snapshot")
 
 
 @dataclass
@@ -282,7 +282,8 @@ def main() -> int:
         every = {warmth: range(1, len(writes) + 1) for warmth, writes in bench.writes.items()}
         if options.few:
             warm = bench.writes["warm"]
-            telling = [
+            begins = next(n for n, name in enumerate(warm, start=1) if name.endswith("run.json"))
+            telling = [begins] + [
                 max(n for n, name in enumerate(warm, start=1) if name.endswith(end))
                 for end in TELLING
             ]

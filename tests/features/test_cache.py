@@ -27,7 +27,9 @@ VIEW = View("flip-rotate", 1, 42)
 def backbone(name: str = "a", engine: str = "torch FP32 cpu") -> Backbone:
     """All of a backbone that the cache looks at."""
     sha256 = hashlib.sha256(name.encode()).hexdigest()
-    return cast(Backbone, SimpleNamespace(sha256=sha256, engine=SimpleNamespace(id=engine)))
+    return cast(
+        Backbone, SimpleNamespace(sha256=sha256, engine=SimpleNamespace(id=engine), width=512)
+    )
 
 
 def digests(count: int, first: int = 0) -> list[str]:
