@@ -24,3 +24,27 @@ def feature_cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """No test reads or fills the user's feature cache."""
     monkeypatch.setenv("FEDMED_CACHE", str(tmp_path / "feature-cache"))
     monkeypatch.delenv("FEDMED_CACHE_GIB", raising=False)
+
+
+# What starts the app, a browser or whole runs, or takes its time: `make quick` leaves it out.
+SLOW_FIXTURES = {"server", "chromium", "finished", "app"}
+SLOW = (
+    "tests/endurance/",
+    "tests/backbones/test_pretraining.py",
+    "tests/properties/",
+    "tests/server/test_hostile_uploads.py",
+    "tests/server/test_request_bodies",
+    "tests/snapshot/test_damage.py",
+    "tests/snapshot/test_hub_faults.py",
+    "tests/test_network.py",
+    "tests/test_secrets.py",
+    "tests/test_train",
+    "tests/uploads/test_hostile_images.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        name = item.nodeid
+        if name.startswith(SLOW) or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
