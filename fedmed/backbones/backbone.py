@@ -11,10 +11,10 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
-from functools import cached_property
 from http.client import HTTPException
 from pathlib import Path
 from pickle import UnpicklingError
+from threading import Lock
 from typing import Any
 
 import torch
@@ -39,6 +39,7 @@ IMAGENET = Path(__file__).parents[1] / "bundled" / "imagenet"
 BUNDLED = Path(__file__).parents[1] / "bundled" / "scratch"
 NAMES = ("imagenet", "bundled", "torchvision")
 PATIENCE_SECONDS = 30.0
+_PREPARING = Lock()
 
 
 class Backbone:
@@ -62,6 +63,7 @@ class Backbone:
         self.sha256 = fingerprint(self.state)
         self.engine = pick()
         self._at_once = 1
+        self._pass: Pass | None = None
 
     @property
     def id(self) -> str:
@@ -80,14 +82,14 @@ class Backbone:
     def to(self, device: str) -> Backbone:
         """Run passes on `cpu` or `cuda` from now on; inputs and maps stay on the CPU."""
         self.engine = pick(device)
-        self.__dict__.pop("_run", None)
+        self._pass = None
         return self
 
     def shared_by(self, threads: int) -> Backbone:
         """The same backbone, for passes by so many threads at once that divide the cores."""
         other = copy.copy(self)
         other._at_once = threads
-        other.__dict__.pop("_run", None)
+        other._pass = None
         return other
 
     def feature_maps(self, inputs: Tensor) -> Tensor:
@@ -98,9 +100,12 @@ class Backbone:
         """Normalised images [n, 3, 224, 224] to features [n, 512]: the maps' spatial mean."""
         return pool(self.feature_maps(inputs))
 
-    @cached_property
+    @property
     def _run(self) -> Pass:
-        return self.engine.prepare(fused_layers(self.state), self._at_once)
+        with _PREPARING:  # once, and not by several threads at once
+            if self._pass is None:
+                self._pass = self.engine.prepare(fused_layers(self.state), self._at_once)
+            return self._pass
 
 
 def pool(maps: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from fedmed.backbones.resnet18 import _graph
 from fedmed.errors import UserError
+from fedmed.task import IMAGE_SIZE
 
 VARIABLE = "FEDMED_ENGINE"
 FALLBACK = "torch"
@@ -112,6 +113,9 @@ def _openvino(dtype: torch.dtype) -> Engine:
             request.infer([inputs.contiguous().numpy()], share_inputs=True)
             return torch.from_numpy(request.get_output_tensor().data.copy())
 
+        # Two threads whose passes are the process's first can wait for each other for ever: one in
+        # OpenVINO for the interpreter's lock, one with it for OpenVINO. So one thread goes first.
+        run(torch.zeros(1, 3, IMAGE_SIZE, IMAGE_SIZE))
         return run
 
     precision, number = _precision(dtype), version("openvino")
