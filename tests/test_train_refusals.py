@@ -84,7 +84,7 @@ class TestPublishing:
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         monkeypatch.setenv("HF_TOKEN", token)
-        monkeypatch.setattr(train.data, "load", None)
+        monkeypatch.setattr("fedmed.data.load", None)
         assert train.run(replace(settings, push_to="alice/fedmed")) == status
         assert "token" in capsys.readouterr().err
         assert untouched(settings.output)
@@ -105,7 +105,7 @@ class TestPublishing:
         def interrupted(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(train.hub, "publish", interrupted)
+        monkeypatch.setattr("fedmed.snapshot.publish.publish", interrupted)
         for private, option in ((False, ""), (True, " --private")):
             asked = replace(settings, push_to="alice/fedmed", private=private, examples=0)
             assert train.run(asked) == 130

@@ -16,7 +16,6 @@ from safetensors.torch import load_file, save_file
 from fedmed.backbones.backbone import BUNDLED
 from fedmed.errors import UserError
 from fedmed.inference.out_of_distribution import ReferenceStatistics
-from fedmed.snapshot import manifest as snapshot_module
 from fedmed.snapshot.manifest import DamagedError, SnapshotError, printable, verify
 from fedmed.snapshot.reader import Snapshot
 from tests.support.hub_tools import small_snapshot
@@ -285,7 +284,7 @@ PARTS = [
 def test_wrong_types_anywhere_are_refused(part: str, folder: Path, monkeypatch: Any) -> None:
     from fedmed.page import about
 
-    monkeypatch.setattr(snapshot_module, "_sha256", lambda path: "")
+    monkeypatch.setattr("fedmed.snapshot.manifest._sha256", lambda path: "")
     config = config_of(folder)
     config["files"] = dict.fromkeys(config["files"], "")
     (folder / "config.json").unlink()
