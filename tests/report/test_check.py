@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 import json
-from typing import Any
 
 import pytest
 
 from fedmed.errors import UserError
 from fedmed.report.check import check, refuse, require
 from fedmed.report.schema import Config, Report
-from tests.support.reports import example_config, example_report
+from tests.support.reports import changed, example_config, example_report
 
 EXAMPLE = example_report()
-
-
-def changed(*path: str | int, to: Any = None, drop: bool = False) -> dict[str, Any]:
-    """The example with the field at `path` replaced, or dropped."""
-    made = copy.deepcopy(EXAMPLE)
-    parent: Any = made
-    for step in path[:-1]:
-        parent = parent[step]
-    if drop:
-        del parent[path[-1]]
-    else:
-        parent[path[-1]] = to
-    return made
 
 
 @pytest.mark.parametrize(

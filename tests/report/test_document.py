@@ -3,7 +3,6 @@ from __future__ import annotations
 import copy
 import json
 import re
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,23 +10,10 @@ import pytest
 from fedmed.errors import UserError
 from fedmed.report import document
 from fedmed.report.table import table
-from tests.support.reports import example_report, with_hospitals
+from tests.support.reports import changed, example_report, with_hospitals
 
 EXAMPLE = example_report()
 PARTS = {name: value for name, value in EXAMPLE.items() if name != "schema_version"}
-
-
-def changed(*path: str | int, to: Any = None, drop: bool = False) -> dict[str, Any]:
-    """The example with the field at `path` replaced, or dropped."""
-    made = copy.deepcopy(EXAMPLE)
-    parent: Any = made
-    for step in path[:-1]:
-        parent = parent[step]
-    if drop:
-        del parent[path[-1]]
-    else:
-        parent[path[-1]] = to
-    return made
 
 
 def test_build_puts_the_parts_in_the_contracts_order():

@@ -231,3 +231,16 @@ def _data() -> dict[str, Any]:
         "held_out": counts(40, 80, 60),
         "training": counts(300, 500, 640),
     }
+
+
+def changed(*path: str | int, to: Any = None, drop: bool = False) -> dict[str, Any]:
+    """The example with the field at `path` replaced, or dropped."""
+    made = example_report()
+    parent: Any = made
+    for step in path[:-1]:
+        parent = parent[step]
+    if drop:
+        del parent[path[-1]]
+    else:
+        parent[path[-1]] = to
+    return made
