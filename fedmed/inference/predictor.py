@@ -17,12 +17,14 @@ from torch import Tensor
 from fedmed.backbones.backbone import pool
 from fedmed.imaging.augmentation import CLEAN, render
 from fedmed.imaging.preprocessing import DecodedXray, to_input, to_pixels
-from fedmed.inference import out_of_distribution
+from fedmed.inference import out_of_distribution, views
 from fedmed.inference.batching import Batched
 from fedmed.inference.heatmaps import evidence_maps
+from fedmed.inference.warnings import Known, warnings
 from fedmed.snapshot.model_group import ModelGroup, Models
 from fedmed.task import CLASSES
 
+WATCHED = "federated"
 MOST = 16  # X-rays in one pass; more at once gain no speed
 
 
@@ -35,7 +37,8 @@ class Prediction:
     thresholds: dict[str, float]  # PNEUMONIA from this probability on
     evidence: dict[str, np.ndarray]  # float32 [7, 7], see `evidence_maps`
     agreement: dict[str, Any]
-    warnings: list[str]
+    warnings: list[str]  # each says that the picture is none that the models can judge
+    notes: list[str]  # what was done to the picture on its way
     pixels: np.ndarray  # uint8 [224, 224]: what the backbone saw
 
 
@@ -59,7 +62,7 @@ class Predictor:
         return self._batched(xray)
 
     def predict_image(self, image: Image.Image, *, colour: float = 0.0) -> Prediction:
-        """The same for a grey image (mode "L", any size) of some `decode.colourfulness`."""
+        """The same for a grey image (mode "L", any size) of some `tint.colourfulness`."""
         return self.predict(DecodedXray(to_pixels(image), colour))
 
 
@@ -69,7 +72,13 @@ class _Readers:
     def __init__(self, shown: Models) -> None:
         self._order = shown.models
         self._groups = shown.groups
-        self._reference = out_of_distribution.find(shown.folder)
+        self._known = Known(
+            out_of_distribution.find(shown.folder), views.find(shown.folder)
+        )
+        # Statistics of features are of this model's network, where there are several.
+        self._watched = next(
+            (n for n, group in enumerate(self._groups) if WATCHED in group.models), 0
+        )
         self._thresholds = {
             model: float(shown.config["models"][model]["threshold"]["value"])
             for model in shown.models
@@ -80,8 +89,7 @@ class _Readers:
         pixels = np.stack([xray.pixels for xray in xrays])
         inputs = to_input(render(CLEAN, pixels, [""] * len(xrays)))
         passed = [(group, group.backbone.feature_maps(inputs)) for group in self._groups]
-        # Statistics to hold features to are there only where there is one group.
-        features = pool(passed[0][1])
+        features = pool(passed[self._watched][1])
         return [
             self._prediction(
                 xray, [(group, maps[place]) for group, maps in passed], features[place]
@@ -109,9 +117,8 @@ class _Readers:
             thresholds=dict(self._thresholds),
             evidence={model: seen.astype(np.float32) for model, seen in evidence.items()},
             agreement=agreement(labels),
-            warnings=out_of_distribution.warnings(
-                xray.pixels, features, self._reference, xray.colour
-            ),
+            warnings=warnings(xray.pixels, features, self._known, xray.colour),
+            notes=list(xray.notes),
             pixels=xray.pixels,
         )
 

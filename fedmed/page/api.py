@@ -79,5 +79,6 @@ def as_api(prediction: Prediction, snapshot_label: str) -> dict[str, Any]:
         },
         "agreement": prediction.agreement,
         "warnings": prediction.warnings,
+        "notes": prediction.notes,
         "snapshot": snapshot_label,
     }
