@@ -62,8 +62,8 @@ def add(snapshots: Snapshots) -> None:
 
     image = gr.File(type="binary", visible=False, label="image")
     # On this one alone: Gradio writes a file beside the code for each component of another class.
-    image.example_payload = sample  # type: ignore[method-assign]
-    image.example_value = lambda: SAMPLE  # type: ignore[method-assign]
+    image.example_payload = sample
+    image.example_value = lambda: SAMPLE
     names = [choice.name for choice in snapshots.choices]
     # With custom values, so that a name that is not there gets words of our own.
     name = gr.Dropdown(names, value=None, allow_custom_value=True, visible=False, label="snapshot")
