@@ -7,6 +7,7 @@ feature or a label.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 
@@ -34,13 +35,15 @@ def federate(
     seed: int,
     state: State | None = None,
     on_round: Callable[[State], None] | None = None,
+    every_round: bool = True,
 ) -> State:
     """Go on from `state`, or start from `model`, until `rounds` rounds are done.
 
     An algorithm that can use fewer rounds does fewer. The last global model stays on the server: a
     round sends down what the round before made. `on_round` gets the state after each round. Epochs
     are numbered through all rounds, so that augmented views rotate. Stopped anywhere and resumed,
-    a run ends with the same bits.
+    a run ends with the same bits. Unless `every_round`, the state holds the last global model only:
+    of networks, several fill the memory.
 
     Raises:
         UserError: training diverged, or the channel hides from the server what `algorithm` needs.
@@ -60,6 +63,8 @@ def federate(
             trainer=trainer,
         )
         state = _round(state, sites, senders, algorithm, channel, now)
+        if not every_round:
+            state = replace(state, models=repeat(state.model, 1))
         if on_round:
             on_round(state)
     return state
@@ -91,10 +96,14 @@ def _round(
 
     updates, own = algorithm.local(held, state.own, sites, now)
     up, kept = channel.send(updates, state.kept, senders, now)
+    del updates  # of networks, each copy takes as much memory as all hospitals' models
 
     expected = algorithm.expected(state.server)
     received, counted = channel.receive(up, expected, senders, now)
+    sizes = {name: len(sent) for name, sent in zip(senders.names, up, strict=True)}
+    del up
     server = algorithm.aggregate(state.server, received, counted.samples, now)
+    _keep_variances(algorithm.model(server))
     return State(
         server=server,
         own=own,
@@ -102,7 +111,17 @@ def _round(
         kept=kept,
         models=join([state.models, repeat(algorithm.model(server), 1)]),
         ledger=state.ledger.after(
-            up={name: len(sent) for name, sent in zip(senders.names, up, strict=True)},
+            up=sizes,
             down=dict.fromkeys(senders.names, len(down)),
         ),
     )
+
+
+def _keep_variances(model: Tensors) -> None:
+    """Keep batch normalisation's variances from falling below 0, in place.
+
+    A step that is no mean, an adaptive one or one with momentum, does not know what they are.
+    """
+    for name, tensor in model.items():
+        if name.endswith("running_var"):
+            tensor.clamp_(min=0)
