@@ -28,6 +28,6 @@ def on_all_cores(work: Callable[[Job], Done], jobs: Sequence[Job]) -> Iterator[D
 
 
 def on_one_core(work: Callable[[], Done]) -> Done:
-    """What `work` gives, by one core: the bits of sums and products depend on how many share them."""
+    """What `work` gives, by one core: the bits of sums depend on how many share them."""
     (done,) = on_all_cores(lambda _: work(), [None])
     return done

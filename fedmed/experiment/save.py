@@ -5,16 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-import torch
-
 from fedmed.backbones.weights import write_state
 from fedmed.data.cohort import labels
-from fedmed.data.decoding import decode_all
+from fedmed.experiment import reference
 from fedmed.experiment.fit import Fitted
 from fedmed.experiment.prepare import Prepared
 from fedmed.experiment.settings import Settings
 from fedmed.imaging.preprocessing import PREPROCESSING
-from fedmed.inference import loading, out_of_distribution
+from fedmed.inference import loading
 from fedmed.report import document
 from fedmed.report.card import model_card
 from fedmed.report.schema import Report
@@ -40,7 +38,7 @@ def save(settings: Settings, prepared: Prepared, fitted: Fitted, report: Report)
     for name, head in zip(names, unstack(models), strict=True):
         write_head(folder / manifest.model_file(name), head, prepared.backbone)
     _write_examples(settings, prepared, fitted, folder)
-    _write_reference_statistics(prepared, folder)
+    reference.write(prepared, folder)
     document.write(report, folder / manifest.REPORT)
     config = manifest.seal(
         folder,
@@ -68,15 +66,3 @@ def _write_examples(settings: Settings, prepared: Prepared, fitted: Fitted, fold
     predicted = prepared.test.probabilities(fitted.local) >= 0.5
     chosen = examples.choose(predicted, labels(prepared.cohort.test), settings.examples)
     examples.write(folder / "examples", prepared.cohort, chosen)
-
-
-def _write_reference_statistics(prepared: Prepared, folder: Path) -> None:
-    """Keep what training images look like, to warn about pictures that look otherwise."""
-    held_out = prepared.validation
-    pixels, held_out_pixels = (
-        decode_all(out_of_distribution.sample(xrays))
-        for xrays in (prepared.training, held_out.xrays)
-    )
-    trained_on = torch.cat([prepared.features.view(view) for view in prepared.views[:2]])
-    statistics = out_of_distribution.fit(trained_on, held_out.features, pixels, held_out_pixels)
-    out_of_distribution.save(statistics, folder)

@@ -52,9 +52,9 @@ def decode_with_colour(data: bytes) -> Decoded:
 
     More than 8 bits of grey or colour are mapped to 0..255 by the image's own range, without a
     burnt-in marker far from it (see `levels.film_range`); a tint is undone (see `tint`);
-    transparency becomes black; of several frames the first is taken (a DICOM must have one). Raises ImageError for anything else, and
-    for more than 64 MiB, more than 64 megapixels or less than 32 pixels on a side, before any
-    pixel is decoded.
+    transparency becomes black; of several frames the first is taken (a DICOM must have one).
+    Raises ImageError for anything else, and for more than 64 MiB, more than 64 megapixels or less
+    than 32 pixels on a side, before any pixel is decoded.
     """
     if not data:
         raise ImageError("The file is empty.")

@@ -9,7 +9,6 @@ import re
 from io import BytesIO
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 

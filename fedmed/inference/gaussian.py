@@ -1,6 +1,7 @@
 """A Gaussian of few axes: how far out a point lies.
 
-M. E. Tipping, C. M. Bishop: Probabilistic Principal Component Analysis. J. R. Stat. Soc. B 61, 1999.
+M. E. Tipping, C. M. Bishop: Probabilistic Principal Component Analysis. J. R. Statist. Soc. B 61,
+1999.
 """
 
 from __future__ import annotations

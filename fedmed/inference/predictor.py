@@ -7,7 +7,7 @@ arrive together share that pass too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,14 +32,14 @@ MOST = 16  # X-rays in one pass; more at once gain no speed
 class Prediction:
     """What every model says about one X-ray; the dictionaries are keyed by model."""
 
-    probabilities: dict[str, dict[str, float]]  # of each class; they sum to 1
+    probabilities: dict[str, dict[str, float]]  # of each class; they sum to 1; calibrated if known
     labels: dict[str, str]
-    thresholds: dict[str, float]  # PNEUMONIA from this probability on
+    thresholds: dict[str, float]  # PNEUMONIA from this probability on, calibrated alike
     evidence: dict[str, np.ndarray]  # float32 [7, 7], see `evidence_maps`
     agreement: dict[str, Any]
     warnings: list[str]  # each says that the picture is none that the models can judge
-    notes: list[str]  # what was done to the picture on its way
     pixels: np.ndarray  # uint8 [224, 224]: what the backbone saw
+    notes: list[str] = field(default_factory=list)  # what was done to the picture on its way
 
 
 class Predictor:
@@ -72,16 +72,16 @@ class _Readers:
     def __init__(self, shown: Models) -> None:
         self._order = shown.models
         self._groups = shown.groups
-        self._known = Known(
-            out_of_distribution.find(shown.folder), views.find(shown.folder)
-        )
+        self._known = Known(out_of_distribution.find(shown.folder), views.find(shown.folder))
         # Statistics of features are of this model's network, where there are several.
         self._watched = next(
             (n for n, group in enumerate(self._groups) if WATCHED in group.models), 0
         )
+        about = {model: shown.config["models"][model] for model in shown.models}
+        self._temperatures = {m: float(one.get("temperature", 1)) for m, one in about.items()}
         self._thresholds = {
-            model: float(shown.config["models"][model]["threshold"]["value"])
-            for model in shown.models
+            model: _at(float(one["threshold"]["value"]), self._temperatures[model])
+            for model, one in about.items()
         }
 
     def predict_together(self, xrays: list[DecodedXray]) -> list[Prediction]:
@@ -106,7 +106,10 @@ class _Readers:
             heads_maps = evidence_maps(group.heads, maps).numpy()
             maps_by_model.update(zip(group.models, heads_maps, strict=True))
         evidence = {model: maps_by_model[model] for model in self._order}
-        probabilities = {model: _probabilities(seen.mean()) for model, seen in evidence.items()}
+        probabilities = {
+            model: _probabilities(seen.mean() / self._temperatures[model])
+            for model, seen in evidence.items()
+        }
         labels: dict[str, str] = {
             model: CLASSES[int(said["PNEUMONIA"] >= self._thresholds[model])]
             for model, said in probabilities.items()
@@ -138,6 +141,13 @@ def agreement(labels: dict[str, str]) -> dict[str, Any]:
         "of": len(labels),
         "dissenting": dissenting,
     }
+
+
+def _at(threshold: float, temperature: float) -> float:
+    """A threshold as it is once log-odds are divided by the temperature: no label changes."""
+    if temperature == 1 or threshold in (0, 0.5, 1):
+        return threshold
+    return float(1 / (1 + (1 / threshold - 1) ** (1 / temperature)))
 
 
 def _probabilities(logit: float) -> dict[str, float]:

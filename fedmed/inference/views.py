@@ -65,8 +65,7 @@ class ViewDetector(NamedTuple):
         return torch.softmax(layout(to_grey(pixels)) @ self.weight.T + self.bias, 1)
 
     def view(self, pixels: np.ndarray) -> str:
-        """Which of VIEWS a picture uint8 [224, 224] seems to be; upright unless that is unlikely.
-        """
+        """Which of VIEWS uint8 [224, 224] seems to be; upright unless that is unlikely."""
         found = self.probabilities(pixels[None])[0]
         if found[0] >= self.limit:
             return VIEWS[0]

@@ -43,9 +43,7 @@ class Known(NamedTuple):
     views: ViewDetector | None = None
 
 
-def warnings(
-    pixels: np.ndarray, features: Tensor, known: Known, colour: float = 0.0
-) -> list[str]:
+def warnings(pixels: np.ndarray, features: Tensor, known: Known, colour: float = 0.0) -> list[str]:
     """Warnings about uint8 pixels [224, 224] with features [512] and some `tint.colourfulness`.
 
     Any of them is serious: what the models say should not be believed.

@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from queue import Empty, LifoQueue
 from threading import BoundedSemaphore
+
 import numpy as np
 from PIL import Image
 
