@@ -63,9 +63,8 @@ def losses(directions: Tensor, rows: Sequence[Rows], l2: float = L2) -> Tensor:
     total = l2 / 2 * directions[:, :-1].square().sum(1)
     for features, labels, weights in rows:
         scores = features @ directions.T
-        total = total + weights @ functional.softplus(
-            torch.where(labels[:, None] == 1, -1, 1) * scores
-        )
+        wrong = torch.where(labels[:, None] == 1, -scores, scores)
+        total = total + weights @ functional.softplus(wrong)
     return total
 
 
