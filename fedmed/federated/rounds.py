@@ -41,13 +41,15 @@ def federate(
     seed: int,
     state: State | None = None,
     on_round: Callable[[State], None] | None = None,
+    every_round: bool = True,
 ) -> State:
     """Go on from `state`, or start from `model`, until `rounds` rounds are done.
 
     An algorithm that can use fewer rounds, or has come to its end, does fewer. The last global
     model stays on the server: a round sends down what the round before made. `on_round` gets the
     state after each round. Epochs are numbered through all rounds, so that augmented views rotate.
-    Stopped anywhere and resumed, a run ends with the same bits.
+    Stopped anywhere and resumed, a run ends with the same bits. Unless `every_round`, the state
+    holds the last global model only: of networks, several fill the memory.
 
     Raises:
         UserError: training diverged, or the channel, the trainer or the attendance keeps from
@@ -86,6 +88,8 @@ def federate(
         state = _round(
             replace(state, held=held), sites, senders, present, asked, algorithm, channel, now
         )
+        if not every_round:
+            state = replace(state, models=repeat(state.model, 1))
         if on_round:
             on_round(state)
     return state
@@ -129,14 +133,17 @@ def _round(
             state.held, take(own, some), [sites[h] for h in places], now
         )
         up, keeping = channel.send(updates, take(kept, some), who, now)
+        del updates  # of networks, each copy takes as much memory as all hospitals' models
         own, kept = put(own, some, after, len(sites)), put(kept, some, keeping, len(sites))
         sizes |= {name: len(sent) for name, sent in zip(who.names, up, strict=True)}
         sent, counted = channel.receive(up, expected, who, now)
+        del up
         if together < len(present):
             sent, counted = weighted_mean(sent, counted.samples), counted.together()
         received.append(sent)
         counts.append(counted.samples)
     server = algorithm.aggregate(state.server, join(received), torch.cat(counts), now)
+    _keep_variances(algorithm.model(server))
     return replace(
         state,
         server=server,
@@ -145,3 +152,13 @@ def _round(
         models=join([state.models, repeat(algorithm.model(server), 1)]),
         ledger=state.ledger.after(up=sizes, down=down),
     )
+
+
+def _keep_variances(model: Tensors) -> None:
+    """Keep batch normalisation's variances from falling below 0, in place.
+
+    A step that is no mean, an adaptive one or one with momentum, does not know what they are.
+    """
+    for name, tensor in model.items():
+        if name.endswith("running_var"):
+            tensor.clamp_(min=0)

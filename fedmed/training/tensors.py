@@ -5,6 +5,7 @@ Where there are several of something, they lie along the first axis of every ten
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -90,3 +91,12 @@ def all_finite(tensors: Mapping[str, Tensor]) -> bool:
         for tensor in tensors.values()
         if tensor.is_floating_point()
     )
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """Return the sha256 over names, types, shapes and bits."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        found.update(tensor.contiguous().numpy().reshape(-1).view("u1"))
+    return found.hexdigest()
