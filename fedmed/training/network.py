@@ -196,7 +196,8 @@ def train_network(
     """Train a network [...] on a site for the given epochs, and return it anew.
 
     AdamW (Loshchilov & Hutter, ICLR 2019, arXiv:1711.05101), which starts afresh at each call,
-    under a learning rate that falls along a cosine over all epochs of the run. `gradient` says
+    under a learning rate that falls along a cosine over all epochs of the run; or plain gradient
+    descent at one rate. `gradient` says
     along what each step is taken, if not along the loss's own gradient, of the tensors that
     `travels` names, all if it names none; `place` is the hospital's number in it.
 
@@ -205,7 +206,8 @@ def train_network(
     """
     network = _network(start, regime)
     learned = _learned(network)
-    adam = torch.optim.AdamW(
+    plain = optimisation.rule == "sgd"
+    optimizer = (torch.optim.SGD if plain else torch.optim.AdamW)(
         learned.values(),
         optimisation.learning_rate,
         weight_decay=optimisation.weight_decay,
@@ -219,8 +221,9 @@ def train_network(
         view, done = View(regime.view, epoch, seed), 0
         for step, rows in enumerate(steps):
             progress = (epoch + step / len(steps)) / regime.total_epochs
-            for group in adam.param_groups:
-                group["lr"] = optimisation.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+            falls = 1 if plain else (1 + math.cos(math.pi * progress)) / 2
+            for group in optimizer.param_groups:
+                group["lr"] = optimisation.learning_rate * falls
             seen = pixels[torch.from_numpy(site.rows[rows.numpy()])].numpy()
             grey = render(view, seen, [site.digests[row] for row in rows.tolist()])
             inputs = to_input(grey).to(regime.device, memory_format=torch.channels_last)
@@ -228,14 +231,14 @@ def train_network(
             batch = NetworkBatch(
                 network, inputs, classes, class_weights, regime, travels or frozenset(start), place
             )
-            adam.zero_grad()
+            optimizer.zero_grad()
             if gradient is None:
                 batch.loss().backward()  # type: ignore[no-untyped-call]
             else:
                 step_along = gradient(batch)
                 for name, grad in (batch.at_home | step_along).items():
                     learned[name].grad = torch.empty_like(learned[name]).copy_(grad[0])
-            adam.step()
+            optimizer.step()
             done += len(rows)
             told(epoch, done)
     return {name: tensor.cpu().contiguous() for name, tensor in trained_state(network).items()}

@@ -54,26 +54,15 @@ class Scaffold(FedAvg):
             group(received, "model"), group(received, "control"), group(own, "control")
         )  # fmt: skip
         lengths = self._lengths(sites, now)
-        taken = torch.zeros(len(sites))  # steps of each hospital
-        decay = now.optimisation.weight_decay
-
-        def corrected(batch: Batch) -> Tensors:
-            here, model = batch.hospitals, batch.model
-            taken[here] += 1
-            return {
-                name: _scale(
-                    lengths[here],
-                    gradient + decay * model[name] - mine[name][here] + everybody[name],
-                )
-                for name, gradient in batch.gradient().items()
-            }
-
+        corrected = Corrected(lengths, now.optimisation.weight_decay, mine, everybody)
         plain = replace(now.optimisation, rule="sgd", learning_rate=1.0, weight_decay=0.0)
         trained = replace(now, optimisation=plain).train(
             repeat(start, len(sites)), sites, corrected
         )
         moved = subtract(trained, start)
-        pace = torch.where(taken > 0, 1 / (taken * lengths).clamp_min(1e-30), 0.0)
+        size = now.optimisation.batch_size
+        steps = torch.tensor([len(now.epochs) * -(-len(site.labels) // size) for site in sites])
+        pace = torch.where(steps > 0, 1 / (steps.clamp_min(1) * lengths), 0.0)
         control = {
             name: mine[name] - everybody[name] - _scale(pace, tensor)
             for name, tensor in moved.items()
@@ -105,6 +94,30 @@ class Scaffold(FedAvg):
         if now.trainer is not train_heads:
             return torch.full((len(sites),), self.network_step)
         return torch.tensor([steps_for(site, now.optimisation) for site in sites])
+
+
+@dataclass(frozen=True, eq=False)
+class Corrected:
+    """Each hospital's step: as long as it may be, along its gradient less its own mean one, plus
+    everybody's. A trainer that takes whole such steps is one of length 1."""
+
+    lengths: Tensor  # [H]
+    weight_decay: float
+    mine: Tensors  # [H, ...]
+    everybody: Tensors
+
+    def __call__(self, batch: Batch) -> Tensors:
+        here, model = batch.hospitals, batch.model
+        return {
+            name: _scale(
+                self.lengths[here],
+                gradient
+                + self.weight_decay * model[name]
+                - self.mine[name][here]
+                + self.everybody[name],
+            )
+            for name, gradient in batch.gradient().items()
+        }
 
 
 def _scale(factors: Tensor, tensor: Tensor) -> Tensor:
