@@ -230,7 +230,7 @@ def train_network(
             )
             adam.zero_grad()
             if gradient is None:
-                batch.loss().backward()  # type: ignore[no-untyped-call]
+                batch.loss().backward()
             else:
                 step_along = gradient(batch)
                 for name, grad in (batch.at_home | step_along).items():
@@ -263,7 +263,8 @@ def _network(start: Tensors, regime: Regime) -> nn.Module:
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.num_batches_tracked = torch.tensor(0)
-    network.to(regime.device, memory_format=torch.channels_last).requires_grad_(True).train()
+    network.to(regime.device).to(memory_format=torch.channels_last)
+    network.requires_grad_(True).train()
     if regime.batch_norm == "frozen":
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):

@@ -66,5 +66,5 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     found = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         found.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        found.update(tensor.contiguous().numpy().reshape(-1).view("u1"))
+        found.update(tensor.contiguous().numpy().reshape(-1).view("u1").data)
     return found.hexdigest()
