@@ -88,6 +88,7 @@ def score_network(
     swapped = SwappedValidation.read(held_out, answers)
     official = {"validation": validation, "test": test}
     models = answers.heads(names)
+    temperatures = sections.temperatures(validation, models)
     federated, central, alone = (answers.heads(n) for n in (["federated"], ["central"], sites))
     rounds = [f"round {number}" for number in range(1, len(fitted.rounds) + 1)]
     by_round = validation.score(answers.heads(rounds), rounds)
@@ -95,9 +96,9 @@ def score_network(
     watch.lap("scoring")
     report = document.build(
         protocols={
-            "validation": sections.protocol(validation, models, names),
+            "validation": sections.protocol(validation, models, names, temperatures),
             "shifted": sections.shifted(swapped, models, names),
-            "test": sections.protocol(test, models, names),
+            "test": sections.protocol(test, models, names, temperatures),
         },
         comparison={name: one.compare(federated, central) for name, one in official.items()},
         rounds=network_sections.rounds(
@@ -129,6 +130,7 @@ def score_network(
             name: one.score(answers.heads(own), [model.removeprefix("own ") for model in own])
             for name, one in official.items()
         },
+        calibration=sections.reliability(temperatures, official, models, names),
         data=prepared.audit,
         recipe=settings.of_the_run()
         | {"name": prepared.recipe.name, "description": prepared.recipe.description},

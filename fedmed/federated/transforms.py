@@ -27,6 +27,10 @@ class Senders:
     names: tuple[str, ...]  # H
     samples: Tensor  # [H]
 
+    def together(self) -> Senders:
+        """Return all of them as the one sender of their weighted mean."""
+        return Senders((" and ".join(self.names),), self.samples.sum()[None])
+
 
 class Transform(Protocol):
     """What is done to messages on their way; messages lie along the first axis of every tensor."""

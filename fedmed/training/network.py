@@ -8,7 +8,7 @@ processor's kind and on nothing beside it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -205,12 +205,7 @@ def train_network(
     """
     network = _network(start, regime)
     learned = _learned(network)
-    adam = torch.optim.AdamW(
-        learned.values(),
-        optimisation.learning_rate,
-        weight_decay=optimisation.weight_decay,
-        fused=True,
-    )
+    optimizer = _optimizer(learned.values(), optimisation)
     pixels, labels = site.pixels(), site.labels
     class_weights = _class_weights(labels, optimisation).to(regime.device)
     for epoch in epochs:
@@ -219,7 +214,7 @@ def train_network(
         view, done = View(regime.view, epoch, seed), 0
         for step, rows in enumerate(steps):
             progress = (epoch + step / len(steps)) / regime.total_epochs
-            for group in adam.param_groups:
+            for group in optimizer.param_groups:
                 group["lr"] = optimisation.learning_rate * (1 + math.cos(math.pi * progress)) / 2
             seen = pixels[torch.from_numpy(site.rows[rows.numpy()])].numpy()
             grey = render(view, seen, [site.digests[row] for row in rows.tolist()])
@@ -228,14 +223,14 @@ def train_network(
             batch = NetworkBatch(
                 network, inputs, classes, class_weights, regime, travels or frozenset(start), place
             )
-            adam.zero_grad()
+            optimizer.zero_grad()
             if gradient is None:
                 batch.loss().backward()
             else:
                 step_along = gradient(batch)
                 for name, grad in (batch.at_home | step_along).items():
                     learned[name].grad = torch.empty_like(learned[name]).copy_(grad[0])
-            adam.step()
+            optimizer.step()
             done += len(rows)
             told(epoch, done)
     return {name: tensor.cpu().contiguous() for name, tensor in trained_state(network).items()}
@@ -274,6 +269,15 @@ def _network(start: Tensors, regime: Regime) -> nn.Module:
 
 def _learned(network: nn.Module) -> dict[str, nn.Parameter]:
     return {name: p for name, p in network.named_parameters() if p.requires_grad}
+
+
+def _optimizer(
+    learned: Iterable[nn.Parameter], optimisation: Optimisation
+) -> torch.optim.Optimizer:
+    length, decay = optimisation.learning_rate, optimisation.weight_decay
+    if optimisation.rule == "sgd":
+        return torch.optim.SGD(learned, length, weight_decay=decay)
+    return torch.optim.AdamW(learned, length, weight_decay=decay, fused=True)
 
 
 def _class_weights(labels: Tensor, optimisation: Optimisation) -> Tensor:

@@ -19,6 +19,7 @@ class FedProx(FedAvg):
     """
 
     name: ClassVar[str] = "fedprox"
+    words: ClassVar[str] = "the average of the updates of hospitals held near each other"
     mu: float = 0.1
 
     def gradient(self, received: Tensors) -> Gradient:
