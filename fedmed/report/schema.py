@@ -251,6 +251,14 @@ class Recipe(TypedDict):
     views: Whole
 
 
+class Training(TypedDict):
+    """How a run trained: heads on frozen features where it is not said, or whole networks."""
+
+    mode: str
+    size: NotRequired[Whole]
+    batch_norm: NotRequired[str]
+
+
 class Report(TypedDict):
     schema_version: Whole
     protocols: Protocols
@@ -264,6 +272,8 @@ class Report(TypedDict):
     timing: dict[str, Number]
     environment: dict[str, Any]
     # Where a run has them.
+    training: NotRequired[Training]
+    own_after_last_round: NotRequired[LocalOnly]  # each hospital's, which the round goes on from
     calibration: NotRequired[TemperatureScaling]
     algorithm: NotRequired[dict[str, Any]]
     federation: NotRequired[dict[str, Any]]
