@@ -33,6 +33,8 @@ from fedmed.backbones.weights import (
 )
 from fedmed.errors import UserError
 from fedmed.files import is_text
+from fedmed.imaging.preprocessing import resize
+from fedmed.task import IMAGE_SIZE
 
 # The snapshots that ship; their backbones serve others, too.
 IMAGENET = Path(__file__).parents[1] / "bundled" / "imagenet"
@@ -46,21 +48,30 @@ class Backbone:
     """A frozen ResNet18 without its classifier, in eval mode, ready for inference.
 
     `state` has torchvision's names, without `fc`. `origin` says where the weights came from:
-    `id`, `source`, for some `licence` and what was `left_out`, and for a backbone of our own
-    whether a public cohort trained it. `engine` is what passes run on. Threads may share it.
+    `id`, `source`, for some `licence` and what was `left_out`, for a backbone of our own whether
+    a public cohort trained it, and the `size` of its input where that is another than everybody's.
+    `engine` is what passes run on. Threads may share it.
     """
 
     def __init__(
-        self, state: Mapping[str, Tensor], origin: Mapping[str, Any], *, rounded: bool = True
+        self,
+        state: Mapping[str, Tensor],
+        origin: Mapping[str, Any],
+        *,
+        rounded: bool = True,
+        size: int = IMAGE_SIZE,
     ) -> None:
         """`rounded=False` leaves FP32 weights as they are, for heads that never saw rounded ones.
+
+        `size` is the side of the network's input: what images are made smaller to.
 
         Raises:
             UserError: FEDMED_ENGINE names no engine.
         """
         self.state: State = to_half_and_back(state) if rounded else dict(state)
-        self.origin = dict(origin)
-        self.sha256 = fingerprint(self.state)
+        self.size = size
+        self.origin = dict(origin) | ({} if size == IMAGE_SIZE else {"size": size})
+        self.sha256 = fingerprint(self.state, size)
         self.engine = pick()
         self._at_once = 1
         self._pass: Pass | None = None
@@ -93,8 +104,11 @@ class Backbone:
         return other
 
     def feature_maps(self, inputs: Tensor) -> Tensor:
-        """Normalised images [n, 3, 224, 224] to the last feature maps [n, 512, 7, 7]."""
-        return self._run(inputs)
+        """Normalised images [n, 3, 224, 224] to the last feature maps [n, 512, 7, 7].
+
+        At another `size` a map has a cell for each 32 pixels of it, rounded up.
+        """
+        return self._run(resize(inputs, self.size))
 
     def features(self, inputs: Tensor) -> Tensor:
         """Normalised images [n, 3, 224, 224] to features [n, 512]: the maps' spatial mean."""
@@ -104,12 +118,12 @@ class Backbone:
     def _run(self) -> Pass:
         with _PREPARING:  # once, and not by several threads at once
             if self._pass is None:
-                self._pass = self.engine.prepare(fused_layers(self.state), self._at_once)
+                self._pass = self.engine.prepare(fused_layers(self.state), self.size, self._at_once)
             return self._pass
 
 
 def pool(maps: Tensor) -> Tensor:
-    """The spatial mean of feature maps [n, 512, 7, 7], as [n, 512]."""
+    """The spatial mean of feature maps [n, 512, h, w], as [n, 512]."""
     return maps.mean(dim=(2, 3))
 
 
@@ -131,9 +145,19 @@ def load(name: str) -> Backbone:
             f"--backbone {name}: no such file. Use {', '.join(map(repr, NAMES))} or the path of "
             "a backbone written by `python -m fedmed.pretrain`."
         )
-    backbone = Backbone(*read_state(path))
+    backbone = read(path)
     check_state(backbone.state, f"--backbone {name}, rounded to FP16,")
     return backbone
+
+
+def read(path: Path) -> Backbone:
+    """The backbone that a file or folder holds.
+
+    Raises:
+        UserError: as `read_state`.
+    """
+    state, origin = read_state(path)
+    return Backbone(state, origin, size=origin.get("size", IMAGE_SIZE))
 
 
 def _load_torchvision() -> Backbone:

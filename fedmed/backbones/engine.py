@@ -23,12 +23,12 @@ from torch import Tensor, nn
 
 from fedmed.backbones.resnet18 import _graph
 from fedmed.errors import UserError
-from fedmed.task import IMAGE_SIZE
 
 VARIABLE = "FEDMED_ENGINE"
 FALLBACK = "torch"
 
-# Normalised images [n, 3, 224, 224] to feature maps float32 [n, 512, 7, 7]; threads may share it.
+# Normalised images [n, 3, s, s] to feature maps float32 [n, 512, s / 32, s / 32]; threads may
+# share it.
 Pass = Callable[[Tensor], Tensor]
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,8 @@ class Engine:
 
     id: str
     title: str
-    prepare: Callable[[nn.Module, int], Pass]  # for so many passes at once, sharing the cores
+    # For images of a side, and so many passes at once, which share the cores.
+    prepare: Callable[[nn.Module, int, int], Pass]
 
 
 def pick(device: str = "cpu") -> Engine:
@@ -72,7 +73,7 @@ def _on_cpu(name: str) -> Engine:
 
 
 def _torch(dtype: torch.dtype, device: str = "cpu") -> Engine:
-    def prepare(network: nn.Module, _: int) -> Pass:
+    def prepare(network: nn.Module, size: int, passes: int) -> Pass:
         ready = network.to(device, dtype).to(memory_format=torch.channels_last)
 
         @torch.inference_mode()
@@ -104,9 +105,9 @@ def _openvino(dtype: torch.dtype) -> Engine:
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
     }
 
-    def prepare(network: nn.Module, passes: int) -> Pass:
+    def prepare(network: nn.Module, size: int, passes: int) -> Pass:
         streams = {"NUM_STREAMS": min(passes, torch.get_num_threads())}
-        compiled = core.compile_model(_graph(network), "CPU", config | streams)
+        compiled = core.compile_model(_graph(network, size), "CPU", config | streams)
 
         def run(inputs: Tensor) -> Tensor:
             request = compiled.create_infer_request()
@@ -115,7 +116,7 @@ def _openvino(dtype: torch.dtype) -> Engine:
 
         # Two threads whose passes are the process's first can wait for each other for ever: one in
         # OpenVINO for the interpreter's lock, one with it for OpenVINO. So one thread goes first.
-        run(torch.zeros(1, 3, IMAGE_SIZE, IMAGE_SIZE))
+        run(torch.zeros(1, 3, size, size))
         return run
 
     precision, number = _precision(dtype), version("openvino")

@@ -12,6 +12,7 @@ from fedmed.federated.algorithm import Algorithm, Round
 from fedmed.federated.messages import Layout, TransportError, decode, encode, layout_of
 from fedmed.federated.transforms import (
     FORMATS,
+    UP_OF_NETWORKS,
     Senders,
     Transform,
     refuse_unless_finite,
@@ -29,15 +30,18 @@ class Channel:
     down: Sequence[Transform] = ()
 
     @classmethod
-    def of(cls, format: str) -> Channel:
+    def of(cls, format: str, *, networks: bool = False) -> Channel:
         """Return the channel that writes weights in one of the FORMATS, both ways.
+
+        Of `networks`, what an update loses is carried over to the next round.
 
         Raises:
             ValueError: there is no such format.
         """
         if format not in FORMATS:
             raise ValueError(f"format {format!r}: choose from {', '.join(FORMATS)}")
-        return cls(up=FORMATS[format], down=FORMATS[format])
+        up = UP_OF_NETWORKS if networks else FORMATS
+        return cls(up=up[format], down=FORMATS[format])
 
     def check(self, algorithm: Algorithm) -> None:
         """Refuse an algorithm that needs what a transform hides.

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from fedmed.errors import UserError
 from fedmed.federated.algorithm import Round
-from fedmed.federated.messages import Layout, TransportError
-from fedmed.training.tensors import Tensors, all_finite
+from fedmed.federated.messages import Layout, TransportError, layout_of
+from fedmed.training.tensors import Tensors, all_finite, group, pick, under
 
 INT8_MAX = 127
 
@@ -26,6 +26,10 @@ class Senders:
 
     names: tuple[str, ...]  # H
     samples: Tensor  # [H]
+
+    def together(self) -> Senders:
+        """Return all of them as the one sender of their weighted mean."""
+        return Senders((" and ".join(self.names),), self.samples.sum()[None])
 
 
 class Transform(Protocol):
@@ -126,7 +130,51 @@ class INT8:
         return received, senders
 
 
+@dataclass(frozen=True)
+class Carried:
+    """Another transform, whose loss is carried over: what it rounds away is sent in the next round.
+
+    Karimireddy, Rebjock, Stich, Jaggi: Error Feedback Fixes SignSGD and other Gradient Compression
+    Schemes, ICML 2019, arXiv:1901.09847, Algorithm 2. A sender keeps one tensor for each that it
+    sends. For updates: a broadcast is a difference to what is held, which carries over by itself.
+    """
+
+    inner: Transform
+    hides: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return self.inner.name
+
+    def layout(self, plain: Layout) -> Layout:
+        return self.inner.layout(plain)
+
+    def send(
+        self, plain: Tensors, kept: Tensors, senders: Senders, now: Round
+    ) -> tuple[Tensors, Tensors]:
+        mine = f"carried {self.name}"
+        lost = group(kept, mine)
+        wanted = {name: t + lost[name] if name in lost else t for name, t in plain.items()}
+        sent, others = self.inner.send(wanted, kept, senders, now)
+        layout = layout_of(pick(plain, 0))
+        received, _ = self.inner.receive(sent, layout, senders, now)
+        names = self.inner.layout(layout)
+        lost = {
+            n: t.sub_(received[n]) if n in lost else t - received[n]
+            for n, t in wanted.items()
+            if names[n] != layout[n]
+        }
+        return sent, {**others, **under(mine, lost)}
+
+    def receive(
+        self, sent: Tensors, plain: Layout, senders: Senders, now: Round
+    ) -> tuple[Tensors, Senders]:
+        return self.inner.receive(sent, plain, senders, now)
+
+
 FORMATS: dict[str, tuple[Transform, ...]] = {"fp32": (), "fp16": (FP16(),), "int8": (INT8(),)}
+# Of whole networks: what INT8 rounds away of millions of small changes adds up over the rounds.
+UP_OF_NETWORKS: dict[str, tuple[Transform, ...]] = FORMATS | {"int8": (Carried(INT8()),)}
 
 
 def refuse_unless_finite(tensors: Tensors, format: str) -> None:

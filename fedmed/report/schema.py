@@ -26,6 +26,7 @@ LARGEST = 10**15  # no count or measure comes near it; Python's integers would g
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
 Whole = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
 Positive = Annotated[int, Field(gt=0, le=LARGEST)]
+Temperature = Annotated[float, Field(allow_inf_nan=False, ge=1e-3, le=1e3)]
 PAIR = Field(min_length=2, max_length=2)
 
 Curve = TypeVar("Curve", bound="Roc | Calibration")
@@ -83,6 +84,7 @@ class Scores(TypedDict):
     n: Whole
     roc: NotRequired[Annotated[Roc, AfterValidator(_of_one_length)]]
     calibration: NotRequired[Annotated[Calibration, AfterValidator(_of_one_length)]]
+    calibrated: NotRequired[Annotated[Calibration, AfterValidator(_of_one_length)]]
     pairs: NotRequired[dict[str, PairScores]]
 
 
@@ -181,6 +183,31 @@ class Hospital(TypedDict):
     images: PerClass
 
 
+class Reliability(TypedDict):
+    log_loss: Number
+    brier: Number
+    calibration_error: Number
+
+
+class BeforeAndAfter(TypedDict):
+    before: Reliability
+    after: Reliability
+
+
+class ModelCalibration(TypedDict):
+    temperature: Temperature
+    validation: BeforeAndAfter
+    test: BeforeAndAfter
+
+
+class TemperatureScaling(TypedDict):
+    """Temperatures fitted on one protocol, and what they do to reliability on each."""
+
+    method: str
+    fitted_on: str
+    models: dict[str, ModelCalibration]
+
+
 class Partition(TypedDict):
     scheme: str
     alpha: Number | None
@@ -237,6 +264,7 @@ class Report(TypedDict):
     timing: dict[str, Number]
     environment: dict[str, Any]
     # Where a run has them.
+    calibration: NotRequired[TemperatureScaling]
     algorithm: NotRequired[dict[str, Any]]
     federation: NotRequired[dict[str, Any]]
     privacy: NotRequired[dict[str, Any]]
@@ -254,6 +282,7 @@ class Model(TypedDict):
     title: str
     threshold: Threshold
     training: PerClass | None
+    temperature: NotRequired[Temperature]  # by which the app divides log-odds
 
 
 class Config(TypedDict):

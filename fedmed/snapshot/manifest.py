@@ -178,12 +178,14 @@ def model_entries(names: Sequence[str], results: Report) -> dict[str, Any]:
     mixes = {site["name"]: site["images"] for site in results["partition"]["hospitals"]}
     everything = results["data"]["training"]["images"]
     scores = results["protocols"]["validation"]["models"]
+    scaling = results.get("calibration", {"models": {}})["models"]
     return {
         name: {
             "file": model_file(name),
             "title": model_title(name),
             "threshold": scores[name]["threshold"],
             "training": mixes.get(name, everything),
+            **({"temperature": scaling[name]["temperature"]} if name in scaling else {}),
         }
         for name in names
     }

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fedmed.backbones.backbone import Backbone
+from fedmed.backbones.backbone import Backbone, read
 from fedmed.backbones.resnet18 import WIDTH
 from fedmed.backbones.weights import read_state
 from fedmed.errors import UserError
@@ -91,7 +91,7 @@ class Snapshot:
             SnapshotError: it is damaged, or not the one the heads were trained on.
         """
         try:
-            backbone = Backbone(*read_state(self.folder))
+            backbone = read(self.folder)
         except UserError:
             raise
         except Exception as error:  # as in `head`
