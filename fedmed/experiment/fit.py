@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fedmed.data.cohort import labels
+from fedmed.experiment.plan import Plan
 from fedmed.experiment.prepare import Prepared
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
-from fedmed.federated.algorithms import ALGORITHMS
-from fedmed.federated.channel import Channel
 from fedmed.federated.rounds import federate
 from fedmed.federated.state import State
 from fedmed.federated.transforms import FORMATS
@@ -31,6 +30,8 @@ class Fitted:
     local: Heads  # each hospital's own, after its training in the last round
     alone: Heads  # each hospital's, trained as long without the others
     federations: Mapping[str, State]  # by update format
+    plan: Plan
+    optimisation: Optimisation
 
 
 def fit(settings: Settings, prepared: Prepared, watch: Stopwatch) -> Fitted:
@@ -52,22 +53,25 @@ def fit(settings: Settings, prepared: Prepared, watch: Stopwatch) -> Fitted:
     )
     watch.lap("central")
 
-    algorithm = ALGORITHMS[settings.algorithm]()
-    federations = {
-        format: federate(
-            prepared.hospitals,
-            algorithm=algorithm,
+    plan = Plan.of(settings, prepared.sites, simulated=prepared.audit["simulated"])
+    federations: dict[str, State] = {}
+    for format in FORMATS:
+        if federations and not plan.formats_differ(federations["fp32"]):
+            federations[format] = federations["fp32"]
+            continue
+        federations[format] = federate(
+            plan.sites(prepared.hospitals),
+            algorithm=plan.algorithm,
             model=pick(zero.tensors(), 0),
             rounds=settings.rounds,
             local_epochs=settings.local_epochs,
             optimisation=optimisation,
-            channel=Channel.of(format),
+            channel=plan.channel(format),
+            attendance=plan.attendance,
             seed=settings.seed,
             state=prepared.state.federation(format),
             on_round=prepared.state.keeper(format),
         )
-        for format in FORMATS
-    }
     sent = federations[settings.format]
     watch.lap("federated")
 
@@ -84,7 +88,9 @@ def fit(settings: Settings, prepared: Prepared, watch: Stopwatch) -> Fitted:
     return Fitted(
         central=central,
         federated=Heads.of(sent.model),
-        local=Heads.of(algorithm.model(sent.own)),
+        local=Heads.of(plan.algorithm.model(sent.own)),
         alone=alone,
         federations=federations,
+        plan=plan,
+        optimisation=optimisation,
     )
