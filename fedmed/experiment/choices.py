@@ -6,6 +6,20 @@ the tables of the algorithms, recipes and backbones themselves.
 
 from __future__ import annotations
 
-ALGORITHMS = ("fedavg", "fedprox", "fedadam")
+ALGORITHMS = (
+    "fedavg",
+    "fedprox",
+    "scaffold",
+    "fedavgm",
+    "fedadam",
+    "fedyogi",
+    "median",
+    "trimmed-mean",
+    "krum",
+    "class-means",
+    "ridge",
+    "lda",
+    "newton",
+)
 RECIPES = ("mission", "robust")
 BACKBONES = ("imagenet", "bundled", "torchvision")

@@ -30,11 +30,12 @@ def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwat
     models = stack([fitted.central, fitted.federated, fitted.local])
     official = {"validation": prepared.validation, "test": prepared.test}
     shifted = prepared.shifted
+    temperatures = sections.temperatures(prepared.validation, models)
     return document.build(
         protocols={
-            "validation": sections.protocol(prepared.validation, models, names),
+            "validation": sections.protocol(prepared.validation, models, names, temperatures),
             "shifted": sections.shifted(shifted, models, names),
-            "test": sections.protocol(prepared.test, models, names),
+            "test": sections.protocol(prepared.test, models, names, temperatures),
         },
         comparison={
             name: protocol.compare(fitted.federated, fitted.central)
@@ -59,6 +60,7 @@ def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwat
             **{name: protocol.score(fitted.alone, sites) for name, protocol in official.items()},
             "shifted": shifted.score(fitted.alone, sites),
         },
+        calibration=sections.reliability(temperatures, official, models, names),
         data=prepared.audit,
         recipe=settings.of_the_run()
         | {"name": prepared.recipe.name, "description": prepared.recipe.description},

@@ -53,7 +53,7 @@ def extract(
         view, rows = batch
         if view == FILM:
             return films.measure(pixels[rows])
-        return _features(view, pixels[rows], [digests[row] for row in rows], backbone)
+        return features_of(view, pixels[rows], [digests[row] for row in rows], backbone)
 
     chunks = [
         (view, rows)
@@ -78,7 +78,9 @@ def extract(
     return passes
 
 
-def _features(view: View, pixels: np.ndarray, digests: list[str], backbone: Backbone) -> np.ndarray:
+def features_of(
+    view: View, pixels: np.ndarray, digests: list[str], backbone: Backbone
+) -> np.ndarray:
     """Features [n, 512] of at most BATCH images, in a batch of one size all the same, so that no
     image's depend on how many there are."""
     inputs = to_input(render(view, pixels, digests))

@@ -32,10 +32,10 @@ MOST = 16  # X-rays in one pass; more at once gain no speed
 class Prediction:
     """What every model says about one X-ray; the dictionaries are keyed by model."""
 
-    probabilities: dict[str, dict[str, float]]  # of each class; they sum to 1
+    probabilities: dict[str, dict[str, float]]  # of each class; they sum to 1; calibrated if known
     labels: dict[str, str]
-    thresholds: dict[str, float]  # PNEUMONIA from this probability on
-    evidence: dict[str, np.ndarray]  # float32 [h, w], 7 x 7 at 224 pixels, see `evidence_maps`
+    thresholds: dict[str, float]  # PNEUMONIA from this probability on, calibrated alike
+    evidence: dict[str, np.ndarray]  # float32 [h, w], see `evidence_maps`
     agreement: dict[str, Any]
     warnings: list[str]
     pixels: np.ndarray  # uint8 [224, 224]: what the backbone saw
@@ -88,9 +88,11 @@ class _Readers:
             (place for place, group in enumerate(self._groups) if "federated" in group.models), 0
         )
         self._reference = out_of_distribution.find(shown.folder)
+        about = {model: shown.config["models"][model] for model in shown.models}
+        self._temperatures = {m: float(one.get("temperature", 1)) for m, one in about.items()}
         self._thresholds = {
-            model: float(shown.config["models"][model]["threshold"]["value"])
-            for model in shown.models
+            model: _at(float(one["threshold"]["value"]), self._temperatures[model])
+            for model, one in about.items()
         }
 
     def predict_together(self, xrays: list[DecodedXray]) -> list[Prediction]:
@@ -115,7 +117,10 @@ class _Readers:
             heads_maps = evidence_maps(group.heads, maps).numpy()
             maps_by_model.update(zip(group.models, heads_maps, strict=True))
         evidence = {model: maps_by_model[model] for model in self._order}
-        probabilities = {model: _probabilities(seen.mean()) for model, seen in evidence.items()}
+        probabilities = {
+            model: _probabilities(seen.mean() / self._temperatures[model])
+            for model, seen in evidence.items()
+        }
         labels: dict[str, str] = {
             model: CLASSES[int(said["PNEUMONIA"] >= self._thresholds[model])]
             for model, said in probabilities.items()
@@ -148,6 +153,13 @@ def agreement(labels: dict[str, str]) -> dict[str, Any]:
         "of": len(labels),
         "dissenting": dissenting,
     }
+
+
+def _at(threshold: float, temperature: float) -> float:
+    """A threshold as it is once log-odds are divided by the temperature: no label changes."""
+    if temperature == 1 or threshold in (0, 0.5, 1):
+        return threshold
+    return float(1 / (1 + (1 / threshold - 1) ** (1 / temperature)))
 
 
 def _probabilities(logit: float) -> dict[str, float]:

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from fedmed.inference.loading import Opened
 from fedmed.page.rendering import render
+from fedmed.server.preview import Preview
 from fedmed.task import is_hospital
 
 TITLE = "FedMed: federated learning on chest X-rays"
+CODE = "https://github.com/fedmed/fedmed"
+PREVIEW = Preview(
+    TITLE,
+    "One chest X-ray, read side by side by models that were trained alone, together, and on "
+    "everything in one place. A demonstration, not a medical device.",
+    CODE.replace("//github.com", "//raw.githubusercontent.com") + "/main/docs/page.png",
+)
 
 
 def html(opened: Opened) -> str:

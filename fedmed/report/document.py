@@ -62,6 +62,10 @@ def _check_models(report: Report) -> None:
                 )
             else:
                 require(models[model], CURVES, where)
+                if "calibration" in report:
+                    require(models[model], ["calibrated"], where)
+    if "calibration" in report:
+        require(report["calibration"]["models"], names, "calibration.models")
 
 
 def _check_formats(report: Report) -> None:

@@ -26,6 +26,7 @@ LARGEST = 10**15  # no count or measure comes near it; Python's integers would g
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
 Whole = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
 Positive = Annotated[int, Field(gt=0, le=LARGEST)]
+Temperature = Annotated[float, Field(allow_inf_nan=False, ge=1e-3, le=1e3)]
 PAIR = Field(min_length=2, max_length=2)
 
 Curve = TypeVar("Curve", bound="Roc | Calibration")
@@ -83,6 +84,7 @@ class Scores(TypedDict):
     n: Whole
     roc: NotRequired[Annotated[Roc, AfterValidator(_of_one_length)]]
     calibration: NotRequired[Annotated[Calibration, AfterValidator(_of_one_length)]]
+    calibrated: NotRequired[Annotated[Calibration, AfterValidator(_of_one_length)]]
     pairs: NotRequired[dict[str, PairScores]]
 
 
@@ -181,6 +183,31 @@ class Hospital(TypedDict):
     images: PerClass
 
 
+class Reliability(TypedDict):
+    log_loss: Number
+    brier: Number
+    calibration_error: Number
+
+
+class BeforeAndAfter(TypedDict):
+    before: Reliability
+    after: Reliability
+
+
+class ModelCalibration(TypedDict):
+    temperature: Temperature
+    validation: BeforeAndAfter
+    test: BeforeAndAfter
+
+
+class TemperatureScaling(TypedDict):
+    """Temperatures fitted on one protocol, and what they do to reliability on each."""
+
+    method: str
+    fitted_on: str
+    models: dict[str, ModelCalibration]
+
+
 class Partition(TypedDict):
     scheme: str
     alpha: Number | None
@@ -224,6 +251,14 @@ class Recipe(TypedDict):
     views: Whole
 
 
+class Training(TypedDict):
+    """How a run trained: heads on frozen features where it is not said, or whole networks."""
+
+    mode: str
+    size: NotRequired[Whole]
+    batch_norm: NotRequired[str]
+
+
 class Report(TypedDict):
     schema_version: Whole
     protocols: Protocols
@@ -237,6 +272,9 @@ class Report(TypedDict):
     timing: dict[str, Number]
     environment: dict[str, Any]
     # Where a run has them.
+    training: NotRequired[Training]
+    own_after_last_round: NotRequired[LocalOnly]  # each hospital's, which the round goes on from
+    calibration: NotRequired[TemperatureScaling]
     algorithm: NotRequired[dict[str, Any]]
     federation: NotRequired[dict[str, Any]]
     privacy: NotRequired[dict[str, Any]]
@@ -255,6 +293,7 @@ class Model(TypedDict):
     title: str
     threshold: Threshold
     training: PerClass | None
+    temperature: NotRequired[Temperature]  # by which the app divides log-odds
 
 
 class Networks(TypedDict):

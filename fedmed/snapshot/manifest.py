@@ -183,12 +183,14 @@ def model_entries(
     mixes = {site["name"]: site["images"] for site in results["partition"]["hospitals"]}
     everything = results["data"]["training"]["images"]
     scores = results["protocols"]["validation"]["models"]
+    scaling = results.get("calibration", {"models": {}})["models"]
     return {
         name: {
             **_files(name, files),
             "title": model_title(name),
             "threshold": scores[name]["threshold"],
             "training": mixes.get(name, everything),
+            **({"temperature": scaling[name]["temperature"]} if name in scaling else {}),
         }
         for name in names
     }

@@ -13,7 +13,9 @@ from fedmed.imaging.preprocessing import DecodedXray, to_pixels
 from fedmed.uploads import sandbox
 from fedmed.uploads.fair_semaphore import FairSemaphore
 
-_decoding = FairSemaphore(sandbox.MAX_WORKERS)
+AT_ONCE = 2  # visitors' files that are decoded at once; more wait
+
+_decoding = FairSemaphore(AT_ONCE)
 
 
 def decode_upload(data: bytes, sender: str = "") -> DecodedXray:

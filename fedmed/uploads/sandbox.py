@@ -1,8 +1,8 @@
 """A stranger's file is decoded in a process of its own, in bounded memory and time.
 
 A few kilobytes can ask a decoder for gigabytes or hours, in more ways than can be listed, and
-holding the interpreter's lock all the while. So uploads are decoded by a worker that the operating
-system stops at a limit; the next upload gets a new one. Workers start when first needed, serve one
+holding the interpreter's lock all the while. So uploads, and the files that are trained on, are
+decoded by a worker that the operating system stops at a limit; the next one gets a new worker. Workers start when first needed, serve one
 upload at a time, and end with the process that started them.
 """
 
@@ -26,7 +26,7 @@ from PIL import Image
 from fedmed.errors import ImageError
 from fedmed.uploads.worker import READY, REFUSED, SHAPE, receive, write
 
-MAX_WORKERS = 2  # that decode at once; more uploads wait
+MAX_WORKERS = max(2, os.cpu_count() or 1)  # that decode at once; who wants more of them waits
 MAX_MEMORY = 2 * 2**30  # bytes of address space
 MAX_SECONDS = 5.0  # of processor time an upload; the largest honest ones need less than one
 

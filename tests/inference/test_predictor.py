@@ -20,7 +20,6 @@ from fedmed.errors import ImageError
 from fedmed.imaging.preprocessing import to_grey, to_input, to_pixels
 from fedmed.inference import out_of_distribution
 from fedmed.inference.predictor import Predictor, agreement
-from fedmed.page.api import as_api
 from fedmed.snapshot.manifest import seal
 from fedmed.snapshot.reader import Snapshot
 from fedmed.task import CLASSES, IMAGENET_MEAN, IMAGENET_STD
@@ -88,6 +87,29 @@ def test_the_mean_of_the_evidence_is_the_logit(predictions):
             assert evidence.std() > 0
 
 
+def test_a_temperature_moves_probabilities_and_thresholds_and_no_label(snapshot, predictions):
+    config = json.loads(json.dumps(snapshot.config))
+    config["models"]["federated"] |= {"temperature": 2.5}
+    config["models"]["hospital_1"] |= {"temperature": 0.4, "threshold": {"value": 0.3, "rule": ""}}
+    untouched = json.loads(json.dumps(config))
+    for about in untouched["models"].values():
+        about.pop("temperature", None)
+    scaled, plain = (
+        Predictor(Snapshot(snapshot.folder, each)).predict_image(image(1))
+        for each in (config, untouched)
+    )
+    assert scaled.labels == plain.labels
+    for model, temperature in (("federated", 2.5), ("hospital_1", 0.4), ("central", 1)):
+        for found, raw in (
+            (scaled.probabilities[model]["PNEUMONIA"], plain.probabilities[model]["PNEUMONIA"]),
+            (scaled.thresholds[model], plain.thresholds[model]),
+        ):
+            assert math.log(found / (1 - found)) == pytest.approx(
+                math.log(raw / (1 - raw)) / temperature, abs=1e-6
+            )
+        np.testing.assert_array_equal(scaled.evidence[model], plain.evidence[model])
+
+
 def test_probabilities_sum_to_one(predictions):
     for prediction in predictions:
         for found in prediction.probabilities.values():
@@ -129,16 +151,6 @@ def test_a_tie_goes_to_the_first_model():
     assert agreement(labels)["dissenting"] == ["hospital_1"]
 
 
-def test_as_api_is_the_contract_in_plain_json(predictions):
-    answer = json.loads(json.dumps(as_api(predictions[0], "bundled"), allow_nan=False))
-    assert set(answer) == {"models", "agreement", "warnings", "snapshot"}
-    assert list(answer["models"]) == list(MODELS)
-    for model in answer["models"].values():
-        assert set(model) == {"label", "probabilities"}
-        assert set(model["probabilities"]) == set(CLASSES)
-    assert answer["snapshot"] == "bundled"
-
-
 def test_threads_that_share_a_panel_get_the_same_answers(predictor, predictions):
     with ThreadPoolExecutor(4) as pool:
         again = list(pool.map(lambda seed: predictor.predict_image(image(seed % 4)), range(12)))
@@ -161,7 +173,7 @@ def coloured_file() -> bytes:
 def test_a_file_in_colour_is_read_with_a_warning(predictor):
     prediction = predictor.predict(decode_upload(coloured_file()))
     assert prediction.warnings == [out_of_distribution.IN_COLOUR]
-    assert as_api(prediction, "bundled")["warnings"] == [out_of_distribution.IN_COLOUR]
+    assert as_json(prediction, "bundled")["warnings"] == [out_of_distribution.IN_COLOUR]
 
 
 def test_statistics_in_a_snapshot_are_used_to_warn(snapshot, predictions, tmp_path, monkeypatch):

@@ -144,6 +144,18 @@ def test_a_bad_file_gets_a_readable_error(visit, tmp_path):
     page.wait_for_selector(".fm-answer[data-example='2'] canvas[data-model]")
 
 
+def test_the_page_of_the_api_offers_what_works(chromium, server):
+    page = chromium.new_page()  # not by `visit`: Gradio asks for MCP there, and gets 404
+    page.goto(server)
+    page.get_by_text("Use via API").click()
+    page.locator(".api-docs .snippet").first.wait_for()
+    ways = page.locator(".api-docs .snippet").all()
+    assert [way.inner_text() for way in ways if way.is_visible()] == [
+        "Python", "JavaScript", "CLI", "cURL",
+    ]  # fmt: skip
+    page.close()
+
+
 def test_paste(visit):
     page = visit()
     page.evaluate(PASTE)

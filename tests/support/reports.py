@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fedmed.evaluation import calibration
 from fedmed.evaluation.comparison import compare
 from fedmed.evaluation.curves import curves
 from fedmed.evaluation.metrics import evaluate
@@ -36,6 +37,7 @@ def example_report() -> dict[str, Any]:
     comparison: dict[str, Any] = {}
     local_only: dict[str, Any] = {}
     round_scores: list[dict[str, Any]] = []
+    scaling: dict[str, Any] = {}
     sent_scores: dict[str, Any] = {}
     for protocol, images in IMAGES.items():
         generator = np.random.default_rng(images)
@@ -55,11 +57,28 @@ def example_report() -> dict[str, Any]:
             (found,) = evaluate(values[None], labels, patients, resamples=RESAMPLES)
             return found | (curves(values, labels) if drawn else {})
 
+        found = np.stack(list(probabilities.values()))
+        if protocol == "validation":
+            temperatures = calibration.fit_temperatures(found, labels)
+            scaling = {
+                name: {"temperature": t}
+                for name, t in zip(MODELS, temperatures.tolist(), strict=True)
+            }
+        after = calibration.calibrated(found, temperatures)
+        for name, before, scaled in zip(MODELS, found, after, strict=True):
+            scaling[name][protocol] = {
+                "before": calibration.reliability(before, labels),
+                "after": calibration.reliability(scaled, labels),
+            }
         protocols[protocol] = {
             "n": images,
             "patients": len(set(patients)),
             "description": f"drawn scores standing in for the {protocol} images",
-            "models": {name: score(values, True) for name, values in probabilities.items()},
+            "models": {
+                name: score(values, True)
+                | {"calibrated": calibration.calibration_curve(scaled, labels)}
+                for (name, values), scaled in zip(probabilities.items(), after, strict=True)
+            },
         }
         comparison[protocol] = compare(
             probabilities["federated"],
@@ -104,6 +123,7 @@ def example_report() -> dict[str, Any]:
             ],
         },
         local_only=local_only,
+        calibration={"method": "temperature", "fitted_on": "validation", "models": scaling},
         data=_data(),
         recipe=Settings(data="simulated", backbone="bundled", rounds=ROUNDS).of_the_run()
         | {"name": "mission", "description": RECIPES["mission"].description},
@@ -116,7 +136,7 @@ def _shifted(protocols: dict[str, Any], local_only: dict[str, Any]) -> tuple[dic
     """Swapped validation, its scores those of validation again."""
     models = deepcopy(protocols["validation"]["models"])
     for scores in models.values():
-        for curve in CURVES:
+        for curve in (*CURVES, "calibrated"):
             del scores[curve]
         scores["pairs"] = {pair: {"balanced_accuracy": 0.8, "auc": 0.9} for pair in PAIRS}
     return protocols["validation"] | {"pairs": PAIRS, "models": models}, local_only["validation"]
@@ -145,9 +165,10 @@ def with_hospitals(stored: dict[str, Any], count: int) -> dict[str, Any]:
             made["protocols"][protocol]["models"]
         )
         for name in set(models) - set(displayed_models(models)):
-            for drawn in (*CURVES, "pairs"):
+            for drawn in (*CURVES, "calibrated", "pairs"):
                 models[name].pop(drawn, None)
         made["local_only"][protocol] = repeat(made["local_only"][protocol])
+    made["calibration"]["models"] = repeat(made["calibration"]["models"])
     for entry in made["rounds"]:
         entry["bytes_up"], entry["bytes_down"] = map(
             repeat, (entry["bytes_up"], entry["bytes_down"])
