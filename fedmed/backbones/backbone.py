@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
+from functools import cached_property
 from http.client import HTTPException
 from pathlib import Path
 from pickle import UnpicklingError
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from fedmed.backbones.engine import Pass, pick
+from fedmed.backbones.network_files import trunk
 from fedmed.backbones.resnet18 import WIDTH
 from fedmed.backbones.weights import (
     State,
@@ -71,10 +73,14 @@ class Backbone:
         self.state: State = to_half_and_back(state) if rounded else dict(state)
         self.size = size
         self.origin = dict(origin) | ({} if size == IMAGE_SIZE else {"size": size})
-        self.sha256 = fingerprint(self.state, size)
         self.engine = pick()
         self._at_once = 1
         self._pass: Pass | None = None
+
+    @cached_property
+    def sha256(self) -> str:
+        """What tells these weights, at this size, from all others: `fingerprint`."""
+        return fingerprint(self.state, self.size)
 
     @property
     def id(self) -> str:
@@ -114,6 +120,14 @@ class Backbone:
         """Normalised images [n, 3, 224, 224] to features [n, 512]: the maps' spatial mean."""
         return pool(self.feature_maps(inputs))
 
+    def ready(self) -> Pass:
+        """`feature_maps` of this backbone as it is now, which keeps no second copy of its weights.
+
+        For whoever runs several networks and needs nothing else of them.
+        """
+        run, size = self._run, self.size
+        return lambda inputs: run(resize(inputs, size))
+
     @property
     def _run(self) -> Pass:
         with _PREPARING:  # once, and not by several threads at once
@@ -151,12 +165,13 @@ def load(name: str) -> Backbone:
 
 
 def read(path: Path) -> Backbone:
-    """The backbone that a file or folder holds.
+    """The backbone that a file or folder holds; of whole networks, the trunk of the federated one.
 
     Raises:
         UserError: as `read_state`.
     """
-    state, origin = read_state(path)
+    found = trunk(path) if path.is_dir() and not any(path.glob("backbone*")) else None
+    state, origin = found or read_state(path)
     return Backbone(state, origin, size=origin.get("size", IMAGE_SIZE))
 
 

@@ -48,16 +48,13 @@ def save_network(
     _write_examples(settings, prepared, scored)
     _write_reference_statistics(settings, prepared, scored)
     document.write(scored.report, folder / manifest.REPORT)
-    entries = manifest.model_entries(list(networks), scored.report)
-    for name, entry in entries.items():
-        entry |= {"file": files[name][0], "files": files[name]}
     config = manifest.seal(
         folder,
         {
             "classes": list(CLASSES),
             "preprocessing": PREPROCESSING,
             **config_entries(networks, origin, size),
-            "models": entries,
+            "models": manifest.model_entries(list(networks), scored.report, files),
             "versions": versions(),
             "seed": settings.seed,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -289,10 +289,19 @@ class Backbone(TypedDict):
 
 class Model(TypedDict):
     file: str
+    files: NotRequired[list[str]]  # of a whole network, all of them; the first is `file`
     title: str
     threshold: Threshold
     training: PerClass | None
     temperature: NotRequired[Temperature]  # by which the app divides log-odds
+
+
+class Networks(TypedDict):
+    """How whole networks are stored, and the side of their input."""
+
+    size: Whole
+    format: str
+    base: str  # the model that others are told by their difference to
 
 
 class Config(TypedDict):
@@ -302,6 +311,7 @@ class Config(TypedDict):
     preprocessing: dict[str, Any]
     backbone: Backbone
     models: dict[str, Model]
+    networks: NotRequired[Networks]  # where every model is a whole network
     versions: NotRequired[dict[str, str]]
 
 

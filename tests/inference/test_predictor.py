@@ -51,7 +51,7 @@ def predictions(predictor):
 def torchvision_probabilities(snapshot: Snapshot, model: str, picture: Image.Image) -> list[float]:
     """The same answer from torchvision alone."""
     network = resnet18(num_classes=2)
-    network.load_state_dict({**snapshot.backbone_state(), **snapshot.head(model)}, strict=False)
+    network.load_state_dict(snapshot.state(model), strict=False)
     transform = v2.Compose(
         [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize([0], [1])]
     )
