@@ -163,6 +163,7 @@ class Communication(TypedDict):
     rounds: Whole
     hospitals: Whole
     formats: dict[str, Format]
+    unfinished: NotRequired[dict[str, str]]  # why `formats` lacks one that was to be compared
 
 
 class PerClass(TypedDict):
@@ -263,6 +264,7 @@ class Config(TypedDict):
     preprocessing: dict[str, Any]
     backbone: Backbone
     models: dict[str, Model]
+    engine: NotRequired[str]  # what the features passed on
     versions: NotRequired[dict[str, str]]
 
 

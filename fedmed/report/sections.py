@@ -65,10 +65,12 @@ def communication(
     sent: str,
     whole_model: int,
     protocols: Mapping[str, EvaluationSet],
+    unfinished: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Bytes of every update format, measured, and what its federated model scores.
 
-    `whole_model` is what one update of a whole network would take in FP32, in bytes.
+    `whole_model` is what one update of a whole network would take in FP32, in bytes. `unfinished`
+    says why there is no federation of a format that was only to be compared.
     """
     ledgers = {wire: state.ledger for wire, state in federations.items()}
     formats = summary(ledgers, whole_model)
@@ -77,7 +79,8 @@ def communication(
             name: protocol.score(Heads.of(state.model), [wire])[wire]
             for name, protocol in protocols.items()
         }
-    return {
+    lacking = {"unfinished": dict(unfinished)} if unfinished else {}
+    return lacking | {
         "sent": sent,
         "rounds": federations[sent].round,
         "hospitals": len(federations[sent].ledger.up[0]),
