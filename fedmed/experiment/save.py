@@ -9,7 +9,6 @@ import torch
 
 from fedmed.backbones.weights import write_state
 from fedmed.data.cohort import labels
-from fedmed.data.decoding import decode_all
 from fedmed.experiment.fit import Fitted
 from fedmed.experiment.prepare import Prepared
 from fedmed.experiment.settings import Settings
@@ -50,6 +49,7 @@ def save(settings: Settings, prepared: Prepared, fitted: Fitted, report: Report)
             "backbone": prepared.backbone.origin
             | {"sha256": prepared.backbone.sha256, "files": [path.name for path in stored]},
             "models": manifest.model_entries(names, report),
+            "engine": prepared.engine,
             "versions": versions(),
             "seed": settings.seed,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -74,7 +74,7 @@ def _write_reference_statistics(prepared: Prepared, folder: Path) -> None:
     """Keep what training images look like, to warn about pictures that look otherwise."""
     held_out = prepared.validation
     pixels, held_out_pixels = (
-        decode_all(out_of_distribution.sample(xrays))
+        prepared.pixels(out_of_distribution.sample(xrays))
         for xrays in (prepared.training, held_out.xrays)
     )
     trained_on = torch.cat([prepared.features.view(view) for view in prepared.views[:2]])

@@ -178,6 +178,9 @@ class Settings:
         12, "held-out X-rays put into the snapshot to click; 0 for none", type=_whole(0, 200)
     )
     device: str = _option("auto", "where the backbone runs: auto, cpu, cuda")
+    deterministic: bool = _option(
+        False, "pass everything in FP32, also where the processor has the faster bf16"
+    )
     resume: bool = _option(False, "go on with an interrupted run of the same options")
     demo: bool = _option(False, "a full run on simulated patients, offline, in about a minute")
 
@@ -203,7 +206,8 @@ class Settings:
             result["patients"] = Path(self.patients).name
         if self.participation == 1:
             del result["participation"]
-        for name in ("patients", "classes", "allow_overlap", "drop_out", "poison"):
+        options = ("patients", "classes", "allow_overlap", "deterministic", "drop_out", "poison")
+        for name in options:
             if not result[name]:
                 del result[name]
         if self.backbone not in BACKBONES:

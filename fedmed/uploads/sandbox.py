@@ -2,8 +2,9 @@
 
 A few kilobytes can ask a decoder for gigabytes or hours, in more ways than can be listed, and
 holding the interpreter's lock all the while. So uploads, and the files that are trained on, are
-decoded by a worker that the operating system stops at a limit; the next one gets a new worker. Workers start when first needed, serve one
-upload at a time, and end with the process that started them.
+decoded by a worker that the operating system stops at a limit; the next one gets a new worker.
+Workers start when first needed, serve one file at a time, and end with the process that started
+them.
 """
 
 from __future__ import annotations
