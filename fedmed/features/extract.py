@@ -14,7 +14,7 @@ from fedmed.data import films
 from fedmed.data.cohort import Xray
 from fedmed.data.decoding import decode_all
 from fedmed.features.cache import FeatureCache
-from fedmed.imaging.augmentation import FILM, View, render
+from fedmed.imaging.augmentation import CLEAN, FILM, View, render
 from fedmed.imaging.preprocessing import to_input
 from fedmed.parallel import on_all_cores
 from fedmed.progress import Progress
@@ -145,6 +145,14 @@ def _keep(done: list[tuple[_Batch, np.ndarray]], digests: Sequence[str]) -> None
         found = np.concatenate([features for _, features in some])
         source.cache.add(view, [digests[row] for row in rows], found)
     done.clear()
+
+
+def clean_features(pixels: np.ndarray, backbone: Backbone) -> np.ndarray:
+    """Features [n, 512] of uint8 pixels [n, 224, 224] as they are, not kept in any cache."""
+    shared = backbone.shared_by(torch.get_num_threads())
+    batches = [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]
+    found = on_all_cores(lambda some: features_of(CLEAN, some, [""] * len(some), shared), batches)
+    return np.concatenate(list(found))
 
 
 def features_of(
