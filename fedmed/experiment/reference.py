@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from fedmed import simulation
-from fedmed.data.decoding import decode_all
-from fedmed.experiment.prepare import Prepared
+from fedmed.backbones.backbone import Backbone
 from fedmed.features.extract import clean_features
 from fedmed.inference import out_of_distribution, views
-from fedmed.inference.out_of_distribution import sample
 from fedmed.parallel import on_all_cores
 from fedmed.simulation.lateral import lateral
 
@@ -23,20 +23,30 @@ FIRST = 200_000
 MOST, FEWEST = 120, 24
 
 
-def write(prepared: Prepared, folder: Path) -> None:
-    """Fit to a sample of the training images, and some simulated ones, and save into a snapshot."""
-    held_out = prepared.validation
-    count = min(MOST, max(FEWEST, len(prepared.training) // 4))
-    fronts, sides = simulated(0 if prepared.cohort.simulated else count, 2 * count)
-    rows = sample(range(len(prepared.training)))
-    pixels, held_out_pixels = (
-        np.asarray(decode_all(sample(xrays))) for xrays in (prepared.training, held_out.xrays)
-    )
-    features = [prepared.features.view(view)[list(rows)] for view in prepared.views[:2]]
+def write(
+    folder: Path,
+    *,
+    features: Sequence[Tensor],
+    held_out_features: Tensor,
+    pixels: np.ndarray,
+    held_out_pixels: np.ndarray,
+    backbone: Backbone,
+    images: int,
+    is_simulated: bool,
+) -> None:
+    """Fit to samples of what was trained on and held out, and some simulated ones, and save.
+
+    `features` [n, 512] are those that one network, `backbone`, gives to a sample of the `images`
+    training images in each of some views, and `held_out_features` to the held-out ones; both
+    `pixels` are uint8 [n, 224, 224].
+    """
+    count = min(MOST, max(FEWEST, images // 4))
+    fronts, sides = simulated(0 if is_simulated else count, 2 * count)
+    known = list(features)
     if len(fronts):
-        features.append(torch.from_numpy(clean_features(fronts, prepared.backbone)))
+        known.append(torch.from_numpy(clean_features(fronts, backbone)))
     statistics = out_of_distribution.fit(
-        torch.cat(features), held_out.features, pixels, held_out_pixels
+        torch.cat(known), held_out_features, pixels, held_out_pixels
     )
     out_of_distribution.save(statistics, folder)
     views.save(views.fit(pixels, held_out_pixels, fronts, sides), folder)

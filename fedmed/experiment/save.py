@@ -13,6 +13,7 @@ from fedmed.experiment.prepare import Prepared
 from fedmed.experiment.settings import Settings
 from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.inference import loading
+from fedmed.inference.out_of_distribution import sample
 from fedmed.report import document
 from fedmed.report.card import model_card
 from fedmed.report.schema import Report
@@ -38,7 +39,7 @@ def save(settings: Settings, prepared: Prepared, fitted: Fitted, report: Report)
     for name, head in zip(names, unstack(models), strict=True):
         write_head(folder / manifest.model_file(name), head, prepared.backbone)
     _write_examples(settings, prepared, fitted, folder)
-    reference.write(prepared, folder)
+    _write_reference(prepared, folder)
     document.write(report, folder / manifest.REPORT)
     config = manifest.seal(
         folder,
@@ -48,6 +49,7 @@ def save(settings: Settings, prepared: Prepared, fitted: Fitted, report: Report)
             "backbone": prepared.backbone.origin
             | {"sha256": prepared.backbone.sha256, "files": [path.name for path in stored]},
             "models": manifest.model_entries(names, report),
+            "engine": prepared.engine,
             "versions": versions(),
             "seed": settings.seed,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -66,3 +68,18 @@ def _write_examples(settings: Settings, prepared: Prepared, fitted: Fitted, fold
     predicted = prepared.test.probabilities(fitted.local) >= 0.5
     chosen = examples.choose(predicted, labels(prepared.cohort.test), settings.examples)
     examples.write(folder / "examples", prepared.cohort, chosen)
+
+
+def _write_reference(prepared: Prepared, folder: Path) -> None:
+    """Keep what training images look like, to warn about pictures that look otherwise."""
+    rows = [*sample(range(len(prepared.training)))]
+    reference.write(
+        folder,
+        features=[prepared.features.view(view)[rows] for view in prepared.views[:2]],
+        held_out_features=prepared.validation.features,
+        pixels=prepared.pixels(sample(prepared.training)),
+        held_out_pixels=prepared.pixels(sample(prepared.validation.xrays)),
+        backbone=prepared.backbone,
+        images=len(prepared.training),
+        is_simulated=prepared.cohort.simulated,
+    )

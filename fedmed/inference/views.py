@@ -152,9 +152,9 @@ def _regression(points: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         optimizer.zero_grad()
         found = F.cross_entropy(points @ matrix.T + bias, labels, weight=weights)
         found = found + DECAY * matrix.square().sum()
-        found.backward()  # type: ignore[no-untyped-call]
+        found.backward()
         return found
 
-    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    optimizer.step(loss)
     weight = matrix.detach() / scale
     return weight, bias.detach() - weight @ mean

@@ -165,6 +165,7 @@ class Communication(TypedDict):
     rounds: Whole
     hospitals: Whole
     formats: dict[str, Format]
+    unfinished: NotRequired[dict[str, str]]  # why `formats` lacks one that was to be compared
 
 
 class PerClass(TypedDict):
@@ -251,6 +252,14 @@ class Recipe(TypedDict):
     views: Whole
 
 
+class Training(TypedDict):
+    """How a run trained: heads on frozen features where it is not said, or whole networks."""
+
+    mode: str
+    size: NotRequired[Whole]
+    batch_norm: NotRequired[str]
+
+
 class Report(TypedDict):
     schema_version: Whole
     protocols: Protocols
@@ -264,6 +273,8 @@ class Report(TypedDict):
     timing: dict[str, Number]
     environment: dict[str, Any]
     # Where a run has them.
+    training: NotRequired[Training]
+    own_after_last_round: NotRequired[LocalOnly]  # each hospital's, which the round goes on from
     calibration: NotRequired[TemperatureScaling]
     algorithm: NotRequired[dict[str, Any]]
     federation: NotRequired[dict[str, Any]]
@@ -279,10 +290,19 @@ class Backbone(TypedDict):
 
 class Model(TypedDict):
     file: str
+    files: NotRequired[list[str]]  # of a whole network, all of them; the first is `file`
     title: str
     threshold: Threshold
     training: PerClass | None
     temperature: NotRequired[Temperature]  # by which the app divides log-odds
+
+
+class Networks(TypedDict):
+    """How whole networks are stored, and the side of their input."""
+
+    size: Whole
+    format: str
+    base: str  # the model that others are told by their difference to
 
 
 class Config(TypedDict):
@@ -292,6 +312,8 @@ class Config(TypedDict):
     preprocessing: dict[str, Any]
     backbone: Backbone
     models: dict[str, Model]
+    networks: NotRequired[Networks]  # where every model is a whole network
+    engine: NotRequired[str]  # what the features passed on
     versions: NotRequired[dict[str, str]]
 
 
