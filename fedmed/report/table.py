@@ -20,8 +20,6 @@ TOLD = (
     "gap",
     "framing",
     "optimum",
-    "contribution",
-    "worst-off",
 )
 WIDTHS = {name: max(len(METRICS[name].title) + 1, 6) for name in COLUMNS}
 
@@ -54,7 +52,7 @@ def _bytes(report: Report) -> list[str]:
         )
     lines.append(
         f"* sent in this run: {communication['hospitals']} hospitals, "
-        f"{communication['rounds']} rounds"
+        f"{communication['rounds']} round{'s' if communication['rounds'] != 1 else ''}"
     )
     return lines
 

@@ -38,7 +38,7 @@ def test_table_tells_the_bytes_and_which_format_was_sent():
 
 def test_the_closing_table_is_short_and_tells_the_median():
     lines = table(MANY).splitlines()
-    assert len(lines) < 45 and max(map(len, lines)) <= 80
+    assert len(lines) < 50 and max(map(len, lines)) <= 80
     assert "Of 1,000 hospitals, 10 are shown" in "\n".join(lines)
     accuracies = sorted(
         EXAMPLE["protocols"]["test"]["models"][f"hospital_{k}"]["accuracy"]["value"]
