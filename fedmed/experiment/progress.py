@@ -48,7 +48,10 @@ class Progress:
 
 
 class Memory:
-    """The most memory that workers and the process beside them had, each on its own, summed up."""
+    """The most memory that workers and the process beside them had, each at its own time.
+
+    What workers share with it, libraries above all, is counted once.
+    """
 
     def __init__(self) -> None:
         self._peaks: dict[int, int] = {}
@@ -57,7 +60,7 @@ class Memory:
         self._peaks[said.process] = max(said.peak_bytes, self._peaks.get(said.process, 0))
 
     def gib(self) -> float:
-        """Return it in GiB. What processes share counts in each, so it is at most that."""
+        """Return their sum in GiB."""
         return round((sum(self._peaks.values()) + peak_bytes()) / 2**30, 2)
 
 
