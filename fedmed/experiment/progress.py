@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from fedmed.progress import say
 from fedmed.training.network_trainer import Said
 from fedmed.training.workers import peak_bytes
 
@@ -39,11 +40,9 @@ class Progress:
         left = (now - self._start) * (1 - share) / share
         who = said.chain if said.chain == said.site else f"{said.chain}, {said.site}"
         speed = said.images / max(said.seconds, 1e-9)
-        print(
-            f"{who.replace('_', ' ') + ':':<26}epoch {said.epoch:>2} of "
-            f"{self._epochs[said.chain]}, {speed:.0f} images/s; "
-            f"{100 * share:.0f} % of all, {duration(left)} left",
-            flush=True,
+        say(
+            f"{who.replace('_', ' ')}: epoch {said.epoch} of {self._epochs[said.chain]}, "
+            f"{speed:.0f} images/s; {100 * share:.0f} % of all, {duration(left)} left"
         )
 
 
