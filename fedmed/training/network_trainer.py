@@ -65,8 +65,9 @@ class Job:
 class NetworkTrainer:
     """A `federated.algorithm.Trainer` of whole networks, on `ImageSite`s.
 
-    `base` is a network that has what the given starts lack: with `regime.batch_norm` local or
-    frozen, normalisation stays at the hospital and is no part of them.
+    `base` is a network that has what the given starts lack: with `regime.batch_norm` local (Li,
+    Jiang, Zhang, Kamp, Dou: FedBN, ICLR 2021, arXiv:2102.07623) or frozen, normalisation stays at
+    the hospital and is no part of them.
     """
 
     workers: Workers
