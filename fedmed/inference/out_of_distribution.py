@@ -40,7 +40,7 @@ ONE_SHADE = "The picture is almost one single shade: there is nothing on it to j
 IN_COLOUR = "The picture is in colour, as no X-ray is: the answers mean nothing for a photograph."
 UNLIKE = (
     "The picture does not look like the X-rays that the models were trained on, upright frontal "
-    "chest radiographs of children: the answers may mean nothing."
+    "chest radiographs: the answers may mean nothing."
 )
 
 
