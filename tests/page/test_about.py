@@ -35,7 +35,7 @@ def test_without_a_report_nothing_is_known_of_the_data():
     assert DATASET["title"] not in shown and "children" not in shown.lower()
 
 
-OWN = {"title": "Our own <films>", "licence": "unknown", "citation": "", "simulated": False}
+OWN = {"title": "Our own <films>", "licence": "unknown", "citation": "", "description": ""}
 
 
 @pytest.mark.parametrize(

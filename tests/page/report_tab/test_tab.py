@@ -34,7 +34,6 @@ def test_both_protocols_and_every_part(stored, html):
         "Every model, every metric",
         "Confusion matrices",
         "Ranking and calibration",
-        "Round by round",
     ):
         assert heading in shown
     for heading in (
