@@ -28,6 +28,12 @@ PATIENTS, COUNT, SIZE = 100, 12, 512
 PLAIN = 1 / 20  # of the film that is opaque: with less, half of the pneumonias are missed
 
 
+CHOSEN = (
+    "Simulated patients whom no model has seen, without pneumonias that are easily overlooked: as "
+    "many of each class, half of them such that hospitals disagreed when they were drawn."
+)
+
+
 def films() -> list[simulation.Radiograph]:
     """One film a patient, every other one with pneumonia."""
     return [
@@ -67,7 +73,7 @@ def write(chosen: list[simulation.Radiograph]) -> None:
         source = f"simulated, patient {film.patient} ({film.kind}): no real person"
         licence = SIMULATED["licence"]
         entries.append({"file": file, "label": label, "source": source, "licence": licence})
-    text = json.dumps({"examples": entries}, indent=1)
+    text = json.dumps({"chosen": CHOSEN, "examples": entries}, indent=1)
     (FOLDER / "examples.json").write_text(text + "\n", encoding="utf-8")
 
 

@@ -36,8 +36,7 @@ def build(snapshots: Snapshots, chosen: gr.Radio | None) -> gr.HTML:
     @cache
     def answer_example(snapshot: str, number: int) -> str:
         shown = snapshots.page(snapshot)
-        example = shown.examples[number]
-        prediction = snapshots.opened(snapshot).predictor.predict_image(example.image)
+        example, prediction = shown.examples[number], shown.predictions[number]
         return Answer(
             example.image, prediction, shown.config, shown.report, shown.label, example, number
         ).html()

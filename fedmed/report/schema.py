@@ -231,6 +231,7 @@ class Data(TypedDict):
     source: str
     hub_id: NotRequired[str | None]
     title: str
+    description: NotRequired[str]  # whose X-rays they are, where that is known
     licence: str
     citation: str
     simulated: bool
