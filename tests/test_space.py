@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -75,8 +76,9 @@ def test_the_app_starts_from_it_alone(tmp_path: Path) -> None:
         "assert Path(fedmed.__file__).is_relative_to(Path.cwd()), fedmed.__file__\n"
         "print([one.name for one in Shelf(lambda opened: opened.label, {}).choices])"
     )
+    environment = os.environ | {"PYTHONPATH": "."}
     told = subprocess.check_output(
-        [sys.executable, "-c", code], cwd=folder, text=True, timeout=300, env={"PYTHONPATH": "."}
+        [sys.executable, "-c", code], cwd=folder, text=True, timeout=300, env=environment
     )
     assert told.strip().endswith("['imagenet', 'bundled']")
     shutil.rmtree(folder)
