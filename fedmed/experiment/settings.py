@@ -134,7 +134,12 @@ class Settings:
         SCHEMES[0], "how patients are dealt to hospitals", choices=tuple(SCHEMES)
     )
     alpha: float = _option(0.5, "Dirichlet concentration; small is very non-IID", type=_POSITIVE)
-    algorithm: str = _option("fedavg", "how hospitals train together", choices=ALGORITHMS)
+    algorithm: str = _option(
+        "fedavg",
+        f"how hospitals train together: {', '.join(ALGORITHMS)}",
+        choices=ALGORITHMS,
+        metavar="NAME",
+    )
     participation: float = _option(
         1.0,
         "share of the hospitals asked in each round, drawn by the seed",

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from fedmed.page.elements import PercentInterval, in_percent
 from fedmed.page.rendering import render
 from fedmed.page.report_tab import curves, run_facts, tables
+from fedmed.page.report_tab.yardstick import yardstick
 from fedmed.report import claims
 from fedmed.report.highlights import displayed_models, note
 from fedmed.report.reliability import reliability
@@ -87,6 +88,7 @@ def html(report: Any) -> str:
         round_metrics=curves.ROUND_METRICS,
         rounds={metric: curves.rounds(report, metric) for metric in curves.ROUND_METRICS},
         hospitals=run_facts.hospitals(report),
+        yardstick=yardstick(report),
         bytes_chart=run_facts.bytes_chart(report),
         bytes_table=run_facts.bytes_table(report),
         audit=run_facts.audit(report),
