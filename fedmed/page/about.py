@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any, NamedTuple
 
 from fedmed.backbones import resnet18
 from fedmed.backbones.engine import pick
+from fedmed.backbones.quantized import layout
 from fedmed.page.elements import size
 from fedmed.page.rendering import render
 from fedmed.task import CLASSES, DATASET, DISCLAIMER, is_hospital
@@ -33,7 +35,9 @@ def html(config: Mapping[str, Any], report: Mapping[str, Any] | None) -> str:
         hospitals=hospitals,
         houses=_houses(hospitals),
         update=_update(report),
+        whole="networks" in config,
         head_numbers=HEAD_NUMBERS,
+        network_numbers=sum(map(prod, layout().values())),
         disclaimer=DISCLAIMER,
         simulated=report is not None and report["data"]["simulated"],
         kept_minutes=KEPT_MINUTES,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +37,7 @@ class ModelAnswer(NamedTuple):
     threshold: float
     dissents: bool
     training: dict[str, int] | None  # images of each class
+    joined: str | None  # what joining changed for a hospital
 
 
 class Expected(NamedTuple):
@@ -65,6 +66,7 @@ class Answer:
     config: Mapping[str, Any]
     example: Example | None = None  # where a visitor clicked one
     number: int | None = None  # of that example in the strip
+    joined: Mapping[str, str] = field(default_factory=dict)  # by hospital, as `joining.joined`
 
     def html(self) -> str:
         """The whole answer."""
@@ -80,6 +82,7 @@ class Answer:
             # Nothing about a picture unlike any X-ray is explained by what the hospitals saw.
             reason="" if prediction.warnings else explanation.reason(prediction, self.config),
             models=[self._model(model) for model in displayed],
+            joined=bool(self.joined),
             agreement=prediction.agreement,
             expected=example
             and Expected(
@@ -103,6 +106,7 @@ class Answer:
             threshold=prediction.thresholds[model],
             dissents=model in prediction.agreement["dissenting"],
             training={label: training[label] for label in CLASSES} if training else None,
+            joined=self.joined.get(model),
         )
 
     def _crowd(self) -> Crowd | None:

@@ -12,6 +12,7 @@ from fedmed.page.elements import PercentInterval, in_percent
 from fedmed.page.rendering import render
 from fedmed.page.report_tab import curves, run_facts, tables
 from fedmed.report.highlights import displayed_models, note
+from fedmed.report.joining import trains_networks
 from fedmed.report.schema import PROTOCOLS
 from fedmed.task import model_title
 
@@ -70,6 +71,7 @@ def html(report: Fields | None) -> str:
         "report/tab.html",
         downloads=_downloads(report),
         simulated=report["data"]["simulated"],
+        whole=trains_networks(report),
         protocols=[_protocol(report, protocol) for protocol in PROTOCOLS],
         saving=run_facts.saving(report),
         note=note(models),
