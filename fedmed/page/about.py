@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any, NamedTuple
 
 from fedmed.backbones import resnet18
 from fedmed.backbones.engine import pick
+from fedmed.backbones.quantized import layout
 from fedmed.page.elements import size
 from fedmed.page.links import CODE, PAPERS
 from fedmed.page.rendering import render
@@ -34,10 +36,11 @@ def html(config: Mapping[str, Any], report: Mapping[str, Any] | None) -> str:
         hospitals=hospitals,
         houses=_houses(hospitals),
         update=_update(report),
-        whole=report is not None and report["recipe"].get("train") == "network",
+        whole="networks" in config,
         privacy=report is not None and bool(report.get("privacy")),
         described=_described(report),
         head_numbers=HEAD_NUMBERS,
+        network_numbers=sum(map(prod, layout().values())),
         disclaimer=DISCLAIMER,
         code=CODE,
         papers=PAPERS,

@@ -25,6 +25,7 @@ def html(opened: Opened) -> str:
         models=len(models),
         hospitals=sum(map(is_hospital, models)),
         federated="federated" in models,
+        alone=getattr(opened.snapshot, "whole", False),
         problem=opened.problem,
     )
 

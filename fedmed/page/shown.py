@@ -18,6 +18,7 @@ from fedmed.inference.shelf import Shelf
 from fedmed.page import about, examples, header
 from fedmed.page.examples import Example
 from fedmed.page.report_tab import tab
+from fedmed.report.joining import joined
 from fedmed.report.schema import Report
 
 
@@ -34,6 +35,7 @@ class Shown:
     predictions: list[Prediction]  # of the examples
     config: Mapping[str, Any]
     report: Report | None
+    joined: Mapping[str, str]  # what joining changed for each hospital, where it is known
     label: str
     why: str
     problem: str | None
@@ -70,6 +72,7 @@ def draw(opened: Opened) -> Shown:
         predictions=predicted,
         config=snapshot.config,
         report=snapshot.report,
+        joined=joined(snapshot.report) if snapshot.report else {},
         label=opened.label,
         why=opened.why,
         problem=opened.problem,

@@ -14,6 +14,7 @@ from fedmed.page.report_tab import curves, run_facts, tables
 from fedmed.page.report_tab.yardstick import yardstick
 from fedmed.report import claims
 from fedmed.report.highlights import displayed_models, note
+from fedmed.report.joining import trains_networks
 from fedmed.report.reliability import reliability
 from fedmed.report.schema import PROTOCOLS, ProtocolName, protocols
 from fedmed.task import model_title
@@ -80,6 +81,7 @@ def html(report: Any) -> str:
         "report/tab.html",
         downloads=_downloads(report),
         simulated=report["data"]["simulated"],
+        whole=trains_networks(report),
         switches=TITLES,
         protocols=[_protocol(report, name) for name in sorted(protocols(report), key=ORDER.index)],
         saving=run_facts.saving(report),
