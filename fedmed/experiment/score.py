@@ -60,6 +60,7 @@ def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwat
             full_model_bytes({**prepared.backbone.state, **pick(fitted.federated.tensors(), 0)}),
             official,
             fitted.plan.titles(sent),
+            fitted.unfinished,
         ),
         partition=partition,
         local_only={**alone, "shifted": shifted.score(fitted.alone, sites)},
@@ -71,5 +72,5 @@ def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwat
         recipe=settings.of_the_run()
         | {"name": prepared.recipe.name, "description": prepared.recipe.description},
         timing=watch.report() | {"backbone_passes": prepared.passes},
-        environment=sections.versions() | {"engine": prepared.backbone.engine.title},
+        environment=sections.versions() | {"engine": prepared.engine},
     )

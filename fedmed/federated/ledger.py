@@ -38,6 +38,13 @@ class Ledger:
         """This ledger with one more round."""
         return Ledger([*self.up, up], [*self.down, down])
 
+    def in_sizes(self, up: int, down: int) -> Ledger:
+        """This ledger as if every message up and down had these many bytes."""
+        return Ledger(
+            [dict.fromkeys(entry, up) for entry in self.up],
+            [dict.fromkeys(entry, down) for entry in self.down],
+        )
+
     @property
     def messages(self) -> list[int]:
         """The size of every message of the run."""

@@ -21,6 +21,7 @@ from fedmed.report.phrases import (
     listed,
     lowest_and_highest,
     name_of,
+    of_networks,
     percentage,
     scored_on,
     some_of,
@@ -129,6 +130,8 @@ def ranking(report: Report, protocol: ProtocolName) -> str:
     models = report["protocols"][protocol]["models"]
     alone = report["local_only"][protocol]
     everyone = {**models, **{f"{name} alone": scores for name, scores in alone.items()}}
+    if of_networks(report):  # a hospital's model is the one that it has alone
+        everyone = {name: scores for name, scores in everyone.items() if name not in alone}
     aucs = {name: scores["auc"] for name, scores in everyone.items()}
     worst, best = lowest_and_highest(aucs)
     lowest, highest = aucs[worst]["value"], aucs[best]["value"]
@@ -239,7 +242,8 @@ def bytes_sent(report: Report, protocol: ProtocolName) -> str:
     """What an update costs, and what that is compared with."""
     communication = report["communication"]
     formats = communication["formats"]
-    sent, plain, whole = (formats[name] for name in (communication["sent"], "fp32", "full_fp32"))
+    sent, whole = formats[communication["sent"]], formats["full_fp32"]
+    plain = formats.get("fp32", sent)  # lacking where it alone could not be finished
     size, full = sent["update_bytes"], whole["update_bytes"]
     told = f"One update takes {size:,} bytes ({sent['title']})"
     if size < plain["update_bytes"]:

@@ -15,6 +15,11 @@ WHERE: dict[ProtocolName, str] = {
 }
 
 
+def of_networks(report: Report) -> bool:
+    """Whether a report is of whole networks, in which a hospital's is the one it has alone."""
+    return report.get("training", {}).get("mode") == "network"
+
+
 def scored_on(report: Report, protocol: ProtocolName) -> str:
     """`the official test, n = 624`."""
     return f"{WHERE[protocol]}, n = {report['protocols'][protocol]['n']:,}"
@@ -63,3 +68,11 @@ def in_percent(interval: Mapping[str, Any]) -> str:
 def percentage(part: int, rest: int) -> str:
     """What share a part is of itself and the rest."""
     return f"{100 * part / (part + rest or 1):.1f} %"
+
+
+def unfinished(report: Report) -> list[str]:
+    """Of each update format that the comparison had to do without, why."""
+    return [
+        f"No comparison with updates in {format.upper()}: {reason}."
+        for format, reason in report["communication"].get("unfinished", {}).items()
+    ]

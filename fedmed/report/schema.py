@@ -165,6 +165,7 @@ class Communication(TypedDict):
     rounds: Whole
     hospitals: Whole
     formats: dict[str, Format]
+    unfinished: NotRequired[dict[str, str]]  # why `formats` lacks one that was to be compared
 
 
 class PerClass(TypedDict):
@@ -230,6 +231,7 @@ class Data(TypedDict):
     source: str
     hub_id: NotRequired[str | None]
     title: str
+    description: NotRequired[str]  # whose X-rays they are, where that is known
     licence: str
     citation: str
     simulated: bool
@@ -249,6 +251,14 @@ class Recipe(TypedDict):
     name: str
     description: str
     views: Whole
+
+
+class Training(TypedDict):
+    """How a run trained: heads on frozen features where it is not said, or whole networks."""
+
+    mode: str
+    size: NotRequired[Whole]
+    batch_norm: NotRequired[str]
 
 
 class Near(TypedDict):
@@ -343,6 +353,8 @@ class Report(TypedDict):
     timing: dict[str, Number]
     environment: dict[str, Any]
     # Where a run has them.
+    training: NotRequired[Training]
+    own_after_last_round: NotRequired[LocalOnly]  # each hospital's, which the round goes on from
     calibration: NotRequired[TemperatureScaling]
     algorithm: NotRequired[FederatedBy]
     federation: NotRequired[Federation]
@@ -360,10 +372,19 @@ class Backbone(TypedDict):
 
 class Model(TypedDict):
     file: str
+    files: NotRequired[list[str]]  # of a whole network, all of them; the first is `file`
     title: str
     threshold: Threshold
     training: PerClass | None
     temperature: NotRequired[Temperature]  # by which the app divides log-odds
+
+
+class Networks(TypedDict):
+    """How whole networks are stored, and the side of their input."""
+
+    size: Whole
+    format: str
+    base: str  # the model that others are told by their difference to
 
 
 class Config(TypedDict):
@@ -373,6 +394,8 @@ class Config(TypedDict):
     preprocessing: dict[str, Any]
     backbone: Backbone
     models: dict[str, Model]
+    networks: NotRequired[Networks]  # where every model is a whole network
+    engine: NotRequired[str]  # what the features passed on
     versions: NotRequired[dict[str, str]]
 
 

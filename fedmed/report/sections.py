@@ -104,10 +104,12 @@ def communication(
     whole_model: int,
     protocols: Mapping[str, EvaluationSet],
     titles: Mapping[str, str] = TITLES,
+    unfinished: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Bytes of every update format, measured, and what its federated model scores.
 
-    `whole_model` is what one update of a whole network would take in FP32, in bytes.
+    `whole_model` is what one update of a whole network would take in FP32, in bytes. `unfinished`
+    says why there is no federation of a format that was only to be compared.
     """
     ledgers = {wire: state.ledger for wire, state in federations.items()}
     formats = summary(ledgers, whole_model, titles)
@@ -116,7 +118,8 @@ def communication(
             name: protocol.score(Heads.of(state.model), [wire])[wire]
             for name, protocol in protocols.items()
         }
-    return {
+    lacking = {"unfinished": dict(unfinished)} if unfinished else {}
+    return lacking | {
         "sent": sent,
         "rounds": federations[sent].round,
         # Who was away from a round got nothing in it.

@@ -8,7 +8,7 @@ processor's kind and on nothing beside it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,7 @@ from fedmed.imaging.augmentation import Kind, View, render
 from fedmed.imaging.preprocessing import to_input
 from fedmed.task import CLASSES
 from fedmed.training.gradient import Gradient
-from fedmed.training.local_training import epoch_order
+from fedmed.training.local_training import epoch_order, one_thread
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.tensors import Tensors
 
@@ -48,6 +48,12 @@ class Classifier(ResNet18):
             inputs = layer(inputs)
         logits: Tensor = self.fc(inputs.mean(dim=(2, 3)))
         return logits
+
+
+def state_names() -> frozenset[str]:
+    """The names of a network's tensors."""
+    with torch.device("meta"):
+        return frozenset(trained_state(Classifier()))
 
 
 def norm_names() -> frozenset[str]:
@@ -180,6 +186,7 @@ class NetworkBatch:
         return (losses / share * weights[0].to(losses)).sum()
 
 
+@one_thread()
 def train_network(
     start: Tensors,
     site: ImageSite,
@@ -206,13 +213,8 @@ def train_network(
     """
     network = _network(start, regime)
     learned = _learned(network)
-    plain = optimisation.rule == "sgd"
-    optimizer = (torch.optim.SGD if plain else torch.optim.AdamW)(
-        learned.values(),
-        optimisation.learning_rate,
-        weight_decay=optimisation.weight_decay,
-        fused=True,
-    )
+    optimizer = _optimizer(learned.values(), optimisation)
+    falling = optimisation.rule != "sgd"  # whose correction holds for steps of one length
     pixels, labels = site.pixels(), site.labels
     class_weights = _class_weights(labels, optimisation).to(regime.device)
     for epoch in epochs:
@@ -221,7 +223,7 @@ def train_network(
         view, done = View(regime.view, epoch, seed), 0
         for step, rows in enumerate(steps):
             progress = (epoch + step / len(steps)) / regime.total_epochs
-            falls = 1 if plain else (1 + math.cos(math.pi * progress)) / 2
+            falls = (1 + math.cos(math.pi * progress)) / 2 if falling else 1
             for group in optimizer.param_groups:
                 group["lr"] = optimisation.learning_rate * falls
             seen = pixels[torch.from_numpy(site.rows[rows.numpy()])].numpy()
@@ -233,7 +235,7 @@ def train_network(
             )
             optimizer.zero_grad()
             if gradient is None:
-                batch.loss().backward()  # type: ignore[no-untyped-call]
+                batch.loss().backward()
             else:
                 step_along = gradient(batch)
                 for name, grad in (batch.at_home | step_along).items():
@@ -266,7 +268,8 @@ def _network(start: Tensors, regime: Regime) -> nn.Module:
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.num_batches_tracked = torch.tensor(0)
-    network.to(regime.device, memory_format=torch.channels_last).requires_grad_(True).train()
+    network.to(regime.device).to(memory_format=torch.channels_last)
+    network.requires_grad_(True).train()
     if regime.batch_norm == "frozen":
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -276,6 +279,15 @@ def _network(start: Tensors, regime: Regime) -> nn.Module:
 
 def _learned(network: nn.Module) -> dict[str, nn.Parameter]:
     return {name: p for name, p in network.named_parameters() if p.requires_grad}
+
+
+def _optimizer(
+    learned: Iterable[nn.Parameter], optimisation: Optimisation
+) -> torch.optim.Optimizer:
+    length, decay = optimisation.learning_rate, optimisation.weight_decay
+    if optimisation.rule == "sgd":
+        return torch.optim.SGD(learned, length, weight_decay=decay)
+    return torch.optim.AdamW(learned, length, weight_decay=decay, fused=True)
 
 
 def _class_weights(labels: Tensor, optimisation: Optimisation) -> Tensor:

@@ -12,7 +12,9 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from multiprocessing.synchronize import Event
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -80,6 +82,19 @@ def result(future: Future[Any]) -> Any:
             "a worker process was ended from outside, most likely because memory ran out: go on "
             "with --resume and fewer --workers, or a smaller --batch-size or --size"
         ) from error
+
+
+def peak_bytes(*, own: bool = False) -> int:
+    """Return the most memory that this process has had so far; 0 where nothing tells.
+
+    Its `own` is without the files it has mapped, libraries above all, which processes share.
+    """
+    with suppress(OSError, ValueError, KeyError):
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+        told = dict(line.split(":", 1) for line in lines if ":" in line)
+        peak, files = (int(told[name].split()[0]) for name in ("VmHWM", "RssFile"))
+        return 1024 * (peak - files if own else peak)
+    return 0
 
 
 _END = "end"
