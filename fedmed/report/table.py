@@ -9,8 +9,7 @@ from typing import Any
 from fedmed.evaluation.metrics import METRICS, MetricName
 from fedmed.report.claims import summary
 from fedmed.report.highlights import displayed_models, note, one_class_words, spread
-from fedmed.report.phrases import unfinished
-from fedmed.report.phrases import of_networks
+from fedmed.report.phrases import of_networks, unfinished
 from fedmed.report.schema import PROTOCOLS, Report
 
 COLUMNS: tuple[MetricName, ...] = ("accuracy", "precision", "recall", "f1")
