@@ -13,7 +13,17 @@ from fedmed.report.phrases import of_networks, unfinished
 from fedmed.report.schema import PROTOCOLS, Report
 
 COLUMNS: tuple[MetricName, ...] = ("accuracy", "precision", "recall", "f1")
-TOLD = ("collapse", "joining", "ranking", "gap", "framing")
+TOLD = (
+    "poison",
+    "collapse",
+    "joining",
+    "ranking",
+    "gap",
+    "framing",
+    "optimum",
+    "contribution",
+    "worst-off",
+)
 WIDTHS = {name: max(len(METRICS[name].title) + 1, 6) for name in COLUMNS}
 
 
