@@ -39,7 +39,7 @@ def filled(text: str) -> str:
     for name, folder in SNAPSHOTS.items():
         parts[f"results of {name}"] = lambda folder=folder: results(_report(folder))  # type: ignore[misc]
         parts[f"command of {name}"] = lambda folder=folder: (  # type: ignore[misc]
-            f"```\n{command(_report(folder))}\n```"
+            f"```\n.venv/bin/{command(_report(folder))}\n```"
         )
     pattern = re.compile(r"(<!-- figures: ([\w ]+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
     return pattern.sub(lambda found: f"{found[1]}{parts[found[2]]()}\n{found[3]}", text)

@@ -40,7 +40,7 @@ def colourfulness(colours: NDArray[np.float32]) -> float:
 
 
 def _unexplained(
-    powers: NDArray[np.float32], colours: NDArray[np.float32], used: NDArray[np.bool_]
+    powers: NDArray[np.floating], colours: NDArray[np.float32], used: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
     """The spread [n] of what is left of the channels after a fit to the `used` pixels."""
     explained, *_ = np.linalg.lstsq(powers[used], colours[used], rcond=None)
