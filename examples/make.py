@@ -7,7 +7,7 @@ How the central or the federated model does plays no part.
 
 The films are finished as those of the archive that the models know: wider than high, pale and soft.
 As they leave the simulator, 9 in 10 draw a warning, and the models find next to no pneumonia on
-them; finished so, a good third draws none (of settings tried on 60 patients outside the pool).
+them; finished so, 3 in 10 draw none (settings were tried on 60 patients outside the pool).
 """
 
 from __future__ import annotations
