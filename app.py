@@ -56,4 +56,4 @@ if __name__ == "__main__":
         page = build(Shelf(draw))
         gc.freeze()  # all of this stays: not looked through while visitors wait either
         gc.enable()
-        page.launch(**launch.options(), app_kwargs=guard(Uploads(folder)))
+        page.launch(**launch.options(), app_kwargs=guard(Uploads(folder), preview=header.PREVIEW))

@@ -2,7 +2,8 @@
 
 The story of a run: X-rays become features of a frozen backbone (prepare), heads are trained on them
 centrally, federated and at each hospital alone (fit), one evaluator scores all (score), and a
-snapshot is written (save) and published. `python train.py --help` lists the options.
+snapshot is written (save) and published; with --train network the same of whole networks, which
+train on the X-rays themselves. `python train.py --help` lists the options.
 """
 
 from __future__ import annotations
@@ -32,12 +33,17 @@ def train(settings: Settings) -> None:
         watch = Stopwatch()
         if settings.push_to:
             publish.check_access(settings.push_to, private=settings.private)
-        prepared = prepare(settings, watch)
-        fitted = fit(settings, prepared, watch)
-        with step("Scoring every model"):
-            report = score(settings, prepared, fitted, watch)
-        with step("Writing the snapshot"):
-            save(settings, prepared, fitted, report)
+        if settings.train == "network":
+            from fedmed.experiment.networks import train_networks
+
+            report = train_networks(settings, watch)
+        else:
+            prepared = prepare(settings, watch)
+            fitted = fit(settings, prepared, watch)
+            with step("Scoring every model"):
+                report = score(settings, prepared, fitted, watch)
+            with step("Writing the snapshot"):
+                save(settings, prepared, fitted, report)
     print(f"\n{table(report)}\n\n{in_short(report)}")
     app = Path(__file__).with_name("app.py")
     if app.is_relative_to(Path.cwd()):

@@ -151,7 +151,7 @@ def faithful(
     return counts, {
         name: {
             split: against(
-                *(runs[one].report["protocols"][split]["models"] for one in (REFERENCE, name)),
+                *(runs[one].report["protocols"][split]["models"] for one in (REFERENCE, name)),  # type: ignore[literal-required]
                 *(verdicts[one][split] for one in (REFERENCE, name)),
             )
             for split in SPLITS

@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
+from functools import cached_property
 from http.client import HTTPException
 from pathlib import Path
 from pickle import UnpicklingError
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from fedmed.backbones.engine import Engine, Pass, pick
+from fedmed.backbones.network_files import trunk
 from fedmed.backbones.resnet18 import WIDTH
 from fedmed.backbones.weights import (
     State,
@@ -33,6 +35,8 @@ from fedmed.backbones.weights import (
 )
 from fedmed.errors import UserError
 from fedmed.files import is_text
+from fedmed.imaging.preprocessing import resize
+from fedmed.task import IMAGE_SIZE
 
 # The snapshots that ship; their backbones serve others, too.
 IMAGENET = Path(__file__).parents[1] / "bundled" / "imagenet"
@@ -46,24 +50,37 @@ class Backbone:
     """A frozen ResNet18 without its classifier, in eval mode, ready for inference.
 
     `state` has torchvision's names, without `fc`. `origin` says where the weights came from:
-    `id`, `source`, for some `licence` and what was `left_out`, and for a backbone of our own
-    whether a public cohort trained it. `engine` is what passes run on. Threads may share it.
+    `id`, `source`, for some `licence` and what was `left_out`, for a backbone of our own whether
+    a public cohort trained it, and the `size` of its input where that is another than everybody's.
+    `engine` is what passes run on. Threads may share it.
     """
 
     def __init__(
-        self, state: Mapping[str, Tensor], origin: Mapping[str, Any], *, rounded: bool = True
+        self,
+        state: Mapping[str, Tensor],
+        origin: Mapping[str, Any],
+        *,
+        rounded: bool = True,
+        size: int = IMAGE_SIZE,
     ) -> None:
         """`rounded=False` leaves FP32 weights as they are, for heads that never saw rounded ones.
+
+        `size` is the side of the network's input: what images are made smaller to.
 
         Raises:
             UserError: FEDMED_ENGINE names no engine.
         """
         self.state: State = to_half_and_back(state) if rounded else dict(state)
-        self.origin = dict(origin)
-        self.sha256 = fingerprint(self.state)
+        self.size = size
+        self.origin = dict(origin) | ({} if size == IMAGE_SIZE else {"size": size})
         self.engine = pick()
         self._at_once = 1
         self._pass: Pass | None = None
+
+    @cached_property
+    def sha256(self) -> str:
+        """What tells these weights, at this size, from all others: `fingerprint`."""
+        return fingerprint(self.state, self.size)
 
     @property
     def id(self) -> str:
@@ -100,23 +117,33 @@ class Backbone:
         return other
 
     def feature_maps(self, inputs: Tensor) -> Tensor:
-        """Normalised images [n, 3, 224, 224] to the last feature maps [n, 512, 7, 7]."""
-        return self._run(inputs)
+        """Normalised images [n, 3, 224, 224] to the last feature maps [n, 512, 7, 7].
+
+        At another `size` a map has a cell for each 32 pixels of it, rounded up.
+        """
+        return self._run(resize(inputs, self.size))
 
     def features(self, inputs: Tensor) -> Tensor:
         """Normalised images [n, 3, 224, 224] to features [n, 512]: the maps' spatial mean."""
         return pool(self.feature_maps(inputs))
 
+    def ready(self) -> Pass:
+        """A pass for images that were `resize`d to `size`, which keeps no copy of the weights.
+
+        For whoever runs several networks and needs nothing else of them.
+        """
+        return self._run
+
     @property
     def _run(self) -> Pass:
         with _PREPARING:  # once, and not by several threads at once
             if self._pass is None:
-                self._pass = self.engine.prepare(fused_layers(self.state), self._at_once)
+                self._pass = self.engine.prepare(fused_layers(self.state), self.size, self._at_once)
             return self._pass
 
 
 def pool(maps: Tensor) -> Tensor:
-    """The spatial mean of feature maps [n, 512, 7, 7], as [n, 512]."""
+    """The spatial mean of feature maps [n, 512, h, w], as [n, 512]."""
     return maps.mean(dim=(2, 3))
 
 
@@ -138,9 +165,20 @@ def load(name: str) -> Backbone:
             f"--backbone {name}: no such file. Use {', '.join(map(repr, NAMES))} or the path of "
             "a backbone written by `python -m fedmed.pretrain`."
         )
-    backbone = Backbone(*read_state(path))
+    backbone = read(path)
     check_state(backbone.state, f"--backbone {name}, rounded to FP16,")
     return backbone
+
+
+def read(path: Path) -> Backbone:
+    """The backbone that a file or folder holds; of whole networks, the trunk of the federated one.
+
+    Raises:
+        UserError: as `read_state`.
+    """
+    found = trunk(path) if path.is_dir() and not any(path.glob("backbone*")) else None
+    state, origin = found or read_state(path)
+    return Backbone(state, origin, size=origin.get("size", IMAGE_SIZE))
 
 
 def _load_torchvision() -> Backbone:

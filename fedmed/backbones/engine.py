@@ -24,12 +24,12 @@ from torch import Tensor, nn
 
 from fedmed.backbones.resnet18 import _graph
 from fedmed.errors import UserError
-from fedmed.task import IMAGE_SIZE
 
 VARIABLE = "FEDMED_ENGINE"
 FALLBACK = "torch"
 
-# Normalised images [n, 3, 224, 224] to feature maps float32 [n, 512, 7, 7]; threads may share it.
+# Normalised images [n, 3, s, s] to feature maps float32 [n, 512, s / 32, s / 32]; threads may
+# share it.
 Pass = Callable[[Tensor], Tensor]
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,8 @@ class Engine:
 
     id: str
     title: str
-    prepare: Callable[[nn.Module, int], Pass]  # for so many passes at once, sharing the cores
+    # For images of a side, and so many passes at once, which share the cores.
+    prepare: Callable[[nn.Module, int, int], Pass]
 
 
 def pick(device: str = "cpu") -> Engine:
@@ -61,7 +62,7 @@ def pick_to_train(device: str = "cpu") -> Engine:
         UserError: FEDMED_ENGINE names none.
     """
     exact = pick(device)
-    if device != "cpu" or _named() != "auto" or not _has_bf16():
+    if device != "cpu" or _named() != "auto" or not has_bf16():
         return exact
     return _on_cpu("openvino-bf16" if exact.id.startswith("openvino") else "torch-bf16")
 
@@ -73,8 +74,10 @@ def _named() -> str:
     return name
 
 
-def _has_bf16() -> bool:
-    """Whether the processor multiplies bf16 itself; without, PyTorch would imitate it, slowly."""
+def has_bf16(device: str = "cpu") -> bool:
+    """Whether a device multiplies bf16 itself; without, PyTorch would imitate it, slowly."""
+    if device != "cpu":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     able = torch.cpu.get_capabilities()
     return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 
@@ -96,7 +99,7 @@ def _on_cpu(name: str) -> Engine:
 
 
 def _torch(dtype: torch.dtype, device: str = "cpu") -> Engine:
-    def prepare(network: nn.Module, _: int) -> Pass:
+    def prepare(network: nn.Module, size: int, passes: int) -> Pass:
         ready = network.to(device, dtype).to(memory_format=torch.channels_last)
 
         @torch.inference_mode()
@@ -128,9 +131,9 @@ def _openvino(dtype: torch.dtype) -> Engine:
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
     }
 
-    def prepare(network: nn.Module, passes: int) -> Pass:
+    def prepare(network: nn.Module, size: int, passes: int) -> Pass:
         streams = {"NUM_STREAMS": min(passes, torch.get_num_threads())}
-        compiled = core.compile_model(_graph(network), "CPU", config | streams)
+        compiled = core.compile_model(_graph(network, size), "CPU", config | streams)
 
         def run(inputs: Tensor) -> Tensor:
             request = compiled.create_infer_request()
@@ -139,7 +142,7 @@ def _openvino(dtype: torch.dtype) -> Engine:
 
         # Two threads whose passes are the process's first can wait for each other for ever: one in
         # OpenVINO for the interpreter's lock, one with it for OpenVINO. So one thread goes first.
-        run(torch.zeros(1, 3, IMAGE_SIZE, IMAGE_SIZE))
+        run(torch.zeros(1, 3, size, size))
         return run
 
     precision, number = _precision(dtype), version("openvino")

@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from fedmed.task import IMAGE_SIZE
-
 WIDTHS = (64, 128, 256, 512)
 WIDTH = WIDTHS[-1]  # of its features
 
@@ -59,8 +57,8 @@ class Block(nn.Module):
         return self.relu(found)
 
 
-def _graph(network: nn.Module) -> Any:
-    """ResNet18 with its normalisation folded, as a graph of OpenVINO's."""
+def _graph(network: nn.Module, size: int) -> Any:
+    """ResNet18 with its normalisation folded, as a graph of OpenVINO's for images of that side."""
     from openvino import Model
     from openvino import opset13 as ops
 
@@ -74,7 +72,7 @@ def _graph(network: nn.Module) -> Any:
         stride, pad = list(layer.stride), list(layer.padding)
         return ops.add(ops.convolution(inputs, weight, stride, pad, pad, [1, 1]), bias)
 
-    images = ops.parameter([-1, 3, IMAGE_SIZE, IMAGE_SIZE], np.float32)
+    images = ops.parameter([-1, 3, size, size], np.float32)
     maps = ops.relu(convolution(images))
     maps = ops.max_pool(maps, [2, 2], [1, 1], [1, 1], [1, 1], [3, 3]).output(0)
     for stage in range(1, 5):

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from fedmed.backbones.resnet18 import ResNet18
 from fedmed.errors import UserError
 from fedmed.files import parse, read_json, read_tensors
+from fedmed.task import IMAGE_SIZE
 
 SINGLE = "backbone.safetensors"
 SHARD_LIMIT = "9MB"  # decimal: small enough for hosts that refuse larger plain files
+MIN_SIZE = 32  # of an input: one cell of the last feature maps
 State = dict[str, Tensor]
 
 
@@ -64,6 +66,7 @@ def _origin(metadata: Mapping[str, Any], path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: what is said of the backbone's origin is no JSON.") from error
     if not all(isinstance(origin.get(name, ""), str) for name in ("id", "source", "recipe")):
         raise UserError(f"{path}: the id, source or recipe of the backbone's origin is no text.")
+    check_size(origin.get("size", IMAGE_SIZE), str(path))
     return origin
 
 
@@ -124,6 +127,15 @@ def check_state(state: Mapping[str, Tensor], where: str) -> None:
         raise UserError(f"{where} holds variances below zero, in {below[0]}.")
 
 
+def check_size(size: object, where: str) -> None:
+    """Refuse what is no side of an input that X-rays can be made smaller to."""
+    if type(size) is not int or not MIN_SIZE <= size <= IMAGE_SIZE:
+        raise UserError(
+            f"{where}: the side of the network's input is {ascii(size)[:40]}, not a whole number "
+            f"from {MIN_SIZE} to {IMAGE_SIZE}."
+        )
+
+
 def to_half_and_back(state: Mapping[str, Tensor]) -> State:
     """FP32 tensors rounded to what `write_state` stores, without the classifier."""
     return {
@@ -133,9 +145,14 @@ def to_half_and_back(state: Mapping[str, Tensor]) -> State:
     }
 
 
-def fingerprint(state: Mapping[str, Tensor]) -> str:
-    """sha256 over names and FP32 values: the same weights give the same digest however stored."""
+def fingerprint(state: Mapping[str, Tensor], size: int = IMAGE_SIZE) -> str:
+    """sha256 over names and FP32 values: the same weights give the same digest however stored.
+
+    `size` is the side of the input: the same weights see other things at another.
+    """
     digest = hashlib.sha256()
+    if size != IMAGE_SIZE:
+        digest.update(f"size {size}\n".encode())
     for name in sorted(state):
         digest.update(name.encode())
         digest.update(state[name].float().contiguous().numpy().tobytes())

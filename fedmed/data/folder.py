@@ -173,7 +173,7 @@ class _Reader:
 
 def _loader(path: Path, digest: str) -> Callable[[], Image.Image]:
     def load() -> Image.Image:
-        from fedmed.imaging.decode import decode
+        from fedmed.uploads import sandbox
 
         try:
             data = path.read_bytes()
@@ -182,6 +182,6 @@ def _loader(path: Path, digest: str) -> Callable[[], Image.Image]:
         # Or another picture's features would be kept under this one's digest.
         if hashlib.sha256(data).hexdigest() != digest:
             raise UserError("The file was changed since this run listed it.")
-        return decode(data)
+        return sandbox.read(data).image
 
     return load

@@ -160,9 +160,9 @@ def _list(repo: str, split: str, table: Any, classes: ClassNames) -> list[Listed
 
 def _loader(table: Any, index: int, where: str) -> Any:
     def load() -> Image.Image:
-        from fedmed.imaging.decode import decode
+        from fedmed.uploads import sandbox
 
-        return decode(_encoded(table[index], where))
+        return sandbox.read(_encoded(table[index], where)).image
 
     return load
 

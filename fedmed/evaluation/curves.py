@@ -16,7 +16,7 @@ CALIBRATION_BINS = 10
 def curves(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """Return the `roc` and `calibration` of one model's P(PNEUMONIA) [n], to be drawn."""
     scores, truth = checked(np.asarray(probabilities)[None], labels, len(labels))
-    return {"roc": _roc(scores[0], truth), "calibration": _calibration(scores[0], truth)}
+    return {"roc": _roc(scores[0], truth), "calibration": calibration_curve(scores[0], truth)}
 
 
 def _roc(scores: np.ndarray, truth: np.ndarray) -> dict[str, list[float]]:
@@ -27,7 +27,8 @@ def _roc(scores: np.ndarray, truth: np.ndarray) -> dict[str, list[float]]:
     return {"fpr": fpr[kept].tolist(), "tpr": tpr[kept].tolist()}
 
 
-def _calibration(scores: np.ndarray, truth: np.ndarray) -> dict[str, list[float]]:
+def calibration_curve(scores: np.ndarray, truth: np.ndarray) -> dict[str, list[float]]:
+    """Of every bin of P(PNEUMONIA) [n] that is not empty: mean prediction, share ill, images."""
     bins = np.minimum((scores * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     count = np.bincount(bins, minlength=CALIBRATION_BINS)
     used = count > 0

@@ -9,11 +9,10 @@ import numpy as np
 
 from fedmed.data.cohort import labels
 from fedmed.errors import UserError
+from fedmed.experiment.plan import Plan
 from fedmed.experiment.prepare import Prepared
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
-from fedmed.federated.algorithms import ALGORITHMS
-from fedmed.federated.channel import Channel
 from fedmed.federated.rounds import federate
 from fedmed.federated.state import State
 from fedmed.federated.transforms import FORMATS
@@ -33,6 +32,8 @@ class Fitted:
     local: Heads  # each hospital's own, after its training in the last round
     alone: Heads  # each hospital's, trained as long without the others
     federations: Mapping[str, State]  # by update format
+    plan: Plan
+    optimisation: Optimisation
     unfinished: Mapping[str, str]  # why the comparison lacks a format
 
 
@@ -58,17 +59,18 @@ def fit(settings: Settings, prepared: Prepared, watch: Stopwatch) -> Fitted:
         )
     watch.lap("central")
 
-    algorithm = ALGORITHMS[settings.algorithm]()
+    plan = Plan.of(settings, prepared.sites, simulated=prepared.audit["simulated"])
 
     def federated(format: str) -> State:
         return federate(
-            prepared.hospitals,
-            algorithm=algorithm,
+            plan.sites(prepared.hospitals),
+            algorithm=plan.algorithm,
             model=pick(zero.tensors(), 0),
             rounds=settings.rounds,
             local_epochs=settings.local_epochs,
             optimisation=optimisation,
-            channel=Channel.of(format),
+            channel=plan.channel(format),
+            attendance=plan.attendance,
             seed=settings.seed,
             state=prepared.state.federation(format),
             on_round=prepared.state.keeper(format),
@@ -78,7 +80,7 @@ def fit(settings: Settings, prepared: Prepared, watch: Stopwatch) -> Fitted:
         sent = federated(settings.format)
     federations, unfinished = {}, {}
     for format in FORMATS:
-        if format == settings.format:
+        if format == settings.format or not plan.formats_differ(sent):
             federations[format] = sent
             continue
         with step(f"The same with updates in {format.upper()}, to compare"):
@@ -103,8 +105,10 @@ def fit(settings: Settings, prepared: Prepared, watch: Stopwatch) -> Fitted:
     return Fitted(
         central=central,
         federated=Heads.of(sent.model),
-        local=Heads.of(algorithm.model(sent.own)),
+        local=Heads.of(plan.algorithm.model(sent.own)),
         alone=alone,
         federations=federations,
+        plan=plan,
+        optimisation=optimisation,
         unfinished=unfinished,
     )

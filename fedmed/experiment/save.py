@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-import torch
-
 from fedmed.backbones.weights import write_state
 from fedmed.data.cohort import labels
+from fedmed.experiment import reference
 from fedmed.experiment.fit import Fitted
 from fedmed.experiment.prepare import Prepared
 from fedmed.experiment.settings import Settings
 from fedmed.imaging.preprocessing import PREPROCESSING
-from fedmed.inference import loading, out_of_distribution
+from fedmed.inference import loading
+from fedmed.inference.out_of_distribution import sample
 from fedmed.report import document
 from fedmed.report.card import model_card
 from fedmed.report.schema import Report
@@ -39,7 +39,7 @@ def save(settings: Settings, prepared: Prepared, fitted: Fitted, report: Report)
     for name, head in zip(names, unstack(models), strict=True):
         write_head(folder / manifest.model_file(name), head, prepared.backbone)
     _write_examples(settings, prepared, fitted, folder)
-    _write_reference_statistics(prepared, folder)
+    _write_reference(prepared, folder)
     document.write(report, folder / manifest.REPORT)
     config = manifest.seal(
         folder,
@@ -66,17 +66,21 @@ def save(settings: Settings, prepared: Prepared, fitted: Fitted, report: Report)
 def _write_examples(settings: Settings, prepared: Prepared, fitted: Fitted, folder: Path) -> None:
     """Put X-rays to click into the snapshot: of the test split, some that divide the hospitals."""
     predicted = prepared.test.probabilities(fitted.local) >= 0.5
-    chosen = examples.choose(predicted, labels(prepared.cohort.test), settings.examples)
+    together = prepared.test.probabilities(fitted.federated)[0] >= 0.5
+    chosen = examples.choose(predicted, labels(prepared.cohort.test), settings.examples, together)
     examples.write(folder / "examples", prepared.cohort, chosen)
 
 
-def _write_reference_statistics(prepared: Prepared, folder: Path) -> None:
+def _write_reference(prepared: Prepared, folder: Path) -> None:
     """Keep what training images look like, to warn about pictures that look otherwise."""
-    held_out = prepared.validation
-    pixels, held_out_pixels = (
-        prepared.pixels(out_of_distribution.sample(xrays))
-        for xrays in (prepared.training, held_out.xrays)
+    rows = [*sample(range(len(prepared.training)))]
+    reference.write(
+        folder,
+        features=[prepared.features.view(view)[rows] for view in prepared.views[:2]],
+        held_out_features=prepared.validation.features,
+        pixels=prepared.pixels(sample(prepared.training)),
+        held_out_pixels=prepared.pixels(sample(prepared.validation.xrays)),
+        backbone=prepared.backbone,
+        images=len(prepared.training),
+        is_simulated=prepared.cohort.simulated,
     )
-    trained_on = torch.cat([prepared.features.view(view) for view in prepared.views[:2]])
-    statistics = out_of_distribution.fit(trained_on, held_out.features, pixels, held_out_pixels)
-    out_of_distribution.save(statistics, folder)

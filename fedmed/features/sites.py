@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -58,6 +59,11 @@ class TrainingSite:
         self._chosen = torch.from_numpy(np.asarray(chosen, np.int64))
         self._views = tuple(views)
         self.labels = features.labels[self._chosen]
+
+    def every_view(self) -> Iterator[tuple[float, Tensor]]:
+        """Features [n, 512] of each different view, and what share of all epochs shows it."""
+        for view, times in Counter(self._views).items():
+            yield times / len(self._views), self._features.view(view)[self._chosen]
 
     def epoch(self, number: int) -> Tensor:
         """Features [n, 512] for epoch `number`."""

@@ -100,10 +100,15 @@ class Algorithm(Protocol):
     """
 
     name: ClassVar[str]  # what `--algorithm` calls it
+    words: ClassVar[str]  # what its model is: "`federated` is ..."
+    sends: ClassVar[str]  # what a hospital's message is
     # Whether a weighted mean of what is sent is all the server needs: only then may secure
     # aggregation hide the rest from it.
     additive: ClassVar[bool]
     most_rounds: ClassVar[int | None]  # that it can use, 1 for a closed form; None is any number
+    # Whether it reads features of a frozen backbone: then no trainer of whole networks will do.
+    needs_features: ClassVar[bool]
+    needs_everyone: ClassVar[bool]  # no round may be without some of the hospitals
 
     def init(self, model: Tensors, samples: Tensor) -> tuple[Tensors, Tensors]:
         """Return the server's and the hospitals' tensors before the first round.
@@ -130,6 +135,9 @@ class Algorithm(Protocol):
 
         Where it is additive, these may be one weighted mean (H = 1) in place of the messages.
         """
+
+    def finished(self, server: Tensors) -> bool:
+        """Tell whether further rounds would change nothing."""
 
     def model(self, kept: Tensors) -> Tensors:
         """Return the model in what is kept, which is evaluated and published.

@@ -9,9 +9,17 @@ import torch
 
 from fedmed.errors import UserError
 from fedmed.federated.algorithm import Algorithm, Round
-from fedmed.federated.messages import Layout, TransportError, decode, encode, layout_of
+from fedmed.federated.messages import (
+    Layout,
+    TransportError,
+    decode,
+    encode,
+    layout_of,
+    zeros,
+)
 from fedmed.federated.transforms import (
     FORMATS,
+    UP_OF_NETWORKS,
     Senders,
     Transform,
     refuse_unless_finite,
@@ -29,15 +37,18 @@ class Channel:
     down: Sequence[Transform] = ()
 
     @classmethod
-    def of(cls, format: str) -> Channel:
+    def of(cls, format: str, *, networks: bool = False) -> Channel:
         """Return the channel that writes weights in one of the FORMATS, both ways.
+
+        Of `networks`, what an update loses is carried over to the next round.
 
         Raises:
             ValueError: there is no such format.
         """
         if format not in FORMATS:
             raise ValueError(f"format {format!r}: choose from {', '.join(FORMATS)}")
-        return cls(up=FORMATS[format], down=FORMATS[format])
+        up = UP_OF_NETWORKS if networks else FORMATS
+        return cls(up=up[format], down=FORMATS[format])
 
     def check(self, algorithm: Algorithm) -> None:
         """Refuse an algorithm that needs what a transform hides.
@@ -78,6 +89,15 @@ class Channel:
             UserError: an update holds what cannot be sent, NaN or infinity.
         """
         return _send(self.up, updates, kept, senders, now)
+
+    def sizes(self, up: Layout, down: Layout, now: Round) -> tuple[int, int]:
+        """Return how many bytes messages of these layouts take, counted on messages of zeros."""
+        encoded = (
+            _send(transforms, zeros(layout), {}, _SERVER, now)[0]
+            for transforms, layout in ((self.up, up), (self.down, down))
+        )
+        sizes = [len(messages[0]) for messages in encoded]
+        return sizes[0], sizes[1]
 
     def receive(
         self, messages: Sequence[bytes], expected: Layout, senders: Senders, now: Round

@@ -41,6 +41,14 @@ def layout_of(tensors: Tensors) -> Layout:
     return {name: (_WORDS[tensor.dtype], [*tensor.shape]) for name, tensor in tensors.items()}
 
 
+def zeros(layout: Layout) -> Tensors:
+    """Return one message of this layout, [1, ...] each, that says nothing."""
+    return {
+        name: torch.zeros(1, *shape, dtype=_DTYPES[word][0])
+        for name, (word, shape) in layout.items()
+    }
+
+
 def largest(layout: Layout) -> int:
     """Return how many bytes a message of this layout has at most, to be asked before it is read."""
     data = sum(np.dtype(_DTYPES[word][1]).itemsize * prod(shape) for word, shape in layout.values())
@@ -62,17 +70,24 @@ def decode(messages: Sequence[bytes], layout: Layout) -> Tensors:
             numbers that are not finite.
     """
     limit = largest(layout)
-    read = [_read(message, layout, limit) for message in messages]
-    arrays = {name: np.stack([one[name] for one in read]) for name in layout}
-    for name, array in arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise TransportError(f"not an update: {name} holds NaN or infinity")
+    # All sizes are looked at first, and then one message after the other is put in its place: of
+    # networks there is no room for all of them twice.
+    for message in messages:
+        if len(message) > limit:
+            raise TransportError(f"{len(message)} bytes is too long for an update: {limit} at most")
+    arrays = {
+        name: np.empty((len(messages), *shape), _DTYPES[word][1])
+        for name, (word, shape) in layout.items()
+    }
+    for h, message in enumerate(messages):
+        for name, array in _read(message, layout).items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise TransportError(f"not an update: {name} holds NaN or infinity")
+            arrays[name][h] = array
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
-def _read(message: bytes, layout: Layout, limit: int) -> dict[str, np.ndarray]:
-    if len(message) > limit:
-        raise TransportError(f"{len(message)} bytes is too long for an update: {limit} at most")
+def _read(message: bytes, layout: Layout) -> dict[str, np.ndarray]:
     try:
         stored: Mapping[str, dict] = dict(safetensors.deserialize(message))
     except SafetensorError as error:

@@ -7,18 +7,24 @@ feature or a label.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
+from torch import Tensor
 
+from fedmed.errors import UserError
 from fedmed.federated.algorithm import Algorithm, Round, Trainer
+from fedmed.federated.attendance import EVERYONE, Attendance
 from fedmed.federated.channel import Channel
+from fedmed.federated.messages import largest
 from fedmed.federated.state import State
 from fedmed.federated.transforms import Senders
 from fedmed.training.local_training import Site, train_heads
 from fedmed.training.optimizer import Optimisation
-from fedmed.training.tensors import Tensors, join, repeat
+from fedmed.training.tensors import Tensors, join, put, repeat, take, weighted_mean
 
 PLAIN = Channel()
+TOGETHER_BYTES = 256 * 2**20  # of messages that are held at once, where their mean is enough
 
 
 def federate(
@@ -31,35 +37,59 @@ def federate(
     optimisation: Optimisation | None = None,
     channel: Channel = PLAIN,
     trainer: Trainer = train_heads,
+    attendance: Attendance = EVERYONE,
     seed: int,
     state: State | None = None,
     on_round: Callable[[State], None] | None = None,
+    every_round: bool = True,
 ) -> State:
     """Go on from `state`, or start from `model`, until `rounds` rounds are done.
 
-    An algorithm that can use fewer rounds does fewer. The last global model stays on the server: a
-    round sends down what the round before made. `on_round` gets the state after each round. Epochs
-    are numbered through all rounds, so that augmented views rotate. Stopped anywhere and resumed,
-    a run ends with the same bits.
+    An algorithm that can use fewer rounds, or has come to its end, does fewer. The last global
+    model stays on the server: a round sends down what the round before made. `on_round` gets the
+    state after each round. Epochs are numbered through all rounds, so that augmented views rotate.
+    Stopped anywhere and resumed, a run ends with the same bits. Unless `every_round`, the state
+    holds the last global model only: of networks, several fill the memory.
 
     Raises:
-        UserError: training diverged, or the channel hides from the server what `algorithm` needs.
+        UserError: training diverged, or the channel, the trainer or the attendance keeps from
+            `algorithm` what it needs.
     """
     channel.check(algorithm)
+    attendance.check(algorithm)
+    if algorithm.needs_features and trainer is not train_heads:
+        raise UserError(
+            f"{algorithm.name} needs the features of a frozen backbone, and here whole networks "
+            "are trained: choose an algorithm that averages, as fedavg, or train heads"
+        )
     senders = Senders(
         tuple(site.name for site in sites), torch.tensor([len(site.labels) for site in sites])
     )
     state = state or _start(algorithm, model, senders)
     for done in range(state.round, min(rounds, algorithm.most_rounds or rounds)):
+        if algorithm.finished(state.server):
+            break
+        invited, present = attendance.draw(len(sites), done + 1, seed)
         now = Round(
             number=done + 1,
-            hospitals=senders.names,
+            hospitals=tuple(senders.names[h] for h in present.tolist()),
             epochs=range(done * local_epochs, (done + 1) * local_epochs),
             optimisation=optimisation or Optimisation(),
             seed=seed,
             trainer=trainer,
         )
-        state = _round(state, sites, senders, algorithm, channel, now)
+        if attendance.is_everyone:
+            before = state.held
+        else:  # who was away does not hold what was sent meanwhile, so that all is sent anew
+            before = {name: torch.zeros_like(tensor) for name, tensor in state.held.items()}
+        down = channel.broadcast(algorithm.broadcast(state.server), before, now)
+        held = channel.hold(down, before, now)
+        asked = {senders.names[h]: len(down) for h in invited.tolist()}
+        state = _round(
+            replace(state, held=held), sites, senders, present, asked, algorithm, channel, now
+        )
+        if not every_round:
+            state = replace(state, models=repeat(state.model, 1))
         if on_round:
             on_round(state)
     return state
@@ -82,27 +112,53 @@ def _round(
     state: State,
     sites: Sequence[Site],
     senders: Senders,
+    present: Tensor,
+    down: dict[str, int],
     algorithm: Algorithm,
     channel: Channel,
     now: Round,
 ) -> State:
-    down = channel.broadcast(algorithm.broadcast(state.server), state.held, now)
-    held = channel.hold(down, state.held, now)
-
-    updates, own = algorithm.local(held, state.own, sites, now)
-    up, kept = channel.send(updates, state.kept, senders, now)
-
+    """Return the state after a round of the hospitals `present` [P], who hold the broadcast."""
     expected = algorithm.expected(state.server)
-    received, counted = channel.receive(up, expected, senders, now)
-    server = algorithm.aggregate(state.server, received, counted.samples, now)
-    return State(
+    together = len(present)
+    if algorithm.additive:
+        together = max(1, TOGETHER_BYTES // largest(expected))
+    own, kept = state.own, state.kept
+    sizes: dict[str, int] = {}
+    received, counts = [], []
+    for some in present.split(together):
+        places = some.tolist()
+        who = Senders(tuple(senders.names[h] for h in places), senders.samples[some])
+        updates, after = algorithm.local(
+            state.held, take(own, some), [sites[h] for h in places], now
+        )
+        up, keeping = channel.send(updates, take(kept, some), who, now)
+        del updates  # of networks, each copy takes as much memory as all hospitals' models
+        own, kept = put(own, some, after, len(sites)), put(kept, some, keeping, len(sites))
+        sizes |= {name: len(sent) for name, sent in zip(who.names, up, strict=True)}
+        sent, counted = channel.receive(up, expected, who, now)
+        del up
+        if together < len(present):
+            sent, counted = weighted_mean(sent, counted.samples), counted.together()
+        received.append(sent)
+        counts.append(counted.samples)
+    server = algorithm.aggregate(state.server, join(received), torch.cat(counts), now)
+    _keep_variances(algorithm.model(server))
+    return replace(
+        state,
         server=server,
         own=own,
-        held=held,
         kept=kept,
         models=join([state.models, repeat(algorithm.model(server), 1)]),
-        ledger=state.ledger.after(
-            up={name: len(sent) for name, sent in zip(senders.names, up, strict=True)},
-            down=dict.fromkeys(senders.names, len(down)),
-        ),
+        ledger=state.ledger.after(up=sizes, down=down),
     )
+
+
+def _keep_variances(model: Tensors) -> None:
+    """Keep batch normalisation's variances from falling below 0, in place.
+
+    A step that is no mean, an adaptive one or one with momentum, does not know what they are.
+    """
+    for name, tensor in model.items():
+        if name.endswith("running_var"):
+            tensor.clamp_(min=0)

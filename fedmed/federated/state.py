@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
-from torch import Tensor
 
 from fedmed.errors import UserError
 from fedmed.federated.ledger import Ledger
-from fedmed.training.tensors import Tensors, group, pick, under
+from fedmed.training.tensors import Tensors, digest, group, pick, under
 
 _GROUPS = ("server", "own", "held", "kept", "models")
 
@@ -58,7 +55,7 @@ class State:
         try:
             with partial.open("wb") as file:
                 arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-                file.write(save(arrays, {"sha256": _sha256(tensors)}))
+                file.write(save(arrays, {"sha256": digest(tensors)}))
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, path)
@@ -72,7 +69,7 @@ class State:
             with safe_open(path, framework="pt") as file:
                 # Copies, for a tensor on a mapped file keeps Windows from replacing that file.
                 tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-                if file.metadata()["sha256"] != _sha256(tensors):
+                if file.metadata()["sha256"] != digest(tensors):
                     raise ValueError("its sha256 differs")
             groups = {name: group(tensors, name) for name in _GROUPS}
             ledger = json.loads(tensors["ledger"].numpy().tobytes())
@@ -81,11 +78,3 @@ class State:
             raise UserError(
                 f"{path}: not a saved federation ({error}): start again without --resume"
             ) from error
-
-
-def _sha256(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()

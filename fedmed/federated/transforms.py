@@ -14,8 +14,8 @@ from torch import Tensor
 
 from fedmed.errors import UserError
 from fedmed.federated.algorithm import Round
-from fedmed.federated.messages import Layout, TransportError
-from fedmed.training.tensors import Tensors, all_finite
+from fedmed.federated.messages import Layout, TransportError, layout_of
+from fedmed.training.tensors import Tensors, all_finite, group, pick, under
 
 INT8_MAX = 127
 
@@ -26,6 +26,10 @@ class Senders:
 
     names: tuple[str, ...]  # H
     samples: Tensor  # [H]
+
+    def together(self) -> Senders:
+        """Return all of them as the one sender of their weighted mean."""
+        return Senders((" and ".join(self.names),), self.samples.sum()[None])
 
 
 class Transform(Protocol):
@@ -126,7 +130,30 @@ class INT8:
         return received, senders
 
 
+@dataclass(frozen=True)
+class CarriedINT8(INT8):
+    """INT8 whose loss is carried over: what it rounds away is added to what the next round sends.
+
+    Karimireddy, Rebjock, Stich, Jaggi: Error Feedback Fixes SignSGD and other Gradient Compression
+    Schemes, ICML 2019, arXiv:1901.09847, Algorithm 2. A sender keeps one tensor for each weight.
+    For updates; a broadcast is a difference to what is held, and so carries over by itself.
+    """
+
+    def send(
+        self, plain: Tensors, kept: Tensors, senders: Senders, now: Round
+    ) -> tuple[Tensors, Tensors]:
+        lost = group(kept, self.name)
+        wanted = {name: t + lost[name] if name in lost else t for name, t in plain.items()}
+        sent, kept = super().send(wanted, kept, senders, now)
+        layout = layout_of(pick(plain, 0))
+        received, _ = self.receive(sent, layout, senders, now)
+        lost = {name: wanted[name] - received[name] for name in _weights(layout)}
+        return sent, kept | under(self.name, lost)
+
+
 FORMATS: dict[str, tuple[Transform, ...]] = {"fp32": (), "fp16": (FP16(),), "int8": (INT8(),)}
+# Of whole networks: what INT8 rounds away of millions of small changes adds up over the rounds.
+UP_OF_NETWORKS: dict[str, tuple[Transform, ...]] = {**FORMATS, "int8": (CarriedINT8(),)}
 
 
 def refuse_unless_finite(tensors: Tensors, format: str) -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -28,7 +29,8 @@ class DecodedXray(NamedTuple):
     """A decoded X-ray, made small."""
 
     pixels: np.ndarray  # uint8 [224, 224]: what the backbone sees
-    colour: float  # its `decode.colourfulness`
+    colour: float  # its `tint.colourfulness`
+    notes: tuple[str, ...] = ()  # what was done to it that a visitor should know
 
 
 def to_pixels(image: Image.Image) -> np.ndarray:
@@ -37,6 +39,17 @@ def to_pixels(image: Image.Image) -> np.ndarray:
     if image.size != size:
         image = image.resize(size, Image.Resampling.BILINEAR)
     return np.array(image.convert("L"))
+
+
+def resize(images: Tensor, size: int) -> Tensor:
+    """Images [n, c, h, w] of fractions to [n, c, size, size], for networks of a smaller input.
+
+    What trains such a network and what passes through it both come through here. Nothing is done
+    to images of that size.
+    """
+    if images.shape[2:] == (size, size):
+        return images
+    return F.interpolate(images, (size, size), mode="bilinear", antialias=True)
 
 
 def to_input(grey: Tensor) -> Tensor:

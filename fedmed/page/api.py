@@ -6,12 +6,21 @@ from typing import Any
 
 import gradio as gr
 
-from fedmed.inference.predictor import Prediction
 from fedmed.page.launch import PANEL
+from fedmed.page.result import as_json
 from fedmed.page.shown import Snapshots, told
 from fedmed.report.schema import Report
 from fedmed.server.clients import sender
 from fedmed.uploads.decode import decode_upload
+
+SAMPLE = "examples/01_normal.png"  # in a checkout, where the code to copy is tried
+
+
+def sample() -> dict[str, Any]:
+    """The X-ray that the code to copy names."""
+    name = SAMPLE.rpartition("/")[2]
+    meta = {"_type": "gradio.FileData"}
+    return {"path": SAMPLE, "url": SAMPLE, "orig_name": name, "meta": meta}
 
 
 def add(snapshots: Snapshots) -> None:
@@ -21,14 +30,22 @@ def add(snapshots: Snapshots) -> None:
     def predict(
         image: bytes,
         snapshot: str | None = None,
+        heat_map: bool | None = False,
         request: gr.Request = None,
     ) -> dict[str, Any]:
-        """Read one chest X-ray (JPEG, PNG, DICOM, TIFF, BMP or WebP) with every model."""
+        """Read one chest X-ray (JPEG, PNG, DICOM, TIFF, BMP or WebP) with every model.
+
+        Args:
+            image: The X-ray: a file that is sent, not an address.
+            snapshot: Which models, by a name that /models lists; the first if left out.
+            heat_map: Whether each model's heat map comes along, as a grid of log-odds.
+        """
         with told():
             snapshots.named(snapshot)  # before the work of reading the file
             xray = decode_upload(image or b"", sender(request))
             opened = snapshots.opened(snapshot)
-        return as_api(opened.predictor.predict(xray), opened.label)
+        prediction = opened.predictor.predict(xray)
+        return as_json(prediction, opened.label, heat_maps=bool(heat_map))
 
     def report(snapshot: str | None = None) -> Report:
         """The stored evaluation.json of a snapshot."""
@@ -44,10 +61,16 @@ def add(snapshots: Snapshots) -> None:
             return describe(snapshots, snapshot)
 
     image = gr.File(type="binary", visible=False, label="image")
-    name = gr.Textbox(visible=False, label="snapshot")
+    # On this one alone: Gradio writes a file beside the code for each component of another class.
+    image.example_payload = sample
+    image.example_value = lambda: SAMPLE
+    names = [choice.name for choice in snapshots.choices]
+    # With custom values, so that a name that is not there gets words of our own.
+    name = gr.Dropdown(names, value=None, allow_custom_value=True, visible=False, label="snapshot")
+    maps = gr.Checkbox(visible=False, label="heat_map")
     result = gr.JSON(visible=False, label="result")
     called = gr.Button(visible=False)
-    called.click(predict, [image, name], result, api_name="predict", **PANEL)
+    called.click(predict, [image, name, maps], result, api_name="predict", **PANEL)
     called.click(report, name, result, api_name="report")
     called.click(models, name, result, api_name="models")
 
@@ -67,17 +90,4 @@ def describe(snapshots: Snapshots, name: str | None = None) -> dict[str, Any]:
         "snapshots": choices,
         "models": config["models"],
         **{name: config[name] for name in kept if name in config},
-    }
-
-
-def as_api(prediction: Prediction, snapshot_label: str) -> dict[str, Any]:
-    """A prediction as `/predict` returns it, in plain JSON types."""
-    return {
-        "models": {
-            model: {"label": prediction.labels[model], "probabilities": probabilities}
-            for model, probabilities in prediction.probabilities.items()
-        },
-        "agreement": prediction.agreement,
-        "warnings": prediction.warnings,
-        "snapshot": snapshot_label,
     }

@@ -36,9 +36,17 @@ def build(snapshots: Snapshots, chosen: gr.Radio | None) -> gr.HTML:
     @cache
     def answer_example(snapshot: str, number: int) -> str:
         shown = snapshots.page(snapshot)
-        example = shown.examples[number]
-        prediction = snapshots.opened(snapshot).predictor.predict_image(example.image)
-        return Answer(example.image, prediction, shown.config, example, number).html()
+        example, prediction = shown.examples[number], shown.predictions[number]
+        return Answer(
+            example.image,
+            prediction,
+            shown.config,
+            shown.report,
+            shown.label,
+            example,
+            number,
+            shown.joined,
+        ).html()
 
     def clicked(event: gr.EventData, snapshot: str = snapshots.first) -> str:
         number = _field(event, "example")
@@ -58,9 +66,12 @@ def build(snapshots: Snapshots, chosen: gr.Radio | None) -> gr.HTML:
         except ImageError as error:
             return _reply(problem(str(error)), event)
         with told():
-            opened = snapshots.opened(snapshot)
+            shown, opened = snapshots.page(snapshot), snapshots.opened(snapshot)
         prediction = opened.predictor.predict(xray)
-        return _reply(Answer(picture, prediction, opened.snapshot.config).html(), event)
+        answer = Answer(
+            picture, prediction, shown.config, shown.report, shown.label, joined=shown.joined
+        )
+        return _reply(answer.html(), event)
 
     first = snapshots.page()
     choice = [chosen] if chosen else []

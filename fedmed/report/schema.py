@@ -14,19 +14,16 @@ from typing import (
     TypeVar,
 )
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 from typing_extensions import TypedDict
+
+from fedmed.report.federated_schema import FederatedBy, Federation, Gain, Yardstick
+from fedmed.report.numbers import PAIR, Interval, Number, Positive, Temperature, Whole
 
 ProtocolName = Literal["validation", "shifted", "test"]
 PROTOCOLS: tuple[Literal["validation"], Literal["test"]] = ("validation", "test")  # of every report
 CURVES: tuple[Literal["roc"], Literal["calibration"]] = ("roc", "calibration")
 FORMATS = ("full_fp32", "fp32", "fp16", "int8")
-
-LARGEST = 10**15  # no count or measure comes near it; Python's integers would grow beyond a float
-Number = Annotated[float, Field(allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
-Whole = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
-Positive = Annotated[int, Field(gt=0, le=LARGEST)]
-PAIR = Field(min_length=2, max_length=2)
 
 Curve = TypeVar("Curve", bound="Roc | Calibration")
 
@@ -35,14 +32,6 @@ def _of_one_length(curve: Curve) -> Curve:
     if len({len(numbers) for numbers in curve.values()}) > 1:  # type: ignore[arg-type]
         raise ValueError("must hold lists of one length")
     return curve
-
-
-class Interval(TypedDict):
-    """A share, or a difference of shares, with its 95 % interval."""
-
-    value: Number
-    low: Number
-    high: Number
 
 
 class Threshold(TypedDict):
@@ -83,6 +72,7 @@ class Scores(TypedDict):
     n: Whole
     roc: NotRequired[Annotated[Roc, AfterValidator(_of_one_length)]]
     calibration: NotRequired[Annotated[Calibration, AfterValidator(_of_one_length)]]
+    calibrated: NotRequired[Annotated[Calibration, AfterValidator(_of_one_length)]]
     pairs: NotRequired[dict[str, PairScores]]
 
 
@@ -182,6 +172,31 @@ class Hospital(TypedDict):
     images: PerClass
 
 
+class Reliability(TypedDict):
+    log_loss: Number
+    brier: Number
+    calibration_error: Number
+
+
+class BeforeAndAfter(TypedDict):
+    before: Reliability
+    after: Reliability
+
+
+class ModelCalibration(TypedDict):
+    temperature: Temperature
+    validation: BeforeAndAfter
+    test: BeforeAndAfter
+
+
+class TemperatureScaling(TypedDict):
+    """Temperatures fitted on one protocol, and what they do to reliability on each."""
+
+    method: str
+    fitted_on: str
+    models: dict[str, ModelCalibration]
+
+
 class Partition(TypedDict):
     scheme: str
     alpha: Number | None
@@ -204,6 +219,7 @@ class Data(TypedDict):
     source: str
     hub_id: NotRequired[str | None]
     title: str
+    description: NotRequired[str]  # whose X-rays they are, where that is known
     licence: str
     citation: str
     simulated: bool
@@ -225,6 +241,14 @@ class Recipe(TypedDict):
     views: Whole
 
 
+class Training(TypedDict):
+    """How a run trained: heads on frozen features where it is not said, or whole networks."""
+
+    mode: str
+    size: NotRequired[Whole]
+    batch_norm: NotRequired[str]
+
+
 class Report(TypedDict):
     schema_version: Whole
     protocols: Protocols
@@ -238,8 +262,13 @@ class Report(TypedDict):
     timing: dict[str, Number]
     environment: dict[str, Any]
     # Where a run has them.
-    algorithm: NotRequired[dict[str, Any]]
-    federation: NotRequired[dict[str, Any]]
+    training: NotRequired[Training]
+    own_after_last_round: NotRequired[LocalOnly]  # each hospital's, which the round goes on from
+    calibration: NotRequired[TemperatureScaling]
+    algorithm: NotRequired[FederatedBy]
+    federation: NotRequired[Federation]
+    yardstick: NotRequired[Yardstick]
+    gains: NotRequired[dict[str, Gain]]
     privacy: NotRequired[dict[str, Any]]
     study: NotRequired[dict[str, Any]]
 
@@ -252,9 +281,19 @@ class Backbone(TypedDict):
 
 class Model(TypedDict):
     file: str
+    files: NotRequired[list[str]]  # of a whole network, all of them; the first is `file`
     title: str
     threshold: Threshold
     training: PerClass | None
+    temperature: NotRequired[Temperature]  # by which the app divides log-odds
+
+
+class Networks(TypedDict):
+    """How whole networks are stored, and the side of their input."""
+
+    size: Whole
+    format: str
+    base: str  # the model that others are told by their difference to
 
 
 class Config(TypedDict):
@@ -264,6 +303,7 @@ class Config(TypedDict):
     preprocessing: dict[str, Any]
     backbone: Backbone
     models: dict[str, Model]
+    networks: NotRequired[Networks]  # where every model is a whole network
     engine: NotRequired[str]  # what the features passed on
     versions: NotRequired[dict[str, str]]
 

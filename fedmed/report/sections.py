@@ -11,27 +11,65 @@ import numpy as np
 
 import fedmed
 from fedmed.data.cohort import labels, patients
+from fedmed.evaluation import calibration
 from fedmed.evaluation.curves import curves
 from fedmed.evaluation.evaluation_set import EvaluationSet
 from fedmed.evaluation.shifted import PAIRS, SwappedValidation
-from fedmed.federated.ledger import summary
+from fedmed.federated.ledger import TITLES, summary
 from fedmed.federated.state import State
 from fedmed.report.highlights import displayed_models
 from fedmed.training.heads import Heads
 
 
-def protocol(evaluation_set: EvaluationSet, heads: Heads, names: Sequence[str]) -> dict[str, Any]:
-    """The entry of a protocol: H heads scored, with curves of the models that are shown."""
+def protocol(
+    evaluation_set: EvaluationSet, heads: Heads, names: Sequence[str], temperatures: np.ndarray
+) -> dict[str, Any]:
+    """The entry of a protocol: H heads scored, with curves of the models that are shown.
+
+    `temperatures` [H] are those of `temperatures`.
+    """
     models = evaluation_set.score(heads, names)
-    scores = dict(zip(names, evaluation_set.probabilities(heads), strict=True))
+    found, truth = evaluation_set.probabilities(heads), np.array(labels(evaluation_set.xrays))
+    scores = dict(zip(names, found, strict=True))
+    after = dict(zip(names, calibration.calibrated(found, temperatures), strict=True))
     for name in displayed_models(names):
-        models[name] |= curves(scores[name], np.array(labels(evaluation_set.xrays)))
+        models[name] |= curves(scores[name], truth)
+        models[name]["calibrated"] = calibration.calibration_curve(after[name], truth)
     return {
         "n": len(evaluation_set.xrays),
         "patients": len(set(patients(evaluation_set.xrays))),
         "description": evaluation_set.description,
         "models": models,
     }
+
+
+def temperatures(validation: EvaluationSet, heads: Heads) -> np.ndarray:
+    """The temperature [H] of each of H heads, fitted on validation."""
+    return calibration.fit_temperatures(
+        validation.probabilities(heads), np.array(labels(validation.xrays))
+    )
+
+
+def reliability(
+    temperatures: np.ndarray,
+    protocols: Mapping[str, EvaluationSet],
+    heads: Heads,
+    names: Sequence[str],
+) -> dict[str, Any]:
+    """The entry of temperatures [H] fitted on validation, with reliability before and after."""
+    models: dict[str, dict[str, Any]] = {
+        name: {"temperature": float(temperature)}
+        for name, temperature in zip(names, temperatures, strict=True)
+    }
+    for protocol, images in protocols.items():
+        found, truth = images.probabilities(heads), np.array(labels(images.xrays))
+        after = calibration.calibrated(found, temperatures)
+        for row, name in enumerate(names):
+            models[name][protocol] = {
+                "before": calibration.reliability(found[row], truth),
+                "after": calibration.reliability(after[row], truth),
+            }
+    return {"method": "temperature", "fitted_on": "validation", "models": models}
 
 
 def shifted(validation: SwappedValidation, heads: Heads, names: Sequence[str]) -> dict[str, Any]:
@@ -65,6 +103,7 @@ def communication(
     sent: str,
     whole_model: int,
     protocols: Mapping[str, EvaluationSet],
+    titles: Mapping[str, str] = TITLES,
     unfinished: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Bytes of every update format, measured, and what its federated model scores.
@@ -73,7 +112,7 @@ def communication(
     says why there is no federation of a format that was only to be compared.
     """
     ledgers = {wire: state.ledger for wire, state in federations.items()}
-    formats = summary(ledgers, whole_model)
+    formats = summary(ledgers, whole_model, titles)
     for wire, state in federations.items():
         formats[wire]["metrics"] = {
             name: protocol.score(Heads.of(state.model), [wire])[wire]
@@ -83,7 +122,8 @@ def communication(
     return lacking | {
         "sent": sent,
         "rounds": federations[sent].round,
-        "hospitals": len(federations[sent].ledger.up[0]),
+        # Who was away from a round got nothing in it.
+        "hospitals": len({name for asked in federations[sent].ledger.down for name in asked}),
         "formats": formats,
     }
 

@@ -5,22 +5,17 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fedmed.server import gradio_internals
+from fedmed.server import event_files, gradio_internals
 from fedmed.server.replies import TrackedSend, refuse, route
 from fedmed.server.request_bodies import replay
 
-ADDRESS = "Send the file itself: this server fetches no addresses."
-# Gradio's form of a refused parameter, which its Python client puts into words.
-NO_ADDRESSES = [
-    {"__type__": "validate", "is_valid": False, "parameter_name": "image", "message": ADDRESS}
-]
 SENSELESS = "This is not a request that the app understands."
 UNREAD = 64  # answers of a session that wait to be fetched
 TOO_MANY = "Too many answers of yours wait to be fetched. Fetch them, then ask again."
@@ -32,15 +27,19 @@ log = logging.getLogger(__name__)
 
 
 class Events:
-    """ASGI middleware: 422 for an address in place of a file, 400 for what makes no sense, 404 for
-    an event nobody asked for, 429 for a session that fetches no answers.
+    """ASGI middleware: 422 for what is no uploaded file in the place of one, 400 for what makes no
+    sense, 404 for an event nobody asked for, 429 for a session that fetches no answers.
 
-    Gradio would download the address, whatever its size, keep the answers, however many, and
+    Gradio would download an address, whatever its size, keep the answers, however many, and
     answers the others with 500 or half a reply, and a traceback in the log.
+
+    Args:
+        uploads: The folder that they lie in.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, uploads: Path) -> None:
         self.app = app
+        self.uploads = uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = route(scope) if scope["type"] == "http" else ""
@@ -55,13 +54,28 @@ class Events:
             await self._pass_on(scope, receive, send)
         else:
             body = await Request(scope, receive).body()
-            refusal = _refusal(scope, body)
+            refusal = self._refusal(scope, path, body)
             if refusal:
                 await refuse(scope, send, *refusal)
             else:
                 body = _filled_up(scope, path, body)
                 receive = replay(io.BytesIO(body), len(body), receive)
                 await self._pass_on(scope, receive, send)
+
+    def _refusal(self, scope: Scope, path: str, body: bytes) -> tuple[int, object] | None:
+        """The status and the reason for which an event is refused, if it is."""
+        try:
+            event = json.loads(body)
+        except (ValueError, RecursionError):
+            return 400, SENSELESS
+        if not isinstance(event, dict):
+            return 400, SENSELESS
+        fault = event_files.fault(scope["app"], event, _called(path), self.uploads)
+        if fault:
+            return 422, event_files.refusal(fault)
+        if _unread_answers(scope, event) >= UNREAD:
+            return 429, TOO_MANY
+        return None
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         tracked = TrackedSend(send)
@@ -74,49 +88,24 @@ class Events:
             await refuse(scope, send, 400, SENSELESS)
 
 
-def _refusal(scope: Scope, body: bytes) -> tuple[int, object] | None:
-    """The status and the reason for which an event is refused, if it is."""
-    try:
-        event = json.loads(body)
-    except (ValueError, RecursionError):
-        return 400, SENSELESS
-    if not isinstance(event, dict):
-        return 400, SENSELESS
-    if any("://" in path for path in _file_paths(event)):
-        return 422, NO_ADDRESSES
-    if _unread_answers(scope, event) >= UNREAD:
-        return 429, TOO_MANY
-    return None
-
-
 def _filled_up(scope: Scope, path: str, body: bytes) -> bytes:
-    """The event with None for the inputs at its end that were left out.
+    """The event with None for the inputs at its end that were left out, and its files marked.
 
     Gradio's Python client fills in what is optional by itself; a list of fewer values than a
     function has inputs, as curl and the JavaScript client send it, would be refused.
     """
-    event = json.loads(body)
+    event, name = json.loads(body), _called(path)
+    event_files.mark(scope["app"], event, name)
     data = event.get("data")
-    name = path.removeprefix(CALL).strip("/")
-    if not isinstance(data, list) or name.startswith("v2/"):
-        return body
-    missing = gradio_internals.inputs_of(scope["app"], event, name) - len(data)
-    if missing <= 0:
-        return body
-    return json.dumps(event | {"data": data + [None] * missing}).encode()
+    if isinstance(data, list) and not name.startswith("v2/"):
+        missing = gradio_internals.inputs_of(scope["app"], event, name) - len(data)
+        event["data"] = data + [None] * missing
+    return json.dumps(event).encode()
 
 
-def _file_paths(event: Any) -> Iterator[str]:
-    """Every file named anywhere in an event."""
-    left = [event]
-    while left:
-        value = left.pop()
-        if isinstance(value, dict):
-            left.extend(value.values())
-            if isinstance(value.get("path"), str):
-                yield value["path"]
-        elif isinstance(value, list):
-            left.extend(value)
+def _called(path: str) -> str:
+    """The API's name of what is called; empty in the queue, where the event has its number."""
+    return path.removeprefix(CALL).strip("/") if path.startswith(CALL) else ""
 
 
 def _unread_answers(scope: Scope, event: dict[str, Any]) -> int:

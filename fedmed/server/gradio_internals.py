@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from gradio.components import File
 from gradio.routes import App, file_upload_statuses
 
 # Events: what visitors ask for, and Gradio's queue of them.
@@ -48,13 +49,23 @@ def knows_event(app: App, event: str) -> bool:
 
 def inputs_of(app: App, event: Mapping[str, Any], api_name: str) -> int:
     """How many inputs what an event calls has: by its number, or else by its name; 0 if unknown."""
+    called = _called(app, event, api_name)
+    return len(called.inputs) if called else 0
+
+
+def file_inputs(app: App, event: Mapping[str, Any], api_name: str) -> list[tuple[int, str]]:
+    """The place and the label of each file among the inputs of what an event calls."""
+    called = _called(app, event, api_name)
+    inputs = enumerate(called.inputs if called else ())
+    return [(place, block.label) for place, block in inputs if isinstance(block, File)]
+
+
+def _called(app: App, event: Mapping[str, Any], api_name: str) -> Any:
     functions = app.get_blocks().fns
     number = event.get("fn_index")
     if isinstance(number, int):
-        called = functions.get(number)
-    else:
-        called = next((fn for fn in functions.values() if fn.api_name == api_name), None)
-    return len(called.inputs) if called else 0
+        return functions.get(number)
+    return next((fn for fn in functions.values() if fn.api_name == api_name), None)
 
 
 # Sessions: a visitor's inputs and answers.

@@ -15,6 +15,8 @@ from fedmed.server.clients import RequestLimit, trust_proxies
 from fedmed.server.connections import Connections
 from fedmed.server.events import Events
 from fedmed.server.fair_queue import QueueShare
+from fedmed.server.headers import headers
+from fedmed.server.preview import Preview, Previews
 from fedmed.server.request_bodies import RequestBodies
 from fedmed.server.routes import Routes
 from fedmed.server.sessions import Sessions
@@ -22,7 +24,10 @@ from fedmed.uploads.storage import EVERY, Uploads
 
 
 def guard(
-    uploads: Uploads, sessions: Sessions | None = None, every: float = EVERY
+    uploads: Uploads,
+    sessions: Sessions | None = None,
+    every: float = EVERY,
+    preview: Preview | None = None,
 ) -> dict[str, Any]:
     """Prepare this process for strangers, and return the `app_kwargs` of launch().
 
@@ -32,6 +37,7 @@ def guard(
         uploads: The folder of `storage.folder_of_its_own`.
         sessions: The keeper of sessions; one of its own if None.
         every: Seconds between sweeps.
+        preview: What other sites show of a link to the page; Gradio's if None.
     """
     trust_proxies(os.environ)
     connections.allow_many()
@@ -45,10 +51,11 @@ def guard(
     return {
         "lifespan": Cleanup(*sweeps, every=every).lifespan,
         "middleware": [
-            Middleware(Routes),
+            Middleware(Routes, headers=headers(os.environ)),
             Middleware(RequestLimit),
             Middleware(RequestBodies, accept=uploads.accept),
-            Middleware(Events),
+            Middleware(Events, uploads=uploads.folder),
             Middleware(QueueShare, make_room=sessions.make_room),
+            *([Middleware(Previews, preview=preview)] if preview else []),
         ],
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 
 from starlette.datastructures import MutableHeaders, QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,37 +29,16 @@ INFO = re.compile("/gradio_api/info/?")
 LONGEST_QUERY = 1024  # bytes, of what Gradio keeps names from
 HOST = re.compile(r"[\w.:\[\]-]*", re.ASCII)
 
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-    # Gradio's page runs inline scripts and compiles `js_on_load`, so scripts cannot be held to
-    # files; but the page loads from nowhere else and sends nothing elsewhere. A Space's page is a
-    # frame of huggingface.co.
-    "Content-Security-Policy": "; ".join(
-        (
-            "default-src 'self'",
-            "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
-            "style-src 'self' 'unsafe-inline'",
-            "img-src 'self' data: blob:",
-            "font-src 'self' data:",
-            "object-src 'none'",
-            "base-uri 'self'",
-            "form-action 'self'",
-            "frame-ancestors 'self' https://huggingface.co",
-        )
-    ),
-}
-
 log = logging.getLogger(__name__)
 
 
 class Routes:
     """ASGI middleware: 404 for what is not listed, 400 for an odd Host, 500 where something else
-    failed; HEADERS on every reply."""
+    failed; `headers` on every reply."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
         self.app = app
+        self.headers = dict(headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -67,7 +47,7 @@ class Routes:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                MutableHeaders(scope=message).update(self.headers)
             await send(message)
 
         if not _host_is_plain(scope):

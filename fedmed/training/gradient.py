@@ -4,7 +4,8 @@ An algorithm or a privacy mechanism that changes local training passes a functio
 `Batch` to its gradient. It may add to the gradient of the loss (FedProx's pull, SCAFFOLD's
 correction), or weigh every image anew and add noise to the sum (DP-SGD, whose clipping is such a
 weight: `batch.gradient((limit / batch.norms()).clamp(max=1) / size)`). Whether a head or a whole
-network is trained, it does not know.
+network is trained, it does not know. Networks train in other processes, to which it is sent: so it
+is an instance of a class with `__call__`, at the top of a module, and no function inside another.
 """
 
 from __future__ import annotations

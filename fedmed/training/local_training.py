@@ -17,7 +17,7 @@ from torch import Tensor
 from fedmed.task import CLASSES
 from fedmed.training.gradient import Gradient, HeadBatch, pack, unpack
 from fedmed.training.heads import Heads
-from fedmed.training.optimizer import Adam, Optimisation
+from fedmed.training.optimizer import RULES, Optimisation
 from fedmed.training.tensors import Tensors
 
 GROUP_IMAGES = 512  # in one matrix product: 1 MB of features
@@ -39,7 +39,7 @@ class Site(Protocol):
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Keep torch to one core: such small steps cost more to spread than to do.
 
     The bits of a result then do not depend on the number of cores either.
@@ -53,7 +53,7 @@ def _one_thread() -> Iterator[None]:
 
 
 @torch.no_grad()
-@_one_thread()
+@one_thread()
 def train(
     heads: Heads,
     sites: Sequence[Site],
@@ -66,9 +66,9 @@ def train(
     """Train head h on site h for the given epochs, all H together, and return the new heads.
 
     Minimises cross-entropy, weighted by class as torch's CrossEntropyLoss(weight=...) does, with
-    Adam, which starts afresh at each call. But for rounding, a site's result does not depend on
-    the other sites. `gradient` says along what each step is taken, if not along the loss's own
-    gradient.
+    Adam, which starts afresh at each call, or plain gradient descent. But for rounding, a site's
+    result does not depend on the other sites. `gradient` says along what each step is taken, if not
+    along the loss's own gradient.
 
     Raises:
         ValueError: there are not as many heads as sites, or a site's features do not fit them.
@@ -81,9 +81,9 @@ def train(
     counts, ranks = counts.sort(descending=True, stable=True)
     sites = [sites[rank] for rank in ranks.tolist()]
     parameters = pack(heads.tensors())[ranks]
-    adam = Adam(parameters, optimisation)
+    optimizer = RULES[optimisation.rule](parameters, optimisation)
     labels = torch.cat([site.labels for site in sites])
-    shares = torch.cat([_shares(site.labels, optimisation) for site in sites])
+    shares = torch.cat([image_weights(site.labels, optimisation) for site in sites])
     groups = _groups(counts, optimisation.batch_size)
     features = torch.ones(len(labels), parameters.shape[2])  # the last is the bias's
     for number in epochs:
@@ -96,7 +96,7 @@ def train(
                 ranks[some], parameters[some], features[rows], labels[rows], share, real
             )
             step = pack(gradient(batch)) if gradient else batch.packed_gradient()
-            adam.step(parameters, step, some)
+            optimizer.step(parameters, step, some)
     trained = unpack(parameters[ranks.argsort()])
     return Heads(trained["weight"].contiguous(), trained["bias"].contiguous())
 
@@ -167,7 +167,7 @@ def _epoch(sites: Sequence[Site], number: int, seed: int, features: Tensor) -> T
     return torch.cat(orders)
 
 
-def _shares(labels: Tensor, optimisation: Optimisation) -> Tensor:
+def image_weights(labels: Tensor, optimisation: Optimisation) -> Tensor:
     """What each of a site's images [n] weighs in its loss."""
     if optimisation.class_weights is not None:
         return torch.tensor(optimisation.class_weights)[labels]

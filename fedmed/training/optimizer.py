@@ -1,8 +1,9 @@
-"""Adam for many heads at once, each with a step count of its own."""
+"""Adam and plain gradient descent for many heads at once, Adam with step counts of each head."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ class Optimisation:
     batch_size: int = 64
     class_weights: tuple[float, float] | None = (1.0, 1.0)  # None: equal at every site, by its own
     weight_decay: float = 0.0  # an L2 penalty, as in torch.optim.Adam
+    rule: Literal["adam", "sgd"] = "adam"  # sgd is plain: no momentum
 
 
 class Adam:
@@ -39,3 +41,19 @@ class Adam:
         length = self.optimisation.learning_rate / (1 - BETA1**steps)
         rms = (square / (1 - BETA2**steps).float()).sqrt_().add_(EPSILON)
         parameters.addcdiv_(mean, rms.div_(length.float()), value=-1)
+
+
+class Sgd:
+    """Plain gradient descent: nothing is remembered between steps."""
+
+    def __init__(self, parameters: Tensor, optimisation: Optimisation) -> None:
+        self.optimisation = optimisation
+
+    def step(self, parameters: Tensor, gradient: Tensor, some: slice) -> None:
+        """Move `parameters[some]` in place; the other heads stay untouched."""
+        parameters = parameters[some]
+        gradient = gradient.add(parameters, alpha=self.optimisation.weight_decay)
+        parameters.sub_(gradient, alpha=self.optimisation.learning_rate)
+
+
+RULES: dict[str, type[Adam] | type[Sgd]] = {"adam": Adam, "sgd": Sgd}

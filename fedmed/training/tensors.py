@@ -5,6 +5,7 @@ Where there are several of something, they lie along the first axis of every ten
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -30,12 +31,46 @@ def repeat(one: Mapping[str, Tensor], count: int) -> Tensors:
 
 def join(parts: Sequence[Mapping[str, Tensor]]) -> Tensors:
     """Put several of several behind each other, [A, ...] and [B, ...] -> [A + B, ...]."""
+    if len(parts) == 1:  # without a copy: of networks, it is as large as all hospitals' together
+        return dict(parts[0])
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def pick(several: Mapping[str, Tensor], index: int) -> Tensors:
     """Return one of several, [H, ...] -> [...]; the last is -1."""
     return {name: tensor[index] for name, tensor in several.items()}
+
+
+def take(several: Mapping[str, Tensor], places: Tensor) -> Tensors:
+    """Return some of several, [H, ...] -> [P, ...]; all of them without a copy."""
+    return {
+        name: tensor if len(places) == len(tensor) else tensor[places]
+        for name, tensor in several.items()
+    }
+
+
+def put(
+    several: Mapping[str, Tensor], places: Tensor, some: Mapping[str, Tensor], count: int
+) -> Tensors:
+    """Return several, [count, ...], with these at their (rising) places; zeros where none was."""
+    if len(places) == count:
+        return dict(some)
+    result = {}
+    for name, tensor in some.items():
+        before = several.get(name)
+        if before is None:
+            before = tensor.new_zeros(count, *tensor.shape[1:])
+        result[name] = before.index_copy(0, places, tensor)
+    return result
+
+
+def weighted_mean(several: Mapping[str, Tensor], weights: Tensor) -> Tensors:
+    """Return one in the place of several, [H, ...] -> [1, ...], weighted by `weights` [H]."""
+    share = weights.double() / weights.sum()
+    return {
+        name: torch.einsum("h,h...->...", share.to(tensor.dtype), tensor)[None]
+        for name, tensor in several.items()
+    }
 
 
 def under(group: str, tensors: Mapping[str, Tensor]) -> Tensors:
@@ -58,3 +93,12 @@ def all_finite(tensors: Mapping[str, Tensor]) -> bool:
         for tensor in tensors.values()
         if tensor.is_floating_point()
     )
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """Return the sha256 over names, types, shapes and bits."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        found.update(tensor.contiguous().numpy().reshape(-1).view("u1").data)
+    return found.hexdigest()

@@ -23,7 +23,7 @@ from fedmed.backbones import backbone as module
 from fedmed.backbones.backbone import Backbone, load
 from fedmed.backbones.weights import read_state, write_state
 from fedmed.errors import UserError
-from fedmed.imaging.preprocessing import to_input
+from fedmed.imaging.preprocessing import resize, to_input
 from tests.support.snapshots import random_backbone
 
 ORIGIN = {"id": "random-0", "source": "a test", "public_cohort": True, "recipe": "robust"}
@@ -81,6 +81,36 @@ def test_weights_may_be_left_unrounded(backbone: Backbone, inputs: Tensor) -> No
     assert all(torch.equal(exact.state[name], state[name]) for name in state)
     assert exact.sha256 != Backbone(state, ORIGIN).sha256
     assert not torch.equal(exact.features(inputs), backbone.features(inputs))
+
+
+def test_a_network_of_a_smaller_input_sees_images_made_smaller(
+    backbone: Backbone, inputs: Tensor
+) -> None:
+    small = Backbone(backbone.state, ORIGIN, size=128)
+    reference = resnet18()
+    reference.load_state_dict(backbone.state, strict=False)
+    reference.fc = torch.nn.Identity()
+    with torch.inference_mode():
+        expected = reference.eval()(resize(inputs, 128))
+    assert small.feature_maps(inputs).shape == (2, 512, 4, 4)
+    torch.testing.assert_close(small.features(inputs), expected, rtol=1e-4, atol=1e-4)
+    assert torch.equal(small.features(resize(inputs, 128)), small.features(inputs))
+
+
+def test_the_size_tells_backbones_apart_and_is_kept(backbone: Backbone, tmp_path: Path) -> None:
+    small = Backbone(backbone.state, ORIGIN, size=128)
+    assert len({backbone.sha256, small.sha256, Backbone(backbone.state, {}, size=96).sha256}) == 3
+    assert Backbone(backbone.state, ORIGIN, size=224).sha256 == backbone.sha256
+    write_state(small.state, small.origin, tmp_path)
+    again = load(str(tmp_path))
+    assert (again.size, again.sha256) == (128, small.sha256)
+
+
+@pytest.mark.parametrize("size", [31, 225, 128.0, "128", True, None, 2**40])
+def test_a_size_that_is_none_is_refused(size: object, backbone: Backbone, tmp_path: Path) -> None:
+    write_state(backbone.state, ORIGIN | {"size": size}, tmp_path)
+    with pytest.raises(UserError, match="not a whole number from 32 to 224"):
+        load(str(tmp_path))
 
 
 @pytest.mark.parametrize("at_once", [1, 4])

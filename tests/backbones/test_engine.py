@@ -60,7 +60,7 @@ def no_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def maps(chosen: engine.Engine, backbone: Backbone, inputs: Tensor, at_once: int = 1) -> Tensor:
-    return chosen.prepare(fused_layers(backbone.state), at_once)(inputs)
+    return chosen.prepare(fused_layers(backbone.state), inputs.shape[-1], at_once)(inputs)
 
 
 @needs_openvino
@@ -73,6 +73,24 @@ def test_openvinos_maps_are_pytorchs(
     assert found.shape == (3, 512, 7, 7)
     assert expected.std() > 0.1, "the comparison would say nothing"
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@needs_openvino
+@pytest.mark.parametrize(("size", "cells"), [(128, 4), (100, 4), (32, 1)])
+def test_an_input_may_be_smaller(
+    size: int,
+    cells: int,
+    choose: Callable[[str], engine.Engine],
+    backbone: Backbone,
+    inputs: Tensor,
+) -> None:
+    small = inputs[..., :size, :size]
+    expected = maps(choose("torch"), backbone, small)
+    assert expected.shape == (3, 512, cells, cells)
+    assert expected.std() > 0.1, "the comparison would say nothing"
+    torch.testing.assert_close(
+        maps(choose("openvino"), backbone, small), expected, rtol=1e-4, atol=1e-4
+    )
 
 
 @needs_openvino

@@ -13,6 +13,8 @@ from fedmed import data
 from fedmed.data.decoding import UnreadableImages, decode_all
 from fedmed.data.folder import read_folder
 from fedmed.errors import UserError
+from fedmed.uploads import sandbox
+from tests.support.image_bytes import with_segments
 from tests.support.xrays import write_folder
 
 NAMES = [f"{s}/{c}/a.png" for s in ("train", "test") for c in ("NORMAL", "PNEUMONIA")]
@@ -94,3 +96,17 @@ def test_a_name_no_file_can_have_is_refused(name: str, tmp_path: Path) -> None:
 
 def test_nor_is_the_disk_asked_for_an_id_that_long() -> None:
     assert data.is_hub_id(f"owner/{'x' * 300}")
+
+
+def test_a_file_is_decoded_in_the_limits_that_an_upload_has(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("resource", reason="this system has no limits on time")
+    monkeypatch.setattr(sandbox, "MAX_SECONDS", 0.3)
+    sandbox.stop()
+    (root / NAMES[0]).write_bytes(with_segments(b"\xff" * 2**25))
+    try:
+        with pytest.raises(UnreadableImages, match="takes too long to decode"):
+            decode_all(read_folder(root).train)
+    finally:
+        sandbox.stop()

@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision import transforms
 
 from fedmed.imaging.augmentation import CLEAN, DEGRADE_DRAWS, View, degrade, flip_and_rotate, render
-from fedmed.imaging.preprocessing import PREPROCESSING, to_grey, to_input, to_pixels
+from fedmed.imaging.preprocessing import PREPROCESSING, resize, to_grey, to_input, to_pixels
 from fedmed.task import IMAGENET_MEAN, IMAGENET_STD
 
 VIEWS = [CLEAN, View("flip-rotate", 1, 7), View("degraded", 1, 7)]
@@ -208,3 +208,14 @@ def test_number_seed_and_digest_make_other_views(kind) -> None:  # type: ignore[
 
 def test_pixels_may_be_written_to() -> None:
     assert to_pixels(Image.new("L", (224, 224))).flags.writeable
+
+
+def test_made_smaller_an_image_keeps_its_mean_and_its_places() -> None:
+    grey = to_grey(pictures(3))
+    small = resize(grey, 128)
+    assert small.shape == (3, 1, 128, 128)
+    torch.testing.assert_close(small.mean((1, 2, 3)), grey.mean((1, 2, 3)), rtol=0, atol=2e-3)
+    torch.testing.assert_close(resize(grey.flip(3), 128), small.flip(3))
+    torch.testing.assert_close(to_input(small.clone()), resize(to_input(grey.clone()), 128))
+    assert resize(grey, 224) is grey
+    assert torch.equal(resize(small, 128), small)

@@ -20,7 +20,7 @@ from fedmed.errors import ImageError
 from fedmed.imaging.preprocessing import to_grey, to_input, to_pixels
 from fedmed.inference import out_of_distribution
 from fedmed.inference.predictor import Predictor, agreement
-from fedmed.page.api import as_api
+from fedmed.inference.warnings import IN_COLOUR, UNLIKE
 from fedmed.snapshot.manifest import seal
 from fedmed.snapshot.reader import Snapshot
 from fedmed.task import CLASSES, IMAGENET_MEAN, IMAGENET_STD
@@ -52,7 +52,7 @@ def predictions(predictor):
 def torchvision_probabilities(snapshot: Snapshot, model: str, picture: Image.Image) -> list[float]:
     """The same answer from torchvision alone."""
     network = resnet18(num_classes=2)
-    network.load_state_dict({**snapshot.backbone_state(), **snapshot.head(model)}, strict=False)
+    network.load_state_dict(snapshot.state(model), strict=False)
     transform = v2.Compose(
         [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize([0], [1])]
     )
@@ -86,6 +86,29 @@ def test_the_mean_of_the_evidence_is_the_logit(predictions):
             logit -= math.log(prediction.probabilities[model]["NORMAL"])
             assert float(evidence.astype(np.float64).mean()) == pytest.approx(logit, abs=1e-6)
             assert evidence.std() > 0
+
+
+def test_a_temperature_moves_probabilities_and_thresholds_and_no_label(snapshot, predictions):
+    config = json.loads(json.dumps(snapshot.config))
+    config["models"]["federated"] |= {"temperature": 2.5}
+    config["models"]["hospital_1"] |= {"temperature": 0.4, "threshold": {"value": 0.3, "rule": ""}}
+    untouched = json.loads(json.dumps(config))
+    for about in untouched["models"].values():
+        about.pop("temperature", None)
+    scaled, plain = (
+        Predictor(Snapshot(snapshot.folder, each)).predict_image(image(1))
+        for each in (config, untouched)
+    )
+    assert scaled.labels == plain.labels
+    for model, temperature in (("federated", 2.5), ("hospital_1", 0.4), ("central", 1)):
+        for found, raw in (
+            (scaled.probabilities[model]["PNEUMONIA"], plain.probabilities[model]["PNEUMONIA"]),
+            (scaled.thresholds[model], plain.thresholds[model]),
+        ):
+            assert math.log(found / (1 - found)) == pytest.approx(
+                math.log(raw / (1 - raw)) / temperature, abs=1e-6
+            )
+        np.testing.assert_array_equal(scaled.evidence[model], plain.evidence[model])
 
 
 def test_probabilities_sum_to_one(predictions):
@@ -129,16 +152,6 @@ def test_a_tie_goes_to_the_first_model():
     assert agreement(labels)["dissenting"] == ["hospital_1"]
 
 
-def test_as_api_is_the_contract_in_plain_json(predictions):
-    answer = json.loads(json.dumps(as_api(predictions[0], "bundled"), allow_nan=False))
-    assert set(answer) == {"models", "agreement", "warnings", "snapshot"}
-    assert list(answer["models"]) == list(MODELS)
-    for model in answer["models"].values():
-        assert set(model) == {"label", "probabilities"}
-        assert set(model["probabilities"]) == set(CLASSES)
-    assert answer["snapshot"] == "bundled"
-
-
 def test_threads_that_share_a_panel_get_the_same_answers(predictor, predictions):
     with ThreadPoolExecutor(4) as pool:
         again = list(pool.map(lambda seed: predictor.predict_image(image(seed % 4)), range(12)))
@@ -155,17 +168,18 @@ def encoded(picture: Image.Image) -> bytes:
 
 
 def coloured_file() -> bytes:
-    return encoded(Image.new("RGB", (64, 64), (200, 80, 40)).rotate(45))
+    picture = Image.new("RGB", (64, 64), (200, 80, 40)).rotate(45)
+    picture.paste((40, 80, 200), (20, 20, 40, 40))
+    return encoded(picture)
 
 
 def test_a_file_in_colour_is_read_with_a_warning(predictor):
     prediction = predictor.predict(decode_upload(coloured_file()))
-    assert prediction.warnings == [out_of_distribution.IN_COLOUR]
-    assert as_api(prediction, "bundled")["warnings"] == [out_of_distribution.IN_COLOUR]
+    assert prediction.warnings == [IN_COLOUR]
 
 
 def test_statistics_in_a_snapshot_are_used_to_warn(snapshot, predictions, tmp_path, monkeypatch):
-    monkeypatch.setattr(out_of_distribution, "AXES", {"features": 3, "layout": 3})
+    monkeypatch.setattr(out_of_distribution, "AXES", {"roots": 3, "layout": 3})
     folder = shutil.copytree(snapshot.folder, tmp_path / "snapshot")
     pixels = np.stack([to_pixels(image(seed)) for seed in range(12)])
     features = snapshot.backbone.features(to_input(to_grey(pixels)))
@@ -175,7 +189,7 @@ def test_statistics_in_a_snapshot_are_used_to_warn(snapshot, predictions, tmp_pa
     assert [predictor.predict_image(image(seed)).warnings for seed in range(4)].count([]) >= 2
     assert all(prediction.warnings == [] for prediction in predictions)
     noise = np.random.default_rng(0).integers(0, 256, (224, 224)).astype(np.uint8)
-    assert predictor.predict_image(Image.fromarray(noise)).warnings == [out_of_distribution.UNLIKE]
+    assert predictor.predict_image(Image.fromarray(noise)).warnings == [UNLIKE]
 
 
 def test_xrays_that_arrive_together_share_a_pass_and_keep_their_answers(

@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
-from gradio_client.exceptions import AppError
+from gradio_client.exceptions import AppError, ValidationError
 from PIL import Image, ImageOps
 
 from tests.support.app_fixtures import REPOSITORY
@@ -27,7 +27,7 @@ def client(server):
 
 def test_predict_has_the_promised_shape(client):
     answer = client.predict(image=handle_file(EXAMPLE), api_name="/predict")
-    assert list(answer) == ["models", "agreement", "warnings", "snapshot"]
+    assert list(answer) == ["models", "agreement", "warnings", "notes", "snapshot"]
     assert list(answer["models"]) == list(MODELS)
     for said in answer["models"].values():
         assert said["label"] in ("NORMAL", "PNEUMONIA")
@@ -83,8 +83,31 @@ def test_callers_at_once_each_get_their_own_answer(server, tmp_path):
 
 
 def test_no_file_at_all(client):
-    with pytest.raises(AppError, match="empty"):
+    with pytest.raises(ValidationError, match="No file came"):
         client.predict(image=None, api_name="/predict")
+
+
+def test_thresholds_and_on_request_heat_maps(client):
+    plain = client.predict(image=handle_file(EXAMPLE), api_name="/predict")["models"]
+    answer = client.predict(image=handle_file(EXAMPLE), heat_map=True, api_name="/predict")
+    for model, said in answer["models"].items():
+        probability, threshold = said["probabilities"]["PNEUMONIA"], said["threshold"]
+        assert (said["label"] == "PNEUMONIA") == (probability >= threshold)
+        grid = np.array(said.pop("heat_map"))
+        assert grid.shape == (7, 7)
+        log_odds = np.log(probability / (1 - probability))
+        assert grid.mean() == pytest.approx(log_odds, abs=1e-3)
+        assert said == plain[model]
+
+
+def test_the_code_to_copy_works(server, monkeypatch, capsys):
+    """It names an X-ray that is there, in a checkout, and no way in that is not offered."""
+    about = httpx.get(f"{server}gradio_api/info", timeout=30).json()["named_endpoints"]
+    for endpoint in about.values():
+        assert "sample_file" not in str(endpoint) and "Hello!!" not in str(endpoint)
+    monkeypatch.chdir(REPOSITORY)
+    exec(compile(about["/predict"]["code_snippets"]["python"], "snippet", "exec"), {})
+    assert "'agreement'" in capsys.readouterr().out
 
 
 def test_report_is_the_stored_one(client, snapshot_folder):
@@ -109,9 +132,8 @@ def test_nothing_else_is_public(client):
 
 def test_a_file_of_the_server_cannot_be_named(server):
     body = {"data": [{"path": str(REPOSITORY / "LICENSE"), "meta": {"_type": "gradio.FileData"}}]}
-    event = httpx.post(f"{server}gradio_api/call/predict", json=body, timeout=30).json()["event_id"]
-    reply = httpx.get(f"{server}gradio_api/call/predict/{event}", timeout=30).text
-    assert "event: error" in reply and "probabilities" not in reply
+    reply = httpx.post(f"{server}gradio_api/call/predict", json=body, timeout=30)
+    assert reply.status_code == 422 and "no such upload" in reply.text
     assert httpx.get(f"{server}gradio_api/file={REPOSITORY}/LICENSE", timeout=30).status_code == 404
 
 

@@ -48,7 +48,8 @@ def held_out() -> EvaluationSet:
 def test_a_protocol_tells_what_was_scored_and_draws_what_is_shown(held_out):
     names = ["central", "federated", *(f"hospital_{k}" for k in range(1, 31))]
     models = heads(len(names), 1)
-    protocol = sections.protocol(held_out, models, names)
+    temperatures = sections.temperatures(held_out, models)
+    protocol = sections.protocol(held_out, models, names, temperatures)
     check(protocol, schema.Protocol)
     assert (protocol["n"], protocol["patients"]) == (IMAGES, IMAGES // 2)
     assert protocol["description"] == "made up"
@@ -57,6 +58,24 @@ def test_a_protocol_tells_what_was_scored_and_draws_what_is_shown(held_out):
         assert protocol["models"][name]["auc"]["value"] == pytest.approx(roc_auc_score(TRUTH, row))
     drawn = [name for name in names if "roc" in protocol["models"][name]]
     assert len(drawn) == 12 and drawn[:2] == ["central", "federated"]
+
+
+def test_temperatures_come_with_reliability_before_and_after(held_out):
+    names = ["central", "federated", "hospital_1"]
+    models = heads(len(names), 1)
+    temperatures = sections.temperatures(held_out, models)
+    told = sections.reliability(
+        temperatures, {"validation": held_out, "test": held_out}, models, names
+    )
+    check(told, schema.TemperatureScaling)
+    protocol = sections.protocol(held_out, models, names, temperatures)
+    for name in names:
+        entry = told["models"][name]
+        assert entry["validation"] == entry["test"]
+        assert entry["test"]["after"]["log_loss"] < entry["test"]["before"]["log_loss"]
+        before, after = (protocol["models"][name][at] for at in ("calibration", "calibrated"))
+        assert sum(before["count"]) == sum(after["count"]) == IMAGES
+        assert before != after
 
 
 def test_every_round_has_its_own_scores_and_bytes(held_out):

@@ -27,6 +27,7 @@ NAMES = {
     "Gradio's App": ("get_blocks", "state_holder"),
     "Gradio's Blocks": ("_queue", "fns", "server", "temp_file_sets"),
     "Gradio's BlockFunction": ("api_name", "inputs"),
+    "Gradio's File": ("label",),
     "Gradio's Queue": (
         "active_jobs",
         "event_ids_to_events",
@@ -97,6 +98,7 @@ def owners(live: tuple[Any, str]) -> dict[str, Any]:
         "Gradio's App": app,
         "Gradio's Blocks": blocks,
         "Gradio's BlockFunction": next(iter((reach(blocks, "fns") or {}).values()), None),
+        "Gradio's File": gr.File(),
         "Gradio's Queue": queue,
         "Gradio's EventQueue": next(iter(lines.values()), None),
         "Gradio's Event": event,

@@ -24,6 +24,7 @@ def test_guards_stand_in_the_order_that_they_count_on(tmp_path: Path) -> None:
     middleware = guard(uploads, sessions)["middleware"]
     order = [Routes, RequestLimit, RequestBodies, Events, QueueShare]
     assert [each.cls for each in middleware] == order
+    assert middleware[3].kwargs == {"uploads": tmp_path}
     assert middleware[2].kwargs == {"accept": uploads.accept}
     assert middleware[4].kwargs == {"make_room": sessions.make_room}
 

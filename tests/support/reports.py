@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fedmed.evaluation import calibration
 from fedmed.evaluation.comparison import compare
 from fedmed.evaluation.curves import curves
 from fedmed.evaluation.metrics import evaluate
@@ -36,6 +37,7 @@ def example_report() -> dict[str, Any]:
     comparison: dict[str, Any] = {}
     local_only: dict[str, Any] = {}
     round_scores: list[dict[str, Any]] = []
+    scaling: dict[str, Any] = {}
     sent_scores: dict[str, Any] = {}
     for protocol, images in IMAGES.items():
         generator = np.random.default_rng(images)
@@ -55,11 +57,28 @@ def example_report() -> dict[str, Any]:
             (found,) = evaluate(values[None], labels, patients, resamples=RESAMPLES)
             return found | (curves(values, labels) if drawn else {})
 
+        found = np.stack(list(probabilities.values()))
+        if protocol == "validation":
+            temperatures = calibration.fit_temperatures(found, labels)
+            scaling = {
+                name: {"temperature": t}
+                for name, t in zip(MODELS, temperatures.tolist(), strict=True)
+            }
+        after = calibration.calibrated(found, temperatures)
+        for name, before, scaled in zip(MODELS, found, after, strict=True):
+            scaling[name][protocol] = {
+                "before": calibration.reliability(before, labels),
+                "after": calibration.reliability(scaled, labels),
+            }
         protocols[protocol] = {
             "n": images,
             "patients": len(set(patients)),
             "description": f"drawn scores standing in for the {protocol} images",
-            "models": {name: score(values, True) for name, values in probabilities.items()},
+            "models": {
+                name: score(values, True)
+                | {"calibrated": calibration.calibration_curve(scaled, labels)}
+                for (name, values), scaled in zip(probabilities.items(), after, strict=True)
+            },
         }
         comparison[protocol] = compare(
             probabilities["federated"],
@@ -76,6 +95,7 @@ def example_report() -> dict[str, Any]:
             round_scores = [
                 score(_probabilities(generator, labels, 1.0 + number)) for number in range(ROUNDS)
             ]
+    near = {"loss": 0.21, "auc": 0.95, "balanced_accuracy": 0.9, "distance": 1.5}
     protocols["shifted"], local_only["shifted"] = _shifted(protocols, local_only)
     return document.build(
         protocols=protocols,
@@ -104,6 +124,40 @@ def example_report() -> dict[str, Any]:
             ],
         },
         local_only=local_only,
+        algorithm={
+            "name": "fedavg",
+            "words": "the average of the hospitals' updates",
+            "settings": {},
+            "rounds": ROUNDS,
+            "one_round": False,
+        },
+        federation={"participation": 1.0, "drop_out": 0.0, "poison": None},
+        yardstick={
+            "method": "logistic regression",
+            "l2": 0.01,
+            "optimum": near | {"distance": 0.0},
+            "central": near,
+            "rounds": [near] * ROUNDS,
+            "alone": dict.fromkeys(HOSPITALS, near),
+            "within": {"loss": {"rounds": 1, "bytes": 4000}, "auc": None},
+            "contribution": {
+                "method": "ridge",
+                "metric": "auc",
+                "exact": True,
+                "federations": 31,
+                "nobody": 0.5,
+                "everybody": 0.95,
+                "hospitals": {name: 0.07 + 0.01 * h for h, name in enumerate(HOSPITALS)},
+            },
+        },
+        gains={
+            name: {
+                "own_mix": {"alone": 0.8, "federated": 0.82 + 0.01 * h},
+                "everybody": {"alone": 0.75, "federated": 0.85},
+            }
+            for h, name in enumerate(HOSPITALS)
+        },
+        calibration={"method": "temperature", "fitted_on": "validation", "models": scaling},
         data=_data(),
         recipe=Settings(data="simulated", backbone="bundled", rounds=ROUNDS).of_the_run()
         | {"name": "mission", "description": RECIPES["mission"].description},
@@ -116,7 +170,7 @@ def _shifted(protocols: dict[str, Any], local_only: dict[str, Any]) -> tuple[dic
     """Swapped validation, its scores those of validation again."""
     models = deepcopy(protocols["validation"]["models"])
     for scores in models.values():
-        for curve in CURVES:
+        for curve in (*CURVES, "calibrated"):
             del scores[curve]
         scores["pairs"] = {pair: {"balanced_accuracy": 0.8, "auc": 0.9} for pair in PAIRS}
     return protocols["validation"] | {"pairs": PAIRS, "models": models}, local_only["validation"]
@@ -145,13 +199,18 @@ def with_hospitals(stored: dict[str, Any], count: int) -> dict[str, Any]:
             made["protocols"][protocol]["models"]
         )
         for name in set(models) - set(displayed_models(models)):
-            for drawn in (*CURVES, "pairs"):
+            for drawn in (*CURVES, "calibrated", "pairs"):
                 models[name].pop(drawn, None)
         made["local_only"][protocol] = repeat(made["local_only"][protocol])
+    made["calibration"]["models"] = repeat(made["calibration"]["models"])
     for entry in made["rounds"]:
         entry["bytes_up"], entry["bytes_down"] = map(
             repeat, (entry["bytes_up"], entry["bytes_down"])
         )
+    made["gains"] = repeat(made["gains"])
+    made["yardstick"]["alone"] = repeat(made["yardstick"]["alone"])
+    shares = made["yardstick"]["contribution"]
+    shares["hospitals"] = repeat(shares["hospitals"])
     parts = {hospital["name"]: hospital for hospital in made["partition"]["hospitals"]}
     made["partition"]["hospitals"] = [part | {"name": name} for name, part in repeat(parts).items()]
     made["communication"]["hospitals"] = count

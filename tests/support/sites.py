@@ -43,7 +43,7 @@ def iid(width: int = 512) -> list[CloudSite]:
 
 def skewed(width: int = 512) -> list[CloudSite]:
     """Five hospitals from nearly all PNEUMONIA to nearly all NORMAL."""
-    mixes = [(15, 400), (30, 200), (60, 100), (120, 50), (240, 25)]
+    mixes = [(20, 400), (30, 200), (60, 100), (120, 50), (240, 25)]
     return [CloudSite(f"hospital_{i}", *mix, width) for i, mix in enumerate(mixes, 1)]
 
 

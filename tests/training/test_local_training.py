@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fedmed.training.heads import Heads, new_heads, probabilities, stack, unstack
-from fedmed.training.local_training import GROUP_IMAGES, _groups, _shares, epoch_order, train
+from fedmed.training.local_training import GROUP_IMAGES, _groups, epoch_order, image_weights, train
 from fedmed.training.optimizer import Optimisation
 
 
@@ -119,7 +119,7 @@ def test_groups_take_every_image_once_and_pad_by_less_than_half(size):
 def test_sites_may_each_weigh_their_own_classes_the_same():
     own = Optimisation(batch_size=17, class_weights=None)
     labels = torch.tensor([0] * 30 + [1] * 10)
-    shares = _shares(labels, own)
+    shares = image_weights(labels, own)
     assert shares[:30].sum().item() == pytest.approx(shares[30:].sum().item())
     assert shares.sum().item() == pytest.approx(40)
     site = GaussianSite("skewed", 40, 0.25)

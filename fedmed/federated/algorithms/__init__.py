@@ -3,8 +3,31 @@
 from __future__ import annotations
 
 from fedmed.federated.algorithm import Algorithm
+from fedmed.federated.algorithms.class_means import ClassMeans
 from fedmed.federated.algorithms.fedadam import FedAdam
 from fedmed.federated.algorithms.fedavg import FedAvg
+from fedmed.federated.algorithms.fedavgm import FedAvgM
 from fedmed.federated.algorithms.fedprox import FedProx
+from fedmed.federated.algorithms.fedyogi import FedYogi
+from fedmed.federated.algorithms.lda import Lda
+from fedmed.federated.algorithms.newton import Newton
+from fedmed.federated.algorithms.ridge import Ridge
+from fedmed.federated.algorithms.robust import Krum, Median, TrimmedMean
+from fedmed.federated.algorithms.scaffold import Scaffold
 
-ALGORITHMS: dict[str, type[Algorithm]] = {kind.name: kind for kind in (FedAvg, FedProx, FedAdam)}
+_KINDS: tuple[type[Algorithm], ...] = (
+    FedAvg,
+    FedProx,
+    Scaffold,
+    FedAvgM,
+    FedAdam,
+    FedYogi,
+    Median,
+    TrimmedMean,
+    Krum,
+    ClassMeans,
+    Ridge,
+    Lda,
+    Newton,
+)
+ALGORITHMS: dict[str, type[Algorithm]] = {kind.name: kind for kind in _KINDS}

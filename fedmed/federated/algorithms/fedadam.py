@@ -22,6 +22,7 @@ class FedAdam(FedAvg):
     """
 
     name: ClassVar[str] = "fedadam"
+    words: ClassVar[str] = "where the server's adaptive steps along the hospitals' mean updates led"
     learning_rate: float = 0.01
     beta1: float = 0.9
     beta2: float = 0.99
@@ -39,7 +40,11 @@ class FedAdam(FedAvg):
         for name, tensor in self.model(server).items():
             update = mean[name]
             means[name] = self.beta1 * means[name] + (1 - self.beta1) * update
-            squares[name] = self.beta2 * squares[name] + (1 - self.beta2) * update**2
+            squares[name] = self.second_moment(squares[name], update**2)
             rate = self.learning_rate / (squares[name].sqrt() + self.tau)
             model[name] = tensor + rate * means[name]
         return {**under("model", model), **under("mean", means), **under("square", squares)}
+
+    def second_moment(self, before: Tensor, square: Tensor) -> Tensor:
+        """Return what the server remembers of squared updates after another one."""
+        return self.beta2 * before + (1 - self.beta2) * square

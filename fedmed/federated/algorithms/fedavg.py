@@ -28,8 +28,12 @@ class FedAvg:
     """
 
     name: ClassVar[str] = "fedavg"
+    words: ClassVar[str] = "the average of the hospitals' updates"
+    sends: ClassVar[str] = "Head"
     additive: ClassVar[bool] = True
     most_rounds: ClassVar[int | None] = None
+    needs_features: ClassVar[bool] = False
+    needs_everyone: ClassVar[bool] = False
 
     def init(self, model: Tensors, samples: Tensor) -> tuple[Tensors, Tensors]:
         return under("model", model), under("model", repeat(model, len(samples)))
@@ -58,6 +62,9 @@ class FedAvg:
     def step(self, server: Tensors, mean: Tensors) -> Tensors:
         """Return the server's tensors after it got the mean update of a round."""
         return under("model", add(self.model(server), mean))
+
+    def finished(self, server: Tensors) -> bool:
+        return False
 
     def model(self, kept: Tensors) -> Tensors:
         return group(kept, "model")

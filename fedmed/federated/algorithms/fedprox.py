@@ -19,14 +19,23 @@ class FedProx(FedAvg):
     """
 
     name: ClassVar[str] = "fedprox"
+    words: ClassVar[str] = "the average of the updates of hospitals held near each other"
     mu: float = 0.1
 
     def gradient(self, received: Tensors) -> Gradient:
-        def pulled(batch: Batch) -> Tensors:
-            loss, model = batch.gradient(), batch.model
-            return {
-                name: gradient + self.mu * (model[name] - received[name])
-                for name, gradient in loss.items()
-            }
+        return Pull(self.mu, received)
 
-        return pulled
+
+@dataclass(frozen=True, eq=False)
+class Pull:
+    """The loss's gradient, and mu times how far the model is from the global one."""
+
+    mu: float
+    received: Tensors
+
+    def __call__(self, batch: Batch) -> Tensors:
+        model = batch.model
+        return {
+            name: gradient + self.mu * (model[name] - self.received[name])
+            for name, gradient in batch.gradient().items()
+        }
