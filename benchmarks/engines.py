@@ -38,12 +38,13 @@ from fedmed.features.cache import FeatureCache
 from fedmed.features.extract import BATCH
 from fedmed.features.sites import Features
 from fedmed.imaging.augmentation import CLEAN
+from fedmed.report.schema import ProtocolName
 from fedmed.snapshot.reader import Snapshot
 from fedmed.training.heads import probabilities
 
 REFERENCE = "torch"
 AUTO = "auto"
-SPLITS = ("validation", "shifted", "test")
+SPLITS: tuple[ProtocolName, ...] = ("validation", "shifted", "test")
 THIRD_DECIMAL = 0.001
 SIZES = (1, 8, 32)
 

@@ -7,7 +7,7 @@ How the central or the federated model does plays no part.
 
 The films are finished as those of the archive that the models know: wider than high, pale and soft.
 As they leave the simulator, 9 in 10 draw a warning, and the models find next to no pneumonia on
-them; finished so, a good third draws none (of settings tried on 60 patients outside the pool).
+them; finished so, 3 in 10 draw none (settings were tried on 60 patients outside the pool).
 """
 
 from __future__ import annotations
@@ -32,15 +32,9 @@ PATIENTS, COUNT, SIZE = 120, 12, 512
 CUT, CONTRAST, BRIGHTNESS, SOFT = 0.1, 0.75, -0.04, SIZE / 384
 PLAIN = 1 / 20  # of the film that is opaque: with less, half of the pneumonias are missed
 CHOSEN = (
-    "Simulated radiographs of nobody. Of each class, half were taken where the hospitals' models "
-    "disagree and half where they do not, among those that draw no warning; whether the central "
-    "or the federated model is right played no part."
-)
-
-
-CHOSEN = (
     "Simulated patients whom no model has seen, without pneumonias that are easily overlooked: as "
-    "many of each class, half of them such that hospitals disagreed when they were drawn."
+    "many of each class, half of them such that hospitals disagreed when they were drawn, out of "
+    "those that drew no warning."
 )
 
 

@@ -265,19 +265,6 @@ def test_quantized_updates_are_sent_and_compared(settings: Settings) -> None:
     assert kinds == {".safetensors", ".json", ".md"}, "no X-ray is in it"
 
 
-def test_a_format_that_is_only_compared_ends_no_run(
-    settings: Settings, capsys: pytest.CaptureFixture[str]
-) -> None:
-    wild = replace(settings, learning_rate=1e5, examples=0)  # FP16 cannot hold such weights
-    assert train.run(replace(wild, quantize="fp16")) == 2
-    assert "lower --learning-rate" in capsys.readouterr().err
-    assert train.run(wild) == 0
-    assert "No comparison with updates in FP16" in capsys.readouterr().out
-    sent = Snapshot.open(settings.output).report["communication"]
-    assert list(sent["unfinished"]) == ["fp16"]
-    assert list(sent["formats"]) == ["full_fp32", "fp32", "int8"]
-
-
 @pytest.mark.parametrize("partition", ["dirichlet", "quantity-skew", "iid"])
 def test_every_partition_trains(partition: str, settings: Settings) -> None:
     chosen = replace(settings, partition=partition, alpha=2.0, hospitals=2, examples=0)
