@@ -75,7 +75,7 @@ class Ours:
         self._sites = []
         for core in range(cores):
             rows = np.arange(core, len(xrays), cores)
-            digests = tuple(xrays[row].digest for row in rows)
+            digests = tuple(xrays[row].digest for row in rows.tolist())
             self._sites.append(ImageSite(f"h{core}", labels[rows], digests, file, rows))
         start = start_of(load("imagenet"))
         base = folder / "start.safetensors"
