@@ -291,15 +291,23 @@ def test_every_partition_trains(partition: str, settings: Settings) -> None:
 
 def test_every_algorithm_trains_and_the_report_names_it(settings: Settings, tmp_path: Path) -> None:
     federated, central = set(), set()
+    # Of so few X-rays no second moments may be sent.
+    refused = {"ridge", "lda"}
     for algorithm in ALGORITHMS:
-        # Hospitals differ from the global model, and FedProx from FedAvg, from the second step on.
-        run = replace(settings, algorithm=algorithm, output=tmp_path / algorithm, local_epochs=3)
-        assert train.run(run) == 0
+        # Hospitals differ from the global model, and FedProx from FedAvg, from the second step on;
+        # the median from the trimmed mean, from five hospitals on.
+        run = replace(
+            settings, algorithm=algorithm, output=tmp_path / algorithm, local_epochs=3,
+            hospitals=5, partition="iid",
+        )  # fmt: skip
+        assert train.run(run) == (2 if algorithm in refused else 0)
+        if algorithm in refused:
+            continue
         assert Snapshot.open(run.output).report["recipe"]["algorithm"] == algorithm
         digests = tensors(run.output)
         federated.add(digests["federated_model.safetensors"])
         central.add(digests["central_model.safetensors"])
-    assert (len(federated), len(central)) == (len(ALGORITHMS), 1)
+    assert (len(federated), len(central)) == (len(ALGORITHMS) - len(refused), 1)
 
 
 def test_one_hospital_is_a_federation_too(settings: Settings) -> None:

@@ -33,7 +33,7 @@ def colourfulness(colours: NDArray[np.float32]) -> float:
     second degree), is taken off first. A marker or a logo, a tenth of all, has no part in that.
     """
     strongest = colours[:, int(colours.std(0).argmax())] / 255 - 0.5
-    powers = np.stack([np.ones_like(strongest), strongest, strongest**2], 1)
+    powers = np.stack([np.ones_like(strongest), strongest, strongest**2], 1).astype(np.float32)
     spread = _unexplained(powers, colours, np.ones(len(colours), bool))
     spread = _unexplained(powers, colours, spread <= np.quantile(spread, 0.9))
     return float(spread.mean())

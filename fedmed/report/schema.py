@@ -14,20 +14,16 @@ from typing import (
     TypeVar,
 )
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 from typing_extensions import TypedDict
+
+from fedmed.report.federated_schema import FederatedBy, Federation, Gain, Yardstick
+from fedmed.report.numbers import PAIR, Interval, Number, Positive, Temperature, Whole
 
 ProtocolName = Literal["validation", "shifted", "test"]
 PROTOCOLS: tuple[Literal["validation"], Literal["test"]] = ("validation", "test")  # of every report
 CURVES: tuple[Literal["roc"], Literal["calibration"]] = ("roc", "calibration")
 FORMATS = ("full_fp32", "fp32", "fp16", "int8")
-
-LARGEST = 10**15  # no count or measure comes near it; Python's integers would grow beyond a float
-Number = Annotated[float, Field(allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
-Whole = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
-Positive = Annotated[int, Field(gt=0, le=LARGEST)]
-Temperature = Annotated[float, Field(allow_inf_nan=False, ge=1e-3, le=1e3)]
-PAIR = Field(min_length=2, max_length=2)
 
 Curve = TypeVar("Curve", bound="Roc | Calibration")
 
@@ -36,14 +32,6 @@ def _of_one_length(curve: Curve) -> Curve:
     if len({len(numbers) for numbers in curve.values()}) > 1:  # type: ignore[arg-type]
         raise ValueError("must hold lists of one length")
     return curve
-
-
-class Interval(TypedDict):
-    """A share, or a difference of shares, with its 95 % interval."""
-
-    value: Number
-    low: Number
-    high: Number
 
 
 class Threshold(TypedDict):
@@ -259,85 +247,6 @@ class Training(TypedDict):
     mode: str
     size: NotRequired[Whole]
     batch_norm: NotRequired[str]
-
-
-class Near(TypedDict):
-    """What a model scores beside the exact optimum, and how far its weights are from it."""
-
-    loss: Number
-    auc: Number
-    balanced_accuracy: Number
-    distance: Number
-
-
-class Reached(TypedDict):
-    rounds: Positive
-    bytes: Whole
-
-
-class Within(TypedDict):
-    """When the federation came within 1 % of the optimum; null where it never did."""
-
-    loss: Reached | None
-    auc: Reached | None
-
-
-class Contribution(TypedDict):
-    """Shapley values: how a metric on validation divides among the hospitals."""
-
-    method: str
-    metric: str
-    exact: bool
-    federations: Positive
-    nobody: Number
-    everybody: Number
-    hospitals: dict[str, Number]
-
-
-class Yardstick(TypedDict):
-    """The exact optimum, and how near the central model, each round and each hospital come."""
-
-    method: str
-    l2: Number
-    optimum: Near
-    central: Near
-    rounds: Annotated[list[Near], Field(min_length=1)]
-    alone: dict[str, Near]
-    within: Within
-    contribution: Contribution | None
-
-
-class AloneAndFederated(TypedDict):
-    alone: Number
-    federated: Number
-
-
-class Gain(TypedDict):
-    """Accuracy on validation patients, mixed as a hospital's own are, and both classes alike."""
-
-    own_mix: AloneAndFederated
-    everybody: AloneAndFederated
-
-
-class Poisoned(TypedDict):
-    kind: str
-    hospital: str
-
-
-class Federation(TypedDict):
-    participation: NotRequired[Number]
-    drop_out: NotRequired[Number]
-    poison: NotRequired[Poisoned | None]
-
-
-class FederatedBy(TypedDict):
-    """`words` completes: the federated model is ..."""
-
-    name: str
-    words: str
-    settings: dict[str, Any]
-    rounds: Whole
-    one_round: bool
 
 
 class Report(TypedDict):

@@ -21,8 +21,6 @@ TOLD = (
     "gap",
     "framing",
     "optimum",
-    "contribution",
-    "worst-off",
 )
 WIDTHS = {name: max(len(METRICS[name].title) + 1, 6) for name in COLUMNS}
 
@@ -61,7 +59,7 @@ def _bytes(report: Report) -> list[str]:
         lines += textwrap.wrap(told, 80)
     lines.append(
         f"* sent in this run: {communication['hospitals']} hospitals, "
-        f"{communication['rounds']} rounds"
+        f"{communication['rounds']} round{'s' if communication['rounds'] != 1 else ''}"
     )
     return lines
 

@@ -84,7 +84,7 @@ def html(report: Any) -> str:
         whole=trains_networks(report),
         switches=TITLES,
         protocols=[_protocol(report, name) for name in sorted(protocols(report), key=ORDER.index)],
-        saving=run_facts.saving(report),
+        update=run_facts.update(report),
         note=note(models),
         legend_titles={model: model_title(model) for model in displayed_models(models)},
         round_metrics=curves.ROUND_METRICS,

@@ -120,7 +120,12 @@ def test_bytes_on_a_logarithmic_scale(stored):
         for sent in formats.values()
     ]
     assert places == sorted(places, reverse=True)
-    assert run_facts.saving(stored).endswith("×")
+    told, of_whole = run_facts.update(stored)
+    assert told == "4.3 kB" and "frozen" in of_whole
+    formats = copy.deepcopy(stored["communication"]["formats"])
+    formats["fp32"]["update_bytes"] = formats["full_fp32"]["update_bytes"]
+    whole = stored | {"communication": stored["communication"] | {"formats": formats}}
+    assert "the whole network travels" in run_facts.update(whole)[1]
 
 
 def test_text_of_the_report_is_escaped(stored):
