@@ -21,5 +21,9 @@ ALGORITHMS = (
     "lda",
     "newton",
 )
+PRIVATE = ("fedavg",)  # that can be made private to patients
+# Of which a mean is not enough for the server, so that nothing may hide the rest.
+NEED_UPDATES = ("median", "trimmed-mean", "krum")
+SECURE_HOSPITALS = (3, 200)  # among which secure aggregation hides something, in bearable time
 RECIPES = ("mission", "robust")
 BACKBONES = ("imagenet", "bundled", "torchvision")

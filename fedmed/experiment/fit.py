@@ -9,10 +9,10 @@ import numpy as np
 
 from fedmed.data.cohort import labels
 from fedmed.experiment.prepare import Prepared
+from fedmed.experiment.protection import Protection, protect, unprotected_sites
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
 from fedmed.federated.algorithms import ALGORITHMS
-from fedmed.federated.channel import Channel
 from fedmed.federated.rounds import federate
 from fedmed.federated.state import State
 from fedmed.federated.transforms import FORMATS
@@ -31,10 +31,14 @@ class Fitted:
     local: Heads  # each hospital's own, after its training in the last round
     alone: Heads  # each hospital's, trained as long without the others
     federations: Mapping[str, State]  # by update format
+    protection: Protection
+    unprotected: Heads | None  # of a private run, what FedAvg without privacy gives: H = 1
 
 
 def fit(settings: Settings, prepared: Prepared, watch: Stopwatch) -> Fitted:
     """Train all heads on cached features. The federation runs once with each update format.
+
+    A protected one runs once only, and a private one a second time without privacy, to compare.
 
     Raises:
         UserError: training diverged.
@@ -53,21 +57,29 @@ def fit(settings: Settings, prepared: Prepared, watch: Stopwatch) -> Fitted:
     watch.lap("central")
 
     algorithm = ALGORITHMS[settings.algorithm]()
-    federations = {
-        format: federate(
-            prepared.hospitals,
+    protection = protect(settings, prepared)
+
+    def federation(protection: Protection, format: str) -> State:
+        return federate(
+            protection.sites,
             algorithm=algorithm,
             model=pick(zero.tensors(), 0),
             rounds=settings.rounds,
             local_epochs=settings.local_epochs,
             optimisation=optimisation,
-            channel=Channel.of(format),
+            channel=protection.channel(format),
+            trainer=protection.trainer,
             seed=settings.seed,
             state=prepared.state.federation(format),
             on_round=prepared.state.keeper(format),
         )
-        for format in FORMATS
-    }
+
+    formats = [settings.format] if protection.left_out else list(FORMATS)
+    federations = {format: federation(protection, format) for format in formats}
+    unprotected = None
+    if protection.mechanism is not None:
+        plain = federation(unprotected_sites(prepared), "unprotected")
+        unprotected = Heads.of(plain.model)
     sent = federations[settings.format]
     watch.lap("federated")
 
@@ -87,4 +99,6 @@ def fit(settings: Settings, prepared: Prepared, watch: Stopwatch) -> Fitted:
         local=Heads.of(algorithm.model(sent.own)),
         alone=alone,
         federations=federations,
+        protection=protection,
+        unprotected=unprotected,
     )

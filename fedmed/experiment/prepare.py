@@ -28,6 +28,7 @@ from fedmed.features.cache import FeatureCache
 from fedmed.features.extract import extract
 from fedmed.features.sites import Features, TrainingSite
 from fedmed.imaging.augmentation import CLEAN, FILM, View
+from fedmed.privacy import public_centre
 from fedmed.training.recipe import Recipe, pick_recipe
 
 
@@ -104,6 +105,8 @@ def prepare(settings: Settings, watch: Stopwatch) -> Prepared:
         *shifted.wanted(held_out),
         (cohort.test, [CLEAN]),
     ]
+    if settings.epsilon is not None:
+        wanted.append(public_centre.wanted())
     passes = extract(wanted, backbone, cache)
     read = [*training, *held_out, *cohort.test]
     measures = cache.load(FILM, [xray.digest for xray in read])

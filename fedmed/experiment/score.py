@@ -31,6 +31,12 @@ def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwat
     official = {"validation": prepared.validation, "test": prepared.test}
     shifted = prepared.shifted
     temperatures = sections.temperatures(prepared.validation, models)
+    privacy = fitted.protection.report()
+    if fitted.unprotected is not None:
+        privacy["price"] = {
+            name: sections.price(protocol, fitted.federated, fitted.unprotected)
+            for name, protocol in official.items()
+        }
     return document.build(
         protocols={
             "validation": sections.protocol(prepared.validation, models, names, temperatures),
@@ -47,6 +53,7 @@ def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwat
             settings.format,
             full_model_bytes({**prepared.backbone.state, **pick(fitted.federated.tensors(), 0)}),
             official,
+            fitted.protection.left_out,
         ),
         partition=describe(
             prepared.parts,
@@ -66,4 +73,5 @@ def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwat
         | {"name": prepared.recipe.name, "description": prepared.recipe.description},
         timing=watch.report() | {"backbone_passes": prepared.passes},
         environment=sections.versions() | {"engine": prepared.backbone.engine.title},
+        **({"privacy": privacy} if privacy else {}),
     )

@@ -16,7 +16,14 @@ from fedmed.data.classes import ClassNames
 from fedmed.data.partition import SCHEMES
 from fedmed.data.patient_option import PatientOption
 from fedmed.errors import UserError
-from fedmed.experiment.choices import ALGORITHMS, BACKBONES, RECIPES
+from fedmed.experiment.choices import (
+    ALGORITHMS,
+    BACKBONES,
+    NEED_UPDATES,
+    PRIVATE,
+    RECIPES,
+    SECURE_HOSPITALS,
+)
 from fedmed.task import DATASET_ID
 
 
@@ -121,6 +128,24 @@ class Settings:
     quantize: str = _option(
         "none", "format of the updates sent; none is FP32", choices=("none", "fp16", "int8")
     )
+    epsilon: float | None = _option(
+        None,
+        "differential privacy of every patient: the federated model and all messages together "
+        "tell no more than this epsilon; 1 is strong, 8 is weak",
+        metavar="X",
+        type=_number(float, 0.01, 100, "a number from 0.01 to 100"),
+    )
+    delta: float = _option(
+        1e-5,
+        "with --epsilon, how likely its bound may fail",
+        type=_number(float, 1e-12, 0.1, "a number from 1e-12 to 0.1"),
+    )
+    secure_aggregation: bool = _option(
+        False, "hide every hospital's update from the server behind masks that cancel in the sum"
+    )
+    audit: bool = _option(
+        False, "attack the models: who was in the training set; and whether --epsilon holds"
+    )
     recipe: str = _option(
         "auto",
         "augmentation and class weights; auto is what the backbone was made for, else 'robust'",
@@ -137,6 +162,8 @@ class Settings:
     @property
     def format(self) -> str:
         """The format of the updates sent."""
+        if self.secure_aggregation:
+            return "masked"
         return "fp32" if self.quantize == "none" else self.quantize
 
     @property
@@ -152,9 +179,12 @@ class Settings:
             result["data"] = Path(self.data).resolve().name
         if self.patients and self.patients.lower().endswith(".csv"):
             result["patients"] = Path(self.patients).name
-        for name in ("patients", "classes", "allow_overlap"):
+        optional = ("patients", "classes", "allow_overlap", "epsilon", "secure_aggregation")
+        for name in (*optional, "audit"):
             if not result[name]:
                 del result[name]
+        if self.epsilon is None:
+            del result["delta"]
         if self.backbone not in BACKBONES:
             result["backbone"] = Path(self.backbone).resolve().name
         return result
@@ -196,4 +226,42 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         )
     if "alpha" in given and settings.partition != "dirichlet":
         parser.error("--alpha needs --partition dirichlet")
+    if "delta" in given and settings.epsilon is None:
+        parser.error("--delta needs --epsilon")
+    if fault := unprotectable(settings):
+        parser.error(fault)
     return settings
+
+
+def unprotectable(settings: Settings) -> str:
+    """Why a run cannot be protected as its options ask; empty where it can."""
+    if settings.epsilon is not None:
+        if settings.algorithm not in PRIVATE:
+            return (
+                f"--epsilon works with --algorithm {' or '.join(PRIVATE)}, whose every step can be "
+                f"bounded, and not with {settings.algorithm}"
+            )
+        if getattr(settings, "train", "head") != "head":
+            return (
+                "--epsilon works with heads: noise on the millions of numbers of a network would "
+                "leave nothing of it; leave out --epsilon or --train network"
+            )
+    if settings.secure_aggregation:
+        low, high = SECURE_HOSPITALS
+        if settings.quantize != "none":
+            return (
+                "--secure-aggregation adds up exact numbers: leave out --quantize "
+                f"{settings.quantize}"
+            )
+        if not low <= settings.hospitals <= high:
+            return (
+                f"--secure-aggregation needs from {low} to {high} hospitals, not "
+                f"{settings.hospitals:,}: of two each would learn the other's update, and every "
+                "two share a secret"
+            )
+        if settings.algorithm in NEED_UPDATES:
+            return (
+                f"--algorithm {settings.algorithm} needs every hospital's update, which "
+                "--secure-aggregation hides from the server; leave out either"
+            )
+    return ""

@@ -13,6 +13,7 @@ TITLES = {
     "fp32": "Head, FP32",
     "fp16": "Head, FP16",
     "int8": "Head, INT8",
+    "masked": "Head, masked",
 }
 
 

@@ -165,6 +165,7 @@ class Communication(TypedDict):
     rounds: Whole
     hospitals: Whole
     formats: dict[str, Format]
+    unfinished: NotRequired[dict[str, str]]  # why `formats` lacks one that was to be compared
 
 
 class PerClass(TypedDict):
@@ -251,6 +252,68 @@ class Recipe(TypedDict):
     views: Whole
 
 
+class WholeHospital(TypedDict):
+    """What the promise to patients is worth to the smallest hospital."""
+
+    name: str
+    patients: Whole
+    epsilon: Number
+    void: bool
+
+
+class Differential(TypedDict):
+    """Differential privacy: what is promised, to whom, and what is not."""
+
+    epsilon: Number
+    delta: Number
+    mu: Number
+    unit: str
+    neighbouring: str
+    mechanism: str
+    trust: str
+    clip: Number
+    noise_multiplier: Number
+    steps: Whole
+    composition: str
+    accounting: str
+    hospital: WholeHospital
+    covered: list[str]
+    not_covered: list[str]
+    void: list[str]
+
+
+class SecureAggregation(TypedDict):
+    hides: str
+    method: str
+    assumes: str
+    not_covered: list[str]
+
+
+class Cost(TypedDict):
+    """A metric of the private model and of one trained without privacy; private minus that."""
+
+    private: Interval
+    unprotected: Interval
+    difference: Interval
+
+
+class Costs(TypedDict):
+    auc: Cost
+    balanced_accuracy: Cost
+
+
+class Price(TypedDict):
+    validation: Costs
+    test: Costs
+
+
+class Privacy(TypedDict):
+    differential: NotRequired[Differential]
+    secure_aggregation: NotRequired[SecureAggregation]
+    price: NotRequired[Price]
+    audit: NotRequired[dict[str, Any]]
+
+
 class Report(TypedDict):
     schema_version: Whole
     protocols: Protocols
@@ -267,7 +330,7 @@ class Report(TypedDict):
     calibration: NotRequired[TemperatureScaling]
     algorithm: NotRequired[dict[str, Any]]
     federation: NotRequired[dict[str, Any]]
-    privacy: NotRequired[dict[str, Any]]
+    privacy: NotRequired[Privacy]
     study: NotRequired[dict[str, Any]]
 
 
@@ -292,6 +355,7 @@ class Config(TypedDict):
     preprocessing: dict[str, Any]
     backbone: Backbone
     models: dict[str, Model]
+    engine: NotRequired[str]  # what the features passed on
     versions: NotRequired[dict[str, str]]
 
 

@@ -14,11 +14,12 @@ from fedmed.data.cohort import labels, patients
 from fedmed.evaluation import calibration
 from fedmed.evaluation.curves import curves
 from fedmed.evaluation.evaluation_set import EvaluationSet
+from fedmed.evaluation.metrics import MetricName
 from fedmed.evaluation.shifted import PAIRS, SwappedValidation
 from fedmed.federated.ledger import summary
 from fedmed.federated.state import State
 from fedmed.report.highlights import displayed_models
-from fedmed.training.heads import Heads
+from fedmed.training.heads import Heads, stack
 
 
 def protocol(
@@ -103,10 +104,12 @@ def communication(
     sent: str,
     whole_model: int,
     protocols: Mapping[str, EvaluationSet],
+    unfinished: Mapping[str, str],
 ) -> dict[str, Any]:
     """Bytes of every update format, measured, and what its federated model scores.
 
-    `whole_model` is what one update of a whole network would take in FP32, in bytes.
+    `whole_model` is what one update of a whole network would take in FP32, in bytes. `unfinished`
+    says why there is no federation of a format that was only to be compared.
     """
     ledgers = {wire: state.ledger for wire, state in federations.items()}
     formats = summary(ledgers, whole_model)
@@ -115,11 +118,30 @@ def communication(
             name: protocol.score(Heads.of(state.model), [wire])[wire]
             for name, protocol in protocols.items()
         }
-    return {
+    lacking = {"unfinished": dict(unfinished)} if unfinished else {}
+    return lacking | {
         "sent": sent,
         "rounds": federations[sent].round,
         "hospitals": len(federations[sent].ledger.up[0]),
         "formats": formats,
+    }
+
+
+def price(
+    evaluation_set: EvaluationSet, private: Heads, unprotected: Heads
+) -> dict[str, dict[str, Any]]:
+    """What privacy costs on one protocol: each one's scores, and their paired differences.
+
+    `unprotected` is what the same hospitals get without privacy; both are one head.
+    """
+    compared = evaluation_set.compare(private, unprotected)
+    names = ("private", "unprotected")
+    scores = evaluation_set.score(stack([private, unprotected]), names)
+    metrics: tuple[MetricName, ...] = ("auc", "balanced_accuracy")
+    return {
+        metric: {name: scores[name][metric] for name in names}
+        | {"difference": compared[f"{metric}_difference"]}
+        for metric in metrics
     }
 
 

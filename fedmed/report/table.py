@@ -9,10 +9,11 @@ from typing import Any
 from fedmed.evaluation.metrics import METRICS, MetricName
 from fedmed.report.claims import summary
 from fedmed.report.highlights import displayed_models, note, one_class_words, spread
+from fedmed.report.phrases import unfinished
 from fedmed.report.schema import PROTOCOLS, Report
 
 COLUMNS: tuple[MetricName, ...] = ("accuracy", "precision", "recall", "f1")
-TOLD = ("collapse", "joining", "ranking", "gap", "framing")
+TOLD = ("collapse", "joining", "ranking", "gap", "framing", "privacy")
 WIDTHS = {name: max(len(METRICS[name].title) + 1, 6) for name in COLUMNS}
 
 
@@ -42,6 +43,8 @@ def _bytes(report: Report) -> list[str]:
             f"{title:<30}{sent['update_bytes']:>14,}{sent['round_bytes']:>16,}"
             f"{sent['run_bytes']:>18,}"
         )
+    for told in unfinished(report):
+        lines += textwrap.wrap(told, 80)
     lines.append(
         f"* sent in this run: {communication['hospitals']} hospitals, "
         f"{communication['rounds']} rounds"
