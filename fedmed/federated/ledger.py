@@ -13,8 +13,8 @@ TITLES = {
     "fp32": "Head, FP32",
     "fp16": "Head, FP16",
     "int8": "Head, INT8",
-    "masked": "Head, masked",
 }
+MASKED = "Head, masked in 64 bits"  # as secure aggregation sends it
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def summary(ledgers: Mapping[str, Ledger], full_model: int) -> dict[str, dict[st
     sent |= {format: ledger.messages for format, ledger in ledgers.items()}
     return {
         format: {
-            "title": TITLES[format],
+            "title": TITLES.get(format, MASKED),
             "measured": format in ledgers,
             "update_bytes": max(messages),
             "round_bytes": sum(messages) // len(some.up),

@@ -24,12 +24,14 @@ from fedmed.report.phrases import (
     scored_on,
     some_of,
 )
+from fedmed.report.privacy_claims import attacked, privacy
 from fedmed.report.schema import ProtocolName, Report, Scores
 from fedmed.task import CLASSES, ClassName
 
 Kind = Literal[
-    "collapse", "joining", "ranking", "gap", "mix", "framing", "record", "bytes", "privacy"
-]
+    "collapse", "joining", "ranking", "gap", "mix", "framing", "record", "bytes",
+    "privacy", "attack",
+]  # fmt: skip
 
 ON_BOTH = ("collapse", "joining")  # what is also said of validation
 ALIKE = 0.01  # AUCs that lie within this rank alike
@@ -241,36 +243,6 @@ def bytes_sent(report: Report, protocol: ProtocolName) -> str:
     )
 
 
-def privacy(report: Report, protocol: ProtocolName) -> str:
-    """What the promise to patients is, and whether it is shown to cost something."""
-    protected = report.get("privacy", {})
-    promise, price = protected.get("differential"), protected.get("price")
-    if promise is None or price is None or protocol == "shifted":
-        return ""
-    told = (
-        f"Every patient is protected with epsilon {promise['epsilon']:g} (delta "
-        f"{promise['delta']:g}), whoever sees all that hospitals send"
-    )
-    if any("for a patient" in line for line in promise["void"]):
-        told = (
-            f"Epsilon {promise['epsilon']:g} with delta {promise['delta']:g} protects nobody: such "
-            "a bound excludes next to nothing"
-        )
-    cost = price[protocol]["auc"]
-    lost = cost["difference"]
-    if lost["high"] < 0:
-        outcome = "It costs ranking"
-    elif lost["low"] > 0:
-        outcome = "It costs nothing here: the private model even ranks better"
-    else:
-        outcome = "That it costs ranking is not shown"
-    return (
-        f"{told}. {outcome} (AUC on {scored_on(report, protocol)}: {cost['private']['value']:.3f} "
-        f"private, {cost['unprotected']['value']:.3f} without; difference "
-        f"{lost['value']:+.3f}, 95 % interval {lost['low']:+.3f} to {lost['high']:+.3f})."
-    )
-
-
 RULES: dict[Kind, Callable[[Report, ProtocolName], str]] = {
     "collapse": collapse,
     "joining": joining,
@@ -281,6 +253,7 @@ RULES: dict[Kind, Callable[[Report, ProtocolName], str]] = {
     "record": record,
     "bytes": bytes_sent,
     "privacy": privacy,
+    "attack": attacked,
 }
 
 

@@ -13,7 +13,7 @@ from fedmed.report.phrases import unfinished
 from fedmed.report.schema import PROTOCOLS, Report
 
 COLUMNS: tuple[MetricName, ...] = ("accuracy", "precision", "recall", "f1")
-TOLD = ("collapse", "joining", "ranking", "gap", "framing", "privacy")
+TOLD = ("collapse", "joining", "ranking", "gap", "framing", "privacy", "attack")
 WIDTHS = {name: max(len(METRICS[name].title) + 1, 6) for name in COLUMNS}
 
 

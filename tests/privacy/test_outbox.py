@@ -29,7 +29,7 @@ def test_what_was_sent_is_found(outbox: Outbox) -> None:
 
 
 def test_a_round_before_that_is_not_trained_again(outbox: Outbox) -> None:
-    with pytest.raises(UserError, match="a later round.*twice"):
+    with pytest.raises(UserError, match=r"a later round.*twice"):
         outbox.find(NAMES, range(3))
 
 
