@@ -17,6 +17,7 @@ from torchvision.models import resnet18
 from fedmed import cli
 from fedmed.errors import UserError
 from fedmed.files import write_atomically
+from fedmed.snapshot.manifest import model_file
 from fedmed.snapshot.reader import Snapshot
 from fedmed.snapshot.replace import mend
 from fedmed.task import CLASSES
@@ -35,12 +36,11 @@ def export(snapshot: Snapshot, folder: Path) -> Iterator[Path]:
     Raises UserError where the folder cannot be written.
     """
     network = resnet18(num_classes=len(CLASSES))
-    network.load_state_dict(snapshot.backbone_state(), strict=False)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for model in snapshot.models:
-            network.load_state_dict(snapshot.head(model), strict=False)
-            name = Path(snapshot.config["models"][model]["file"]).with_suffix(".pth").name
+            network.load_state_dict(snapshot.state(model), strict=False)
+            name = Path(model_file(model)).with_suffix(".pth").name
             content = io.BytesIO()
             # To a file, torch has an error of its own for a full disk.
             torch.save(dict(network.state_dict()), content)

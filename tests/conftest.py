@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.snapshots import tiny_snapshot
+from tests.support.snapshots import tiny_networks, tiny_snapshot
 
 pytest_plugins = [
     "tests.support.app_fixtures",
@@ -17,6 +17,12 @@ pytest_plugins = [
 def snapshot_folder(tmp_path_factory) -> Path:
     """A sealed snapshot of random models. Read only: copy it to change it."""
     return tiny_snapshot(tmp_path_factory.mktemp("snapshot") / "snapshot")
+
+
+@pytest.fixture(scope="session")
+def networks_folder(tmp_path_factory) -> Path:
+    """A sealed snapshot of random whole networks, 58 MB. Read only: copy it to change it."""
+    return tiny_networks(tmp_path_factory.mktemp("networks") / "networks")
 
 
 @pytest.fixture(autouse=True)

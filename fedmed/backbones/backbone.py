@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
+from functools import cached_property
 from http.client import HTTPException
 from pathlib import Path
 from pickle import UnpicklingError
@@ -21,7 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from fedmed.backbones.engine import Pass, pick
+from fedmed.backbones.engine import Engine, Pass, pick
+from fedmed.backbones.network_files import trunk
 from fedmed.backbones.resnet18 import WIDTH
 from fedmed.backbones.weights import (
     State,
@@ -71,10 +73,14 @@ class Backbone:
         self.state: State = to_half_and_back(state) if rounded else dict(state)
         self.size = size
         self.origin = dict(origin) | ({} if size == IMAGE_SIZE else {"size": size})
-        self.sha256 = fingerprint(self.state, size)
         self.engine = pick()
         self._at_once = 1
         self._pass: Pass | None = None
+
+    @cached_property
+    def sha256(self) -> str:
+        """What tells these weights, at this size, from all others: `fingerprint`."""
+        return fingerprint(self.state, self.size)
 
     @property
     def id(self) -> str:
@@ -96,6 +102,13 @@ class Backbone:
         self._pass = None
         return self
 
+    def on(self, engine: Engine) -> Backbone:
+        """The same backbone on another engine."""
+        other = copy.copy(self)
+        other.engine = engine
+        other._pass = None
+        return other
+
     def shared_by(self, threads: int) -> Backbone:
         """The same backbone, for passes by so many threads at once that divide the cores."""
         other = copy.copy(self)
@@ -113,6 +126,14 @@ class Backbone:
     def features(self, inputs: Tensor) -> Tensor:
         """Normalised images [n, 3, 224, 224] to features [n, 512]: the maps' spatial mean."""
         return pool(self.feature_maps(inputs))
+
+    def ready(self) -> Pass:
+        """`feature_maps` of this backbone as it is now, which keeps no second copy of its weights.
+
+        For whoever runs several networks and needs nothing else of them.
+        """
+        run, size = self._run, self.size
+        return lambda inputs: run(resize(inputs, size))
 
     @property
     def _run(self) -> Pass:
@@ -151,12 +172,13 @@ def load(name: str) -> Backbone:
 
 
 def read(path: Path) -> Backbone:
-    """The backbone that a file or folder holds.
+    """The backbone that a file or folder holds; of whole networks, the trunk of the federated one.
 
     Raises:
         UserError: as `read_state`.
     """
-    state, origin = read_state(path)
+    found = trunk(path) if path.is_dir() and not any(path.glob("backbone*")) else None
+    state, origin = found or read_state(path)
     return Backbone(state, origin, size=origin.get("size", IMAGE_SIZE))
 
 

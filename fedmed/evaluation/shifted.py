@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,7 +20,6 @@ from torch import Tensor
 
 from fedmed.data.cohort import Xray, labels, patients
 from fedmed.evaluation.metrics import evaluate
-from fedmed.features.cache import FeatureCache
 from fedmed.imaging.augmentation import CLEAN, View
 from fedmed.imaging.shifts import SHIFTS
 from fedmed.task import CLASSES
@@ -52,6 +51,15 @@ def wanted(xrays: Sequence[Xray]) -> list[tuple[list[Xray], list[View]]]:
     ]
 
 
+class Cache(Protocol):
+    """Where features lie: a feature cache, or networks' answers, whose width is their number."""
+
+    width: int
+
+    def load(self, view: View, digests: Sequence[str]) -> np.ndarray:
+        """Features float32 [n, width] of images that are all there."""
+
+
 @dataclass(frozen=True)
 class SwappedValidation:
     """The held-out X-rays under every pair, to score models on; a protocol of the report."""
@@ -60,7 +68,7 @@ class SwappedValidation:
     features: Tensor  # [pairs, n, 512]
 
     @classmethod
-    def read(cls, xrays: Sequence[Xray], cache: FeatureCache) -> SwappedValidation:
+    def read(cls, xrays: Sequence[Xray], cache: Cache) -> SwappedValidation:
         """From a cache that holds what `wanted` names."""
         features = torch.empty(len(PAIRS), len(xrays), cache.width)
         for place, pair in enumerate(PAIRS.values()):

@@ -22,8 +22,9 @@ ALGORITHMS = (
     "newton",
 )
 PRIVATE = ("fedavg",)  # that can be made private to patients
-# Of which a mean is not enough for the server, so that nothing may hide the rest.
-NEED_UPDATES = ("median", "trimmed-mean", "krum")
 SECURE_HOSPITALS = (3, 200)  # among which secure aggregation hides something, in bearable time
+# Of these, those whose every round needs every hospital, and those that tell one by the others.
+NEED_EVERYONE = ("class-means", "ridge", "lda", "newton")
+NEED_THREE = ("median", "trimmed-mean", "krum")
 RECIPES = ("mission", "robust")
 BACKBONES = ("imagenet", "bundled", "torchvision")

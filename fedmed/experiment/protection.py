@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fedmed.data.cohort import patients
@@ -12,7 +12,7 @@ from fedmed.experiment.settings import Settings
 from fedmed.federated.algorithm import Trainer
 from fedmed.federated.channel import Channel
 from fedmed.federated.transforms import FORMATS
-from fedmed.privacy import public_centre, statement
+from fedmed.privacy import statement
 from fedmed.privacy.masks import Keys
 from fedmed.privacy.mechanism import Mechanism
 from fedmed.privacy.outbox import Outbox
@@ -30,12 +30,13 @@ class Protection:
     trainer: Trainer
     mechanism: Mechanism | None  # of a private run
     keys: Keys | None  # of secure aggregation
+    sent: str  # the format of its messages
 
-    def channel(self, format: str) -> Channel:
-        """The channel of one format of the updates."""
-        if self.keys is not None:
-            return Channel(up=(SecureAggregation(self.keys),))
-        return Channel.of(format if format in FORMATS else "fp32")
+    def wrap(self, channel: Channel) -> Channel:
+        """Return a channel whose messages up are masked, where they are."""
+        if self.keys is None:
+            return channel
+        return replace(channel, up=(*channel.up, SecureAggregation(self.keys)))
 
     @property
     def left_out(self) -> dict[str, str]:
@@ -46,7 +47,7 @@ class Protection:
             reason = "one more federation would spend its epsilon on the same patients again"
         else:
             return {}
-        return dict.fromkeys(FORMATS, reason)
+        return {format: reason for format in FORMATS if format != self.sent}
 
     def report(self) -> dict[str, Any]:
         """The report's `privacy`; empty where nothing is protected."""
@@ -61,7 +62,7 @@ class Protection:
 
 def unprotected_sites(prepared: Prepared) -> Protection:
     """Return no protection: the federation as it would be without."""
-    return Protection(prepared.hospitals, train_heads, None, None)
+    return Protection(prepared.hospitals, train_heads, None, None, "fp32")
 
 
 def protect(settings: Settings, prepared: Prepared) -> Protection:
@@ -72,7 +73,7 @@ def protect(settings: Settings, prepared: Prepared) -> Protection:
     """
     sites, trainer = unprotected_sites(prepared).sites, train_heads
     mechanism = keys = None
-    if settings.epsilon is not None:
+    if settings.epsilon is not None and prepared.space is not None:
         sites = patient_sites(
             prepared.features, patients(prepared.training), prepared.parts, prepared.views
         )
@@ -84,8 +85,8 @@ def protect(settings: Settings, prepared: Prepared) -> Protection:
             hospitals=len(sites),
         )
         outbox = Outbox(prepared.state.folder / "sent.safetensors")
-        trainer = PrivateTrainer(mechanism, public_centre.space(prepared.cache), outbox)
+        trainer = PrivateTrainer(mechanism, prepared.space, outbox)
     if settings.secure_aggregation:
         check_count(len(sites))
         keys = Keys.draw([site.name for site in sites])
-    return Protection(sites, trainer, mechanism, keys)
+    return Protection(sites, trainer, mechanism, keys, settings.format)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from fedmed.data.cohort import labels, patients
 from fedmed.data.partition import describe
+from fedmed.experiment.attacks import attack
 from fedmed.experiment.fit import Fitted
 from fedmed.experiment.prepare import Prepared
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
 from fedmed.federated.ledger import full_model_bytes
+from fedmed.progress import step
 from fedmed.report import document, sections
 from fedmed.report.schema import Report
 from fedmed.training.heads import stack
@@ -37,6 +39,10 @@ def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwat
             name: sections.price(protocol, fitted.federated, fitted.unprotected)
             for name, protocol in official.items()
         }
+    if settings.audit:
+        with step("Attacking the models"):
+            privacy["audit"] = attack(settings, prepared, fitted)
+        watch.lap("audit")
     return document.build(
         protocols={
             "validation": sections.protocol(prepared.validation, models, names, temperatures),
@@ -53,7 +59,8 @@ def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwat
             settings.format,
             full_model_bytes({**prepared.backbone.state, **pick(fitted.federated.tensors(), 0)}),
             official,
-            fitted.protection.left_out,
+            titles=fitted.plan.titles(fitted.federations[settings.format]),
+            unfinished=fitted.unfinished,
         ),
         partition=describe(
             prepared.parts,
@@ -72,6 +79,6 @@ def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwat
         recipe=settings.of_the_run()
         | {"name": prepared.recipe.name, "description": prepared.recipe.description},
         timing=watch.report() | {"backbone_passes": prepared.passes},
-        environment=sections.versions() | {"engine": prepared.backbone.engine.title},
+        environment=sections.versions() | {"engine": prepared.engine},
         **({"privacy": privacy} if privacy else {}),
     )

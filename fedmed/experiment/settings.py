@@ -16,18 +16,14 @@ from fedmed.data.classes import ClassNames
 from fedmed.data.partition import SCHEMES
 from fedmed.data.patient_option import PatientOption
 from fedmed.errors import UserError
-from fedmed.experiment.choices import (
-    ALGORITHMS,
-    BACKBONES,
-    NEED_UPDATES,
-    PRIVATE,
-    RECIPES,
-    SECURE_HOSPITALS,
-)
+from fedmed.experiment.choices import ALGORITHMS, BACKBONES, RECIPES
+from fedmed.experiment.combinations import faults
+from fedmed.federated.poisons import factor_of
 from fedmed.task import DATASET_ID
 
 
 def _option(default: Any, help: str, **more: Any) -> Any:
+    """An option; `network` is its default with --train network, where that is another."""
     return field(default=default, metadata={"help": help, **more})
 
 
@@ -77,6 +73,15 @@ _COUNT = _whole(1, 10_000)
 # held-out simulated patients of six seeds: federated, the mean balanced accuracy is 79 % as
 # centrally, alone 54 to 72 %; in five of the six, federated is above every hospital alone.
 DEMO = {"views": 1, "batch_size": 16, "learning_rate": 3e-3, "epochs": 30, "local_epochs": 6}
+DEMO_OF_NETWORKS = {
+    "hospitals": 3,
+    "rounds": 2,
+    "local_epochs": 1,
+    "epochs": 2,
+    "batch_size": 16,
+    "size": 64,
+}
+OF_NETWORKS = ("batch_norm", "size", "workers")  # options that mean nothing to a head
 
 
 @dataclass(frozen=True)
@@ -108,23 +113,45 @@ class Settings:
         "'imagenet' or 'bundled', which ship; 'torchvision', its own ImageNet weights (a network "
         "once); or a file or folder with a backbone",
     )
+    train: str = _option(
+        "head",
+        "what hospitals train: the last layer on frozen features, or the whole network on images",
+        choices=("head", "network"),
+    )
     output: Path = _option(Path("snapshot"), "folder for the snapshot", type=Path)
     push_to: str | None = _option(
         None, "publish to this Hub model repository", metavar="USER/REPO", type=_repository
     )
     private: bool = _option(False, "create that repository private")
     hospitals: int = _option(5, "number of hospitals", type=_COUNT)
-    rounds: int = _option(20, "federated rounds", type=_COUNT)
+    rounds: int = _option(20, "federated rounds", type=_COUNT, network=5)
     local_epochs: int = _option(3, "epochs at each hospital per round", type=_COUNT)
-    epochs: int = _option(10, "epochs of the centralized model", type=_COUNT)
-    batch_size: int = _option(64, "images per step", type=_COUNT)
-    learning_rate: float = _option(1e-3, "Adam's learning rate", type=_POSITIVE)
+    epochs: int = _option(10, "epochs of the centralized model", type=_COUNT, network=15)
+    batch_size: int = _option(64, "images per step", type=_COUNT, network=32)
+    learning_rate: float = _option(1e-3, "Adam's learning rate", type=_POSITIVE, network=3e-4)
     views: int = _option(4, "augmented views cached per image", type=_COUNT)
     partition: str = _option(
         SCHEMES[0], "how patients are dealt to hospitals", choices=tuple(SCHEMES)
     )
     alpha: float = _option(0.5, "Dirichlet concentration; small is very non-IID", type=_POSITIVE)
     algorithm: str = _option("fedavg", "how hospitals train together", choices=ALGORITHMS)
+    participation: float = _option(
+        1.0,
+        "share of the hospitals asked in each round, drawn by the seed",
+        type=_number(float, 1e-6, 1, "a share above 0, at most 1"),
+    )
+    drop_out: float = _option(
+        0.0,
+        "how likely a hospital that is asked does not answer",
+        type=_number(float, 0, 0.999999, "a probability below 1"),
+    )
+    poison: str | None = _option(
+        None,
+        "spoil one hospital, drawn by the seed: label-flip (it learns each class for the other), "
+        "sign-flip, scale:100 (it sends its update negated, or times a number)",
+        metavar="HOW",
+        type=_checked(factor_of, "--poison"),
+    )
     quantize: str = _option(
         "none", "format of the updates sent; none is FP32", choices=("none", "fp16", "int8")
     )
@@ -151,11 +178,27 @@ class Settings:
         "augmentation and class weights; auto is what the backbone was made for, else 'robust'",
         choices=("auto", *RECIPES),
     )
+    batch_norm: str = _option(
+        "average",
+        "batch normalisation of networks: averaged as all else; local, which never travels "
+        "(FedBN); or frozen",
+        choices=("average", "local", "frozen"),
+    )
+    size: int = _option(128, "side of a network's input in pixels", type=_whole(64, 224))
+    workers: int | None = _option(
+        None,
+        "processes that train networks side by side; one for each core unless given",
+        metavar="X",
+        type=_whole(1, 256),
+    )
     seed: int = _option(42, "seed of every random choice", type=_whole(0, 2**31 - 1))
     examples: int = _option(
         12, "held-out X-rays put into the snapshot to click; 0 for none", type=_whole(0, 200)
     )
     device: str = _option("auto", "where the backbone runs: auto, cpu, cuda")
+    deterministic: bool = _option(
+        False, "pass everything in FP32, also where the processor has the faster bf16"
+    )
     resume: bool = _option(False, "go on with an interrupted run of the same options")
     demo: bool = _option(False, "a full run on simulated patients, offline, in about a minute")
 
@@ -173,14 +216,18 @@ class Settings:
 
     def of_the_run(self) -> dict[str, Any]:
         """The options that decide the result, as plain JSON: of a path the last name only."""
-        ways = {"output", "push_to", "private", "resume", "demo", "device"}
+        ways = {"output", "push_to", "private", "resume", "demo", "device", "workers"}
+        if self.train == "head":
+            ways |= {"train", *OF_NETWORKS}
         result = {name: value for name, value in asdict(self).items() if name not in ways}
         if self.data != "simulated" and not is_hub_id(self.data):
             result["data"] = Path(self.data).resolve().name
         if self.patients and self.patients.lower().endswith(".csv"):
             result["patients"] = Path(self.patients).name
-        optional = ("patients", "classes", "allow_overlap", "epsilon", "secure_aggregation")
-        for name in (*optional, "audit"):
+        if self.participation == 1:
+            del result["participation"]
+        options = ("patients", "classes", "allow_overlap", "deterministic", "drop_out", "poison")
+        for name in (*options, "epsilon", "secure_aggregation", "audit"):
             if not result[name]:
                 del result[name]
         if self.epsilon is None:
@@ -202,11 +249,13 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     for option in fields(Settings):
         more = dict(option.metadata)
         help_text = more.pop("help").replace("%", "%%")
+        of_networks = more.pop("network", None)
         if isinstance(option.default, bool):
             more["action"] = "store_true"
         elif option.default is not None:
             more.setdefault("metavar", None if "choices" in more else "X")
-            help_text += f" [{option.default}]"
+            other = "" if of_networks is None else f"; {of_networks} of networks"
+            help_text += f" [{option.default}{other}]"
         more = {key: value for key, value in more.items() if value is not None}
         flag = "--" + option.name.replace("_", "-")
         parser.add_argument(flag, default=argparse.SUPPRESS, help=help_text, **more)
@@ -215,7 +264,13 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         for name, value in (("data", "simulated"), ("backbone", "imagenet")):
             if given.setdefault(name, value) != value:
                 parser.error(f"--demo means --{name} {value}; leave out --demo or --{name}")
-        given = DEMO | given
+        given = (DEMO if given.get("train") != "network" else DEMO_OF_NETWORKS) | given
+    if given.get("train") == "network":
+        given = _of_networks(given)
+        if "views" in given:
+            parser.error("--views needs --train head: a network sees each image anew every time")
+    elif idle := [name for name in OF_NETWORKS if name in given]:
+        parser.error(f"--{idle[0].replace('_', '-')} needs --train network")
     settings = Settings(**given)
     if settings.private and not settings.push_to:
         parser.error("--private needs --push-to USER/REPO")
@@ -228,40 +283,21 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         parser.error("--alpha needs --partition dirichlet")
     if "delta" in given and settings.epsilon is None:
         parser.error("--delta needs --epsilon")
-    if fault := unprotectable(settings):
+    for fault in faults(settings):
         parser.error(fault)
     return settings
 
 
-def unprotectable(settings: Settings) -> str:
-    """Why a run cannot be protected as its options ask; empty where it can."""
-    if settings.epsilon is not None:
-        if settings.algorithm not in PRIVATE:
-            return (
-                f"--epsilon works with --algorithm {' or '.join(PRIVATE)}, whose every step can be "
-                f"bounded, and not with {settings.algorithm}"
-            )
-        if getattr(settings, "train", "head") != "head":
-            return (
-                "--epsilon works with heads: noise on the millions of numbers of a network would "
-                "leave nothing of it; leave out --epsilon or --train network"
-            )
-    if settings.secure_aggregation:
-        low, high = SECURE_HOSPITALS
-        if settings.quantize != "none":
-            return (
-                "--secure-aggregation adds up exact numbers: leave out --quantize "
-                f"{settings.quantize}"
-            )
-        if not low <= settings.hospitals <= high:
-            return (
-                f"--secure-aggregation needs from {low} to {high} hospitals, not "
-                f"{settings.hospitals:,}: of two each would learn the other's update, and every "
-                "two share a secret"
-            )
-        if settings.algorithm in NEED_UPDATES:
-            return (
-                f"--algorithm {settings.algorithm} needs every hospital's update, which "
-                "--secure-aggregation hides from the server; leave out either"
-            )
-    return ""
+def _of_networks(given: dict[str, Any]) -> dict[str, Any]:
+    """The options of a run that trains networks, with what it has by default.
+
+    Centrally as many epochs as at the hospitals, unless they are given.
+    """
+    own = {
+        option.name: option.metadata["network"]
+        for option in fields(Settings)
+        if "network" in option.metadata
+    }
+    rounds = given.get("rounds", own["rounds"])
+    own["epochs"] = rounds * given.get("local_epochs", Settings.local_epochs)
+    return own | given

@@ -9,7 +9,14 @@ import torch
 
 from fedmed.errors import UserError
 from fedmed.federated.algorithm import Algorithm, Round
-from fedmed.federated.messages import Layout, TransportError, decode, encode, layout_of
+from fedmed.federated.messages import (
+    Layout,
+    TransportError,
+    decode,
+    encode,
+    layout_of,
+    zeros,
+)
 from fedmed.federated.transforms import (
     FORMATS,
     UP_OF_NETWORKS,
@@ -87,6 +94,15 @@ class Channel:
             UserError: an update holds what cannot be sent, NaN or infinity.
         """
         return _send(self.up, updates, kept, senders, now)
+
+    def sizes(self, up: Layout, down: Layout, now: Round) -> tuple[int, int]:
+        """Return how many bytes messages of these layouts take, counted on messages of zeros."""
+        encoded = (
+            _send(transforms, zeros(layout), {}, _SERVER, now)[0]
+            for transforms, layout in ((self.up, up), (self.down, down))
+        )
+        sizes = [len(messages[0]) for messages in encoded]
+        return sizes[0], sizes[1]
 
     def receive(
         self, messages: Sequence[bytes], expected: Layout, senders: Senders, now: Round

@@ -8,13 +8,25 @@ from typing import Any
 
 from torch import Tensor
 
-TITLES = {
-    "full_fp32": "Whole ResNet18, FP32",
-    "fp32": "Head, FP32",
-    "fp16": "Head, FP16",
-    "int8": "Head, INT8",
-}
-MASKED = "Head, masked in 64 bits"  # as secure aggregation sends it
+WHOLE = "Whole ResNet18, FP32"
+PRECISIONS = {"fp32": "FP32", "fp16": "FP16", "int8": "INT8"}
+
+
+def titles(sends: str, *, rounded: bool = True) -> dict[str, str]:
+    """What is called what in the report: what algorithms send, by format.
+
+    Sums in FP64 are not `rounded` by any format.
+    """
+    told = {
+        format: f"{sends}, {precision if rounded else 'FP64'}"
+        for format, precision in PRECISIONS.items()
+    }
+    return {"full_fp32": WHOLE} | told
+
+
+TITLES = titles("Head")
+TITLES_OF_NETWORKS = titles("Network")
+MASKED = "Masked sums, 64 bits"  # as secure aggregation sends them
 
 
 @dataclass(frozen=True)
@@ -27,6 +39,13 @@ class Ledger:
     def after(self, *, up: dict[str, int], down: dict[str, int]) -> Ledger:
         """This ledger with one more round."""
         return Ledger([*self.up, up], [*self.down, down])
+
+    def in_sizes(self, up: int, down: int) -> Ledger:
+        """This ledger as if every message up and down had these many bytes."""
+        return Ledger(
+            [dict.fromkeys(entry, up) for entry in self.up],
+            [dict.fromkeys(entry, down) for entry in self.down],
+        )
 
     @property
     def messages(self) -> list[int]:
@@ -42,7 +61,9 @@ def full_model_bytes(state: Mapping[str, Tensor]) -> int:
     return 4 * sum(tensor.numel() for tensor in state.values() if tensor.is_floating_point())
 
 
-def summary(ledgers: Mapping[str, Ledger], full_model: int) -> dict[str, dict[str, Any]]:
+def summary(
+    ledgers: Mapping[str, Ledger], full_model: int, titles: Mapping[str, str] = TITLES
+) -> dict[str, dict[str, Any]]:
     """The report's cost per format: measured for each ledger, computed for the whole model.
 
     `ledgers` are of runs with the same hospitals and rounds, at least one; `full_model` is the
@@ -53,7 +74,7 @@ def summary(ledgers: Mapping[str, Ledger], full_model: int) -> dict[str, dict[st
     sent |= {format: ledger.messages for format, ledger in ledgers.items()}
     return {
         format: {
-            "title": TITLES.get(format, MASKED),
+            "title": titles.get(format, MASKED),
             "measured": format in ledgers,
             "update_bytes": max(messages),
             "round_bytes": sum(messages) // len(some.up),

@@ -41,6 +41,14 @@ def layout_of(tensors: Tensors) -> Layout:
     return {name: (_WORDS[tensor.dtype], [*tensor.shape]) for name, tensor in tensors.items()}
 
 
+def zeros(layout: Layout) -> Tensors:
+    """Return one message of this layout, [1, ...] each, that says nothing."""
+    return {
+        name: torch.zeros(1, *shape, dtype=_DTYPES[word][0])
+        for name, (word, shape) in layout.items()
+    }
+
+
 def largest(layout: Layout) -> int:
     """Return how many bytes a message of this layout has at most, to be asked before it is read."""
     data = sum(np.dtype(_DTYPES[word][1]).itemsize * prod(shape) for word, shape in layout.values())

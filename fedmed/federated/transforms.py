@@ -131,50 +131,29 @@ class INT8:
 
 
 @dataclass(frozen=True)
-class Carried:
-    """Another transform, whose loss is carried over: what it rounds away is sent in the next round.
+class CarriedINT8(INT8):
+    """INT8 whose loss is carried over: what it rounds away is added to what the next round sends.
 
     Karimireddy, Rebjock, Stich, Jaggi: Error Feedback Fixes SignSGD and other Gradient Compression
-    Schemes, ICML 2019, arXiv:1901.09847, Algorithm 2. A sender keeps one tensor for each that it
-    sends. For updates: a broadcast is a difference to what is held, which carries over by itself.
+    Schemes, ICML 2019, arXiv:1901.09847, Algorithm 2. A sender keeps one tensor for each weight.
+    For updates; a broadcast is a difference to what is held, and so carries over by itself.
     """
-
-    inner: Transform
-    hides: ClassVar[bool] = False
-
-    @property
-    def name(self) -> str:  # type: ignore[override]
-        return self.inner.name
-
-    def layout(self, plain: Layout) -> Layout:
-        return self.inner.layout(plain)
 
     def send(
         self, plain: Tensors, kept: Tensors, senders: Senders, now: Round
     ) -> tuple[Tensors, Tensors]:
-        mine = f"carried {self.name}"
-        lost = group(kept, mine)
+        lost = group(kept, self.name)
         wanted = {name: t + lost[name] if name in lost else t for name, t in plain.items()}
-        sent, others = self.inner.send(wanted, kept, senders, now)
+        sent, kept = super().send(wanted, kept, senders, now)
         layout = layout_of(pick(plain, 0))
-        received, _ = self.inner.receive(sent, layout, senders, now)
-        names = self.inner.layout(layout)
-        lost = {
-            n: t.sub_(received[n]) if n in lost else t - received[n]
-            for n, t in wanted.items()
-            if names[n] != layout[n]
-        }
-        return sent, {**others, **under(mine, lost)}
-
-    def receive(
-        self, sent: Tensors, plain: Layout, senders: Senders, now: Round
-    ) -> tuple[Tensors, Senders]:
-        return self.inner.receive(sent, plain, senders, now)
+        received, _ = self.receive(sent, layout, senders, now)
+        lost = {name: wanted[name] - received[name] for name in _weights(layout)}
+        return sent, kept | under(self.name, lost)
 
 
 FORMATS: dict[str, tuple[Transform, ...]] = {"fp32": (), "fp16": (FP16(),), "int8": (INT8(),)}
 # Of whole networks: what INT8 rounds away of millions of small changes adds up over the rounds.
-UP_OF_NETWORKS: dict[str, tuple[Transform, ...]] = FORMATS | {"int8": (Carried(INT8()),)}
+UP_OF_NETWORKS: dict[str, tuple[Transform, ...]] = {**FORMATS, "int8": (CarriedINT8(),)}
 
 
 def refuse_unless_finite(tensors: Tensors, format: str) -> None:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from fedmed.training.heads import Heads
 
-if TYPE_CHECKING:
-    pass
-
 
 @torch.inference_mode()
 def evidence_maps(heads: Heads, maps: Tensor) -> Tensor:
-    """Feature maps [512, 7, 7] to class activation maps float64 [H, 7, 7], in logit units.
+    """Feature maps [512, h, w] to class activation maps float64 [H, h, w], in logit units.
 
     The mean of a map is its head's logit of PNEUMONIA minus that of NORMAL, exactly.
     """

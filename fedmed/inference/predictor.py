@@ -7,22 +7,26 @@ arrive together share that pass too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
 from fedmed.backbones.backbone import pool
+from fedmed.backbones.engine import Pass
 from fedmed.imaging.augmentation import CLEAN, render
 from fedmed.imaging.preprocessing import DecodedXray, to_input, to_pixels
-from fedmed.inference import out_of_distribution
+from fedmed.inference import out_of_distribution, views
 from fedmed.inference.batching import Batched
 from fedmed.inference.heatmaps import evidence_maps
-from fedmed.snapshot.model_group import ModelGroup, Models
+from fedmed.inference.warnings import Known, warnings
+from fedmed.snapshot.model_group import Models
 from fedmed.task import CLASSES
+from fedmed.training.heads import Heads
 
+WATCHED = "federated"
 MOST = 16  # X-rays in one pass; more at once gain no speed
 
 
@@ -33,10 +37,19 @@ class Prediction:
     probabilities: dict[str, dict[str, float]]  # of each class; they sum to 1; calibrated if known
     labels: dict[str, str]
     thresholds: dict[str, float]  # PNEUMONIA from this probability on, calibrated alike
-    evidence: dict[str, np.ndarray]  # float32 [7, 7], see `evidence_maps`
+    evidence: dict[str, np.ndarray]  # float32 [h, w], see `evidence_maps`
     agreement: dict[str, Any]
-    warnings: list[str]
+    warnings: list[str]  # each says that the picture is none that the models can judge
     pixels: np.ndarray  # uint8 [224, 224]: what the backbone saw
+    notes: list[str] = field(default_factory=list)  # what was done to the picture on its way
+
+
+class _Ready(NamedTuple):
+    """Models on one backbone, which is ready to run."""
+
+    models: list[str]
+    heads: Heads
+    feature_maps: Pass
 
 
 class Predictor:
@@ -59,7 +72,7 @@ class Predictor:
         return self._batched(xray)
 
     def predict_image(self, image: Image.Image, *, colour: float = 0.0) -> Prediction:
-        """The same for a grey image (mode "L", any size) of some `decode.colourfulness`."""
+        """The same for a grey image (mode "L", any size) of some `tint.colourfulness`."""
         return self.predict(DecodedXray(to_pixels(image), colour))
 
 
@@ -68,8 +81,15 @@ class _Readers:
 
     def __init__(self, shown: Models) -> None:
         self._order = shown.models
-        self._groups = shown.groups
-        self._reference = out_of_distribution.find(shown.folder)
+        # Read one by one, and of each only what a pass takes: whole networks are large.
+        self._groups = [
+            _Ready(group.models, group.heads, group.backbone.ready()) for group in shown.groups
+        ]
+        self._known = Known(out_of_distribution.find(shown.folder), views.find(shown.folder))
+        # Statistics of features are of this model's network, where there are several.
+        self._watched = next(
+            (place for place, group in enumerate(self._groups) if WATCHED in group.models), 0
+        )
         about = {model: shown.config["models"][model] for model in shown.models}
         self._temperatures = {m: float(one.get("temperature", 1)) for m, one in about.items()}
         self._thresholds = {
@@ -81,9 +101,8 @@ class _Readers:
         """One pass for all of them. What torch computes stays on the thread that runs this."""
         pixels = np.stack([xray.pixels for xray in xrays])
         inputs = to_input(render(CLEAN, pixels, [""] * len(xrays)))
-        passed = [(group, group.backbone.feature_maps(inputs)) for group in self._groups]
-        # Statistics to hold features to are there only where there is one group.
-        features = pool(passed[0][1])
+        passed = [(group, group.feature_maps(inputs)) for group in self._groups]
+        features = pool(passed[self._watched][1])
         return [
             self._prediction(
                 xray, [(group, maps[place]) for group, maps in passed], features[place]
@@ -92,9 +111,9 @@ class _Readers:
         ]
 
     def _prediction(
-        self, xray: DecodedXray, passed: list[tuple[ModelGroup, Tensor]], features: Tensor
+        self, xray: DecodedXray, passed: list[tuple[_Ready, Tensor]], features: Tensor
     ) -> Prediction:
-        """`passed` holds the feature maps [512, 7, 7] of each group, `features` [512]."""
+        """`passed` holds the feature maps [512, h, w] of each group, `features` [512]."""
         maps_by_model: dict[str, np.ndarray] = {}
         for group, maps in passed:
             heads_maps = evidence_maps(group.heads, maps).numpy()
@@ -114,9 +133,8 @@ class _Readers:
             thresholds=dict(self._thresholds),
             evidence={model: seen.astype(np.float32) for model, seen in evidence.items()},
             agreement=agreement(labels),
-            warnings=out_of_distribution.warnings(
-                xray.pixels, features, self._reference, xray.colour
-            ),
+            warnings=warnings(xray.pixels, features, self._known, xray.colour),
+            notes=list(xray.notes),
             pixels=xray.pixels,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +16,11 @@ from fedmed.page import explanation
 from fedmed.page.elements import name_of
 from fedmed.page.examples import Example, data_uri
 from fedmed.page.rendering import render
+from fedmed.page.result import as_json
+from fedmed.page.standing import Standing, scored_on, standings
 from fedmed.report.highlights import displayed_models, note
-from fedmed.task import CLASSES, is_hospital
+from fedmed.report.schema import Report
+from fedmed.task import CLASSES, DISCLAIMER, is_hospital
 
 LONGEST_SIDE = 720  # pixels, of the X-ray that is shown
 ROLES = {
@@ -37,6 +41,7 @@ class ModelAnswer(NamedTuple):
     threshold: float
     dissents: bool
     training: dict[str, int] | None  # images of each class
+    standings: list[Standing]
 
 
 class Expected(NamedTuple):
@@ -63,6 +68,8 @@ class Answer:
     image: Image.Image
     prediction: Prediction
     config: Mapping[str, Any]
+    report: Report | None
+    snapshot: str  # its label
     example: Example | None = None  # where a visitor clicked one
     number: int | None = None  # of that example in the strip
 
@@ -88,6 +95,11 @@ class Answer:
             ratio=width / height,
             picture=data_uri(self.image, LONGEST_SIDE),
             crowd=self._crowd(),
+            calibrated=all("temperature" in one for one in self.config["models"].values()),
+            scored_on=scored_on(self.report),
+            saved=self._saved(),
+            snapshot=self.snapshot,
+            disclaimer=DISCLAIMER,
         )
 
     def _model(self, model: str) -> ModelAnswer:
@@ -103,6 +115,7 @@ class Answer:
             threshold=prediction.thresholds[model],
             dissents=model in prediction.agreement["dissenting"],
             training={label: training[label] for label in CLASSES} if training else None,
+            standings=standings(self.report, model),
         )
 
     def _crowd(self) -> Crowd | None:
@@ -117,6 +130,11 @@ class Answer:
             median=float(np.median([probabilities[model]["PNEUMONIA"] for model in hospitals])),
             note=which,
         )
+
+    def _saved(self) -> str:
+        """The answer as /predict gives it: a link that needs no request, and nothing kept here."""
+        told = json.dumps(as_json(self.prediction, self.snapshot))
+        return "data:application/json;base64," + base64.b64encode(told.encode()).decode()
 
     def _evidence(self, displayed: list[str]) -> str:
         maps = {model: np.round(self.prediction.evidence[model], 3).tolist() for model in displayed}

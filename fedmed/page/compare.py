@@ -38,7 +38,9 @@ def build(snapshots: Snapshots, chosen: gr.Radio | None) -> gr.HTML:
         shown = snapshots.page(snapshot)
         example = shown.examples[number]
         prediction = snapshots.opened(snapshot).predictor.predict_image(example.image)
-        return Answer(example.image, prediction, shown.config, example, number).html()
+        return Answer(
+            example.image, prediction, shown.config, shown.report, shown.label, example, number
+        ).html()
 
     def clicked(event: gr.EventData, snapshot: str = snapshots.first) -> str:
         number = _field(event, "example")
@@ -59,8 +61,9 @@ def build(snapshots: Snapshots, chosen: gr.Radio | None) -> gr.HTML:
             return _reply(problem(str(error)), event)
         with told():
             opened = snapshots.opened(snapshot)
-        prediction = opened.predictor.predict(xray)
-        return _reply(Answer(picture, prediction, opened.snapshot.config).html(), event)
+        prediction, known = opened.predictor.predict(xray), opened.snapshot
+        answer = Answer(picture, prediction, known.config, known.report, opened.label)
+        return _reply(answer.html(), event)
 
     first = snapshots.page()
     choice = [chosen] if chosen else []

@@ -126,6 +126,7 @@ def attack(
     """Return both attacks' strength on each of H heads, by name."""
     asked = confidence(heads, target)
     likely = lira(asked, confidence(shadow, target), inside)
+    asked, likely = (_within_class(scores, target) for scores in (asked, likely))
     return {
         name: {
             "members": int(target.members.sum()),
@@ -135,6 +136,25 @@ def attack(
         }
         for h, name in enumerate(names)
     }
+
+
+def _within_class(scores: np.ndarray, target: Target) -> np.ndarray:
+    """Scores [H, P] in standard deviations from the mean of the others of the patient's class.
+
+    Members may be of another mix of classes than the others, and a model surer of one class: that
+    tells classes apart, not members.
+    """
+    kind = np.zeros(len(target.members), dtype=np.int64)
+    kind[target.patients] = target.labels.numpy()
+    standard = np.zeros_like(scores)
+    for label in np.unique(kind):
+        among = kind == label
+        others = scores[:, among & ~target.members]
+        if others.shape[1] < 2:  # nothing to tell members of this class by
+            continue
+        spread = others.std(1, keepdims=True) + 1e-12
+        standard[:, among] = (scores[:, among] - others.mean(1, keepdims=True)) / spread
+    return standard
 
 
 def _found(scores: np.ndarray, members: np.ndarray, weights: np.ndarray) -> float:

@@ -41,8 +41,8 @@ def attacked(report: Report, protocol: ProtocolName) -> str:
 
     Said once, with the official test, though test patients have no part in it.
     """
-    audit = report.get("privacy", {}).get("audit", {})
-    models = audit.get("membership", {}).get("models", {})
+    found = report.get("privacy", {}).get("audit", {}).get("membership")
+    models = found["models"] if found else {}
     if not models or protocol != "test":
         return ""
     aucs = {name: found["lira"]["auc"] for name, found in models.items()}

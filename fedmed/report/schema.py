@@ -307,11 +307,56 @@ class Price(TypedDict):
     test: Costs
 
 
+class Canaries(TypedDict):
+    """An audit with planted patients: a lower bound of epsilon, and the highest it could give."""
+
+    canaries: Whole
+    guesses: Whole
+    right: Whole
+    claimed: Number
+    at_least: Number
+    ceiling: Number
+    confidence: Number
+
+
+class Strength(TypedDict):
+    """How well an attack tells members; true positives at 1 % false ones."""
+
+    auc: Interval
+    true_positives: Interval
+
+
+class Attacked(TypedDict):
+    members: Whole
+    others: Whole
+    loss: Strength
+    lira: Strength
+
+
+class Membership(TypedDict):
+    unit: str
+    shadow_heads: Whole
+    models: dict[str, Attacked]
+
+
+class Audit(TypedDict):
+    canaries: NotRequired[Canaries]
+    membership: NotRequired[Membership]
+
+
 class Privacy(TypedDict):
     differential: NotRequired[Differential]
     secure_aggregation: NotRequired[SecureAggregation]
     price: NotRequired[Price]
-    audit: NotRequired[dict[str, Any]]
+    audit: NotRequired[Audit]
+
+
+class Training(TypedDict):
+    """How a run trained: heads on frozen features where it is not said, or whole networks."""
+
+    mode: str
+    size: NotRequired[Whole]
+    batch_norm: NotRequired[str]
 
 
 class Report(TypedDict):
@@ -327,6 +372,8 @@ class Report(TypedDict):
     timing: dict[str, Number]
     environment: dict[str, Any]
     # Where a run has them.
+    training: NotRequired[Training]
+    own_after_last_round: NotRequired[LocalOnly]  # each hospital's, which the round goes on from
     calibration: NotRequired[TemperatureScaling]
     algorithm: NotRequired[dict[str, Any]]
     federation: NotRequired[dict[str, Any]]
@@ -342,10 +389,19 @@ class Backbone(TypedDict):
 
 class Model(TypedDict):
     file: str
+    files: NotRequired[list[str]]  # of a whole network, all of them; the first is `file`
     title: str
     threshold: Threshold
     training: PerClass | None
     temperature: NotRequired[Temperature]  # by which the app divides log-odds
+
+
+class Networks(TypedDict):
+    """How whole networks are stored, and the side of their input."""
+
+    size: Whole
+    format: str
+    base: str  # the model that others are told by their difference to
 
 
 class Config(TypedDict):
@@ -355,6 +411,7 @@ class Config(TypedDict):
     preprocessing: dict[str, Any]
     backbone: Backbone
     models: dict[str, Model]
+    networks: NotRequired[Networks]  # where every model is a whole network
     engine: NotRequired[str]  # what the features passed on
     versions: NotRequired[dict[str, str]]
 

@@ -16,7 +16,7 @@ from fedmed.evaluation.curves import curves
 from fedmed.evaluation.evaluation_set import EvaluationSet
 from fedmed.evaluation.metrics import MetricName
 from fedmed.evaluation.shifted import PAIRS, SwappedValidation
-from fedmed.federated.ledger import summary
+from fedmed.federated.ledger import TITLES, summary
 from fedmed.federated.state import State
 from fedmed.report.highlights import displayed_models
 from fedmed.training.heads import Heads, stack
@@ -104,7 +104,8 @@ def communication(
     sent: str,
     whole_model: int,
     protocols: Mapping[str, EvaluationSet],
-    unfinished: Mapping[str, str],
+    titles: Mapping[str, str] = TITLES,
+    unfinished: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Bytes of every update format, measured, and what its federated model scores.
 
@@ -112,7 +113,7 @@ def communication(
     says why there is no federation of a format that was only to be compared.
     """
     ledgers = {wire: state.ledger for wire, state in federations.items()}
-    formats = summary(ledgers, whole_model)
+    formats = summary(ledgers, whole_model, titles)
     for wire, state in federations.items():
         formats[wire]["metrics"] = {
             name: protocol.score(Heads.of(state.model), [wire])[wire]
@@ -122,7 +123,8 @@ def communication(
     return lacking | {
         "sent": sent,
         "rounds": federations[sent].round,
-        "hospitals": len(federations[sent].ledger.up[0]),
+        # Who was away from a round got nothing in it.
+        "hospitals": len({name for asked in federations[sent].ledger.down for name in asked}),
         "formats": formats,
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
@@ -173,15 +173,20 @@ def _sha256(path: Path) -> str:
     return sha256_of(path)
 
 
-def model_entries(names: Sequence[str], results: Report) -> dict[str, Any]:
-    """config.json's `models`: file, title, threshold and what each model was trained on."""
+def model_entries(
+    names: Sequence[str], results: Report, files: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, Any]:
+    """config.json's `models`: file, title, threshold and what each model was trained on.
+
+    `files` are those of whole networks, by model.
+    """
     mixes = {site["name"]: site["images"] for site in results["partition"]["hospitals"]}
     everything = results["data"]["training"]["images"]
     scores = results["protocols"]["validation"]["models"]
     scaling = results.get("calibration", {"models": {}})["models"]
     return {
         name: {
-            "file": model_file(name),
+            **_files(name, files),
             "title": model_title(name),
             "threshold": scores[name]["threshold"],
             "training": mixes.get(name, everything),
@@ -189,3 +194,9 @@ def model_entries(names: Sequence[str], results: Report) -> dict[str, Any]:
         }
         for name in names
     }
+
+
+def _files(name: str, files: Mapping[str, Sequence[str]] | None) -> dict[str, Any]:
+    if files is None:
+        return {"file": model_file(name)}
+    return {"file": files[name][0], "files": [*files[name]]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -33,5 +34,5 @@ class Models(Protocol):
         """`central`, `federated`, `hospital_1` ..., in the order they are displayed."""
 
     @property
-    def groups(self) -> list[ModelGroup]:
-        """All of them, by backbone."""
+    def groups(self) -> Iterable[ModelGroup]:
+        """All of them, by backbone, to be gone through once."""

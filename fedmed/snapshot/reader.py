@@ -6,6 +6,7 @@ It opens only if every sha256 in its config.json holds, and it appears whole or 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from fedmed.backbones.backbone import Backbone, read
 from fedmed.backbones.resnet18 import WIDTH
-from fedmed.backbones.weights import read_state
+from fedmed.backbones.weights import State
 from fedmed.errors import UserError
 from fedmed.files import read_json, read_tensors
 from fedmed.imaging.preprocessing import PREPROCESSING
@@ -32,6 +33,7 @@ from fedmed.snapshot.manifest import (
     verify,
 )
 from fedmed.snapshot.model_group import ModelGroup
+from fedmed.snapshot.networks import BASE, check_networks, read_network, read_networks
 from fedmed.task import CLASSES
 from fedmed.training.heads import Heads
 
@@ -55,6 +57,8 @@ class Snapshot:
         """
         config = verify(folder)
         check_fields(config, folder)
+        if "networks" in config:
+            check_networks(folder, config)
         if config.get("preprocessing") != PREPROCESSING:
             raise SnapshotError(
                 f"{folder} was made for another preprocessing than this version of FedMed does."
@@ -65,6 +69,11 @@ class Snapshot:
     def models(self) -> list[str]:
         """`central`, `federated`, `hospital_1` ..., in the order they are shown."""
         return list(self.config["models"])
+
+    @property
+    def whole(self) -> bool:
+        """Whether every model is a network of its own, and not a head on a backbone of all."""
+        return "networks" in self.config
 
     @cached_property
     def report(self) -> Report:
@@ -85,11 +94,13 @@ class Snapshot:
 
     @cached_property
     def backbone(self) -> Backbone:
-        """The stored backbone.
+        """The stored backbone; of whole networks, the federated one's.
 
         Raises:
             SnapshotError: it is damaged, or not the one the heads were trained on.
         """
+        if self.whole:
+            return self._group(BASE, self.state(BASE)).backbone
         try:
             backbone = read(self.folder)
         except UserError:
@@ -101,9 +112,15 @@ class Snapshot:
             raise SnapshotError(f"{self.folder}: the backbone is not the one the heads belong to.")
         return backbone
 
-    def backbone_state(self) -> dict[str, Tensor]:
-        """The backbone's FP32 tensors under torchvision's names, without the classifier."""
-        return {name: tensor.float() for name, tensor in read_state(self.folder)[0].items()}
+    def state(self, model: str) -> State:
+        """One model's whole network, FP32, under the names of torchvision's resnet18.
+
+        Raises:
+            SnapshotError: as `backbone` and `head`.
+        """
+        if self.whole:
+            return read_network(self.folder, self.config, model)
+        return self.backbone.state | self.head(model)
 
     def head(self, model: str) -> dict[str, Tensor]:
         """One model's `fc.weight` [2, 512] and `fc.bias` [2], FP32.
@@ -143,13 +160,27 @@ class Snapshot:
         )
 
     @property
-    def groups(self) -> list[ModelGroup]:
-        """All models in one group, for they share the backbone.
+    def groups(self) -> Iterator[ModelGroup]:
+        """All models in one group, for they share the backbone; or whole networks, one by one.
+
+        A network is read when it is asked for: seven at once take 300 MB.
 
         Raises:
             SnapshotError: as `backbone` and `head`.
         """
-        return [ModelGroup(self.models, self.backbone, self.heads())]
+        if not self.whole:
+            yield ModelGroup(self.models, self.backbone, self.heads())
+            return
+        for model, network in read_networks(self.folder, self.config):
+            yield self._group(model, network)
+
+    def _group(self, model: str, network: State) -> ModelGroup:
+        """A whole network as a backbone of its own and one head."""
+        head = Heads(network["fc.weight"][None], network["fc.bias"][None])
+        trunk = {name: tensor for name, tensor in network.items() if not name.startswith("fc.")}
+        origin = {"id": model, "source": f"the network {model}"}
+        size = self.config["networks"]["size"]
+        return ModelGroup([model], Backbone(trunk, origin, rounded=False, size=size), head)
 
     @property
     def examples(self) -> list[dict[str, str]]:

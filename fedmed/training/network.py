@@ -8,7 +8,7 @@ processor's kind and on nothing beside it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -196,7 +196,8 @@ def train_network(
     """Train a network [...] on a site for the given epochs, and return it anew.
 
     AdamW (Loshchilov & Hutter, ICLR 2019, arXiv:1711.05101), which starts afresh at each call,
-    under a learning rate that falls along a cosine over all epochs of the run. `gradient` says
+    under a learning rate that falls along a cosine over all epochs of the run; or plain gradient
+    descent at one rate. `gradient` says
     along what each step is taken, if not along the loss's own gradient, of the tensors that
     `travels` names, all if it names none; `place` is the hospital's number in it.
 
@@ -205,12 +206,8 @@ def train_network(
     """
     network = _network(start, regime)
     learned = _learned(network)
-    adam = torch.optim.AdamW(
-        learned.values(),
-        optimisation.learning_rate,
-        weight_decay=optimisation.weight_decay,
-        fused=True,
-    )
+    optimizer = _optimizer(learned.values(), optimisation)
+    falling = optimisation.rule != "sgd"  # whose correction holds for steps of one length
     pixels, labels = site.pixels(), site.labels
     class_weights = _class_weights(labels, optimisation).to(regime.device)
     for epoch in epochs:
@@ -219,8 +216,9 @@ def train_network(
         view, done = View(regime.view, epoch, seed), 0
         for step, rows in enumerate(steps):
             progress = (epoch + step / len(steps)) / regime.total_epochs
-            for group in adam.param_groups:
-                group["lr"] = optimisation.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+            falls = (1 + math.cos(math.pi * progress)) / 2 if falling else 1
+            for group in optimizer.param_groups:
+                group["lr"] = optimisation.learning_rate * falls
             seen = pixels[torch.from_numpy(site.rows[rows.numpy()])].numpy()
             grey = render(view, seen, [site.digests[row] for row in rows.tolist()])
             inputs = to_input(grey).to(regime.device, memory_format=torch.channels_last)
@@ -228,14 +226,14 @@ def train_network(
             batch = NetworkBatch(
                 network, inputs, classes, class_weights, regime, travels or frozenset(start), place
             )
-            adam.zero_grad()
+            optimizer.zero_grad()
             if gradient is None:
-                batch.loss().backward()  # type: ignore[no-untyped-call]
+                batch.loss().backward()
             else:
                 step_along = gradient(batch)
                 for name, grad in (batch.at_home | step_along).items():
                     learned[name].grad = torch.empty_like(learned[name]).copy_(grad[0])
-            adam.step()
+            optimizer.step()
             done += len(rows)
             told(epoch, done)
     return {name: tensor.cpu().contiguous() for name, tensor in trained_state(network).items()}
@@ -263,7 +261,8 @@ def _network(start: Tensors, regime: Regime) -> nn.Module:
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.num_batches_tracked = torch.tensor(0)
-    network.to(regime.device, memory_format=torch.channels_last).requires_grad_(True).train()
+    network.to(regime.device).to(memory_format=torch.channels_last)
+    network.requires_grad_(True).train()
     if regime.batch_norm == "frozen":
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -273,6 +272,15 @@ def _network(start: Tensors, regime: Regime) -> nn.Module:
 
 def _learned(network: nn.Module) -> dict[str, nn.Parameter]:
     return {name: p for name, p in network.named_parameters() if p.requires_grad}
+
+
+def _optimizer(
+    learned: Iterable[nn.Parameter], optimisation: Optimisation
+) -> torch.optim.Optimizer:
+    length, decay = optimisation.learning_rate, optimisation.weight_decay
+    if optimisation.rule == "sgd":
+        return torch.optim.SGD(learned, length, weight_decay=decay)
+    return torch.optim.AdamW(learned, length, weight_decay=decay, fused=True)
 
 
 def _class_weights(labels: Tensor, optimisation: Optimisation) -> Tensor:

@@ -6,10 +6,12 @@ on. The files are named by the hospital and the epoch it has come to.
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +26,7 @@ from fedmed.training.local_training import Site
 from fedmed.training.network import ImageSite, Regime, train_network
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.tensors import Tensors, digest
-from fedmed.training.workers import Tell, Workers, result
+from fedmed.training.workers import Tell, Workers, peak_bytes, result
 
 SAYS_EVERY = 5.0  # seconds between two words of a hospital
 
@@ -38,6 +40,8 @@ class Said(NamedTuple):
     images: int  # done since it last said anything
     seconds: float
     done: bool  # with all epochs of this job
+    process: int
+    peak_bytes: int  # of memory that its process had
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Job:
     site: ImageSite
     place: int
     start: Path  # a network, or what of it travels
-    rest: Path | None  # where the tensors are that `start` lacks
+    rest: Path  # where the tensors are that `start` lacks
     to: Path
     epochs: range
     optimisation: Optimisation
@@ -129,14 +133,13 @@ class NetworkTrainer:
         to = self.kept(site.name, epochs.stop)
         if to.exists():
             return None
-        before = self.kept(site.name, epochs.start)
-        at_home = self.regime.batch_norm == "local" and before.exists()
+        own = self.latest(site.name, epochs.start) if self.regime.batch_norm == "local" else None
         job = Job(
             chain=self.chain,
             site=site,
             place=place,
             start=start,
-            rest=before if at_home else self.base,
+            rest=own or self.base,
             to=to,
             epochs=epochs,
             optimisation=optimisation,
@@ -150,16 +153,26 @@ class NetworkTrainer:
         """Return the file of a site's whole network after so many epochs."""
         return self.folder / f"{self.chain}-{site}-{epoch}.safetensors"
 
-    def latest(self, site: str) -> int:
-        """Return how many epochs of a site are done and kept, 0 where none are."""
-        found = self.folder.glob(f"{self.chain}-{site}-*.safetensors")
-        return max((int(path.stem.rsplit("-", 1)[1]) for path in found), default=0)
+    def epochs_done(self, site: str, until: int = sys.maxsize) -> int:
+        """Return how many epochs of a site, `until` at most, are done and kept; 0 if none are."""
+        done = [epochs for epochs in self._kept(site) if epochs <= until]
+        return max(done, default=0)
 
-    def drop_before(self, site: str, epoch: int) -> None:
-        """Delete what a site kept earlier than after so many epochs."""
-        for path in self.folder.glob(f"{self.chain}-{site}-*.safetensors"):
-            if int(path.stem.rsplit("-", 1)[1]) < epoch:
-                path.unlink(missing_ok=True)
+    def latest(self, site: str, until: int = sys.maxsize) -> Path | None:
+        """Return what a site has kept last, after `until` epochs at most."""
+        done = self.epochs_done(site, until)
+        return self.kept(site, done) if done else None
+
+    def drop_but_latest(self, site: str) -> None:
+        """Delete what a site kept before its latest."""
+        kept = self._kept(site)
+        for epochs in kept:
+            if epochs < max(kept):
+                self.kept(site, epochs).unlink(missing_ok=True)
+
+    def _kept(self, site: str) -> list[int]:
+        found = self.folder.glob(f"{self.chain}-{site}-*.safetensors")
+        return [int(path.stem.rsplit("-", 1)[1]) for path in found]
 
     def _starts(self, start: Tensors, count: int) -> list[Path]:
         """Write what hospitals start from, once where all start from the same."""
@@ -175,7 +188,7 @@ class NetworkTrainer:
 def run_job(job: Job, tell: Tell) -> None:
     """In a worker process: train, and keep what was trained."""
     given = read_network(job.start)
-    whole = given if job.rest is None else read_network(job.rest) | given
+    whole = read_network(job.rest) | given
     said, last_images, last_epoch = time.monotonic(), 0, job.epochs.start
     waiting = 0
 
@@ -188,7 +201,18 @@ def run_job(job: Job, tell: Tell) -> None:
         if not over and now - said < SAYS_EVERY:
             tell(None)
             return
-        tell(Said(job.chain, job.site.name, epoch + 1, waiting, now - said, over))
+        tell(
+            Said(
+                chain=job.chain,
+                site=job.site.name,
+                epoch=epoch + 1,
+                images=waiting,
+                seconds=now - said,
+                done=over,
+                process=os.getpid(),
+                peak_bytes=peak_bytes(),
+            )
+        )
         said, waiting = now, 0
 
     trained = train_network(
@@ -224,8 +248,3 @@ def read_network(path: Path) -> Tensors:
             f"{path}: not what was written there (its sha256 differs): start again without --resume"
         )
     return tensors
-
-
-def shortened(regime: Regime, epochs: int) -> Regime:
-    """Return the regime of a run of so many epochs in all."""
-    return replace(regime, total_epochs=epochs)

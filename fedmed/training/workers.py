@@ -12,7 +12,9 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from multiprocessing.synchronize import Event
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -80,6 +82,15 @@ def result(future: Future[Any]) -> Any:
             "a worker process was ended from outside, most likely because memory ran out: go on "
             "with --resume and fewer --workers, or a smaller --batch-size or --size"
         ) from error
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process has had so far; 0 where nothing tells."""
+    with suppress(OSError, ValueError, StopIteration):
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+        return 1024 * int(line.split()[1])
+    return 0
 
 
 _END = "end"

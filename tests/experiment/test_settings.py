@@ -41,6 +41,7 @@ PROMISED = {
     "seed": 42,
     "examples": 12,
     "device": "auto",
+    "deterministic": False,
     "resume": False,
     "demo": False,
 }
@@ -183,7 +184,7 @@ def test_what_may_be_protected_is_what_can_be() -> None:
     from fedmed.privacy.secure_aggregation import FEWEST, MOST
 
     assert choices.SECURE_HOSPITALS == (FEWEST, MOST)
-    assert set(choices.NEED_UPDATES) == {n for n, kind in ALGORITHMS.items() if not kind.additive}
+    assert set(choices.NEED_THREE) == {n for n, kind in ALGORITHMS.items() if not kind.additive}
     assert set(choices.PRIVATE) <= set(ALGORITHMS)
 
 
@@ -243,6 +244,8 @@ def test_how_the_data_were_read_is_told_where_it_was_asked_for() -> None:
     plain = parse([]).of_the_run()
     asked = ["--patients=/home/ann/who.csv", "--classes=healthy=NORMAL", "--allow-overlap"]
     added = {"patients": "who.csv", "classes": "healthy=NORMAL", "allow_overlap": True}
+    asked.append("--deterministic")
+    added["deterministic"] = True
     assert parse(asked).of_the_run() == plain | added
     assert not added.keys() & plain.keys()
 

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from fedmed.federated import channel as channel_module
+from fedmed.federated import rounds
 from fedmed.federated.algorithms.fedavg import FedAvg
+from fedmed.federated.algorithms.ridge import Ridge
 from fedmed.federated.channel import Channel
 from fedmed.federated.rounds import federate
 from fedmed.federated.state import State
@@ -164,3 +166,22 @@ def test_on_round_sees_every_round():
     assert [state.round for state in seen] == [1, 2, 3]
     assert [len(state.ledger.up) for state in seen] == [1, 2, 3]
     assert seen[-1] is final
+
+
+def test_many_large_messages_are_averaged_as_they_come(monkeypatch):
+    """As many as fit, one after the other: the same sums, and never all in memory."""
+    whole = run(skewed(), algorithm=Ridge(), rounds=1)
+    heard = []
+
+    class Listening(Ridge):
+        def aggregate(self, server, sent, samples, now):
+            heard.append((len(sent["targets"]), samples.tolist()))
+            return super().aggregate(server, sent, samples, now)
+
+    monkeypatch.setattr(rounds, "TOGETHER_BYTES", 2_200_000)
+    parts = run(skewed(), algorithm=Listening(), rounds=1)
+    assert heard == [(3, [650, 330, 265])]
+    assert parts.ledger == whole.ledger
+    for part in ("models", "own", "server"):
+        for name, tensor in getattr(whole, part).items():
+            assert torch.allclose(tensor, getattr(parts, part)[name], atol=1e-6)

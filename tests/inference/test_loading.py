@@ -189,7 +189,7 @@ def test_weights_whose_answers_are_no_numbers_are_refused(bundled, copy):
     huge["fc.weight"][0] = -3e38
     backbone_state = {
         name: tensor * 1e30 if name.startswith("bn1.bias") else tensor
-        for name, tensor in Snapshot.open(copy).backbone_state().items()
+        for name, tensor in Snapshot.open(copy).backbone.state.items()
     }
     whole = backbone.Backbone(backbone_state, {"id": "huge", "source": "a test"})
     for path in copy.glob("backbone*"):

@@ -72,6 +72,19 @@ def test_where_nothing_was_learned_nothing_is_found() -> None:
         assert found[name]["auc"]["low"] < 0.5 < found[name]["auc"]["high"], name
 
 
+def test_another_mix_of_classes_is_no_membership() -> None:
+    """A model that is surer of one class, of which there are more among the members."""
+    generator = torch.Generator().manual_seed(4)
+    labels = torch.tensor([1] * 180 + [0] * 20 + [1] * 20 + [0] * 180)
+    features = torch.randn(400, 8, generator=generator)
+    target = Target(features, labels, np.arange(400), np.arange(400) < 200)
+    sure_of_ill = Heads(torch.randn(1, 2, 8, generator=generator) / 9, torch.tensor([[0.0, 2.0]]))
+    shadow, inside = shadows(target, 2, OPTIMISATION, seed=3)
+    found = attack(sure_of_ill, ["federated"], target, shadow, inside)["federated"]
+    for name in ("loss", "lira"):
+        assert found[name]["auc"]["low"] < 0.5 < found[name]["auc"]["high"], name
+
+
 def test_every_patient_is_in_half_of_the_shadows() -> None:
     _, inside = shadows(drawn(4), 1, OPTIMISATION, seed=0)
     assert inside.sum(0).tolist() == [SHADOWS // 2] * 60

@@ -1,4 +1,4 @@
-"""A federation of drawn sites, run as the tests of the algorithms need it, and its models held up."""
+"""A federation of drawn sites as the tests of the algorithms need it, and how models differ."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import torch
 import torch.nn.functional as F
 
 from fedmed.backbones.backbone import Backbone
-from fedmed.backbones.weights import write_state
+from fedmed.backbones.weights import State, write_state
 from fedmed.imaging.preprocessing import to_input
 from fedmed.report import document
 from fedmed.snapshot.manifest import CARD, CONFIG, REPORT, model_file, seal
+from fedmed.snapshot.networks import config_entries, stored, write_networks
 from fedmed.snapshot.reader import write_head
 from fedmed.training.heads import Heads
 from tests.support.reports import MODELS, example_config, example_report
@@ -78,4 +80,36 @@ def linked_copy(source: Path, folder: Path) -> Path:
             (folder / path.name).symlink_to(path)
         else:
             shutil.copy(path, folder)
+    return folder
+
+
+def random_networks(names: Sequence[str] = MODELS, *, seed: int = 0) -> dict[str, State]:
+    """Whole networks near each other, as those are that training began at one place."""
+    generator = torch.Generator().manual_seed(seed)
+    start = random_backbone(seed).state
+    networks: dict[str, State] = {}
+    for name in names:
+        state = {
+            key: weight + 0.1 * weight.std() * torch.randn(weight.shape, generator=generator)
+            if weight.ndim == 4
+            else weight.clone()
+            for key, weight in start.items()
+        }
+        weight = torch.randn(2, 512, generator=generator) / 20
+        bias = torch.randn(2, generator=generator)
+        networks[name] = state | {"fc.weight": weight, "fc.bias": bias}
+    return networks
+
+
+def tiny_networks(folder: Path, *, size: int = 64, seed: int = 0) -> Path:
+    """Write a complete, sealed snapshot of seven whole networks into `folder` and return it."""
+    networks = random_networks(seed=seed)
+    origin = {"id": "random", "source": "a test"}
+    files = write_networks(folder, networks, origin, size)
+    document.write(example_report(), folder / REPORT)
+    config = example_config()
+    for name, entry in config["models"].items():
+        entry |= {"file": files[name][0], "files": files[name]}
+    seal(folder, config | config_entries(stored(networks), origin, size))
+    (folder / CARD).write_text("# A snapshot made by a test\n", encoding="utf-8")
     return folder

@@ -86,8 +86,8 @@ class Krum(Robust):
     words: ClassVar[str] = "where each round's most central update of one hospital led"
 
     def middle(self, updates: Tensors) -> Tensors:
-        flat = torch.cat([tensor.flatten(1).double() for tensor in updates.values()], 1)
-        count = len(flat)
+        count = len(next(iter(updates.values())))
+        flat = torch.cat([tensor.double().reshape(count, -1) for tensor in updates.values()], 1)
         wrong = max(0, (count - 3) // 2)
         neighbours = max(1, count - wrong - 2)
         distances = torch.cdist(flat, flat, compute_mode="donot_use_mm_for_euclid_dist").square()

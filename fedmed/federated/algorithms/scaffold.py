@@ -13,7 +13,7 @@ from fedmed.federated.algorithm import Round
 from fedmed.federated.algorithms.fedavg import FedAvg
 from fedmed.federated.messages import Layout, layout_of
 from fedmed.training.gradient import Batch
-from fedmed.training.local_training import Site, one_thread
+from fedmed.training.local_training import Site, one_thread, train_heads
 from fedmed.training.smoothness import steps_for
 from fedmed.training.tensors import Tensors, add, group, repeat, subtract, under
 
@@ -35,6 +35,7 @@ class Scaffold(FedAvg):
     words: ClassVar[str] = "the average of the hospitals' updates, each corrected for its drift"
     sends: ClassVar[str] = "Head and control variate"
     local_step: float | None = None
+    network_step: float = 0.01  # in the place of None where whole networks are trained
     server_step: float = 1.0
 
     def init(self, model: Tensors, samples: Tensor) -> tuple[Tensors, Tensors]:
@@ -53,26 +54,15 @@ class Scaffold(FedAvg):
             group(received, "model"), group(received, "control"), group(own, "control")
         )  # fmt: skip
         lengths = self._lengths(sites, now)
-        taken = torch.zeros(len(sites))  # steps of each hospital
-        decay = now.optimisation.weight_decay
-
-        def corrected(batch: Batch) -> Tensors:
-            here, model = batch.hospitals, batch.model
-            taken[here] += 1
-            return {
-                name: _scale(
-                    lengths[here],
-                    gradient + decay * model[name] - mine[name][here] + everybody[name],
-                )
-                for name, gradient in batch.gradient().items()
-            }
-
+        corrected = Corrected(lengths, now.optimisation.weight_decay, mine, everybody)
         plain = replace(now.optimisation, rule="sgd", learning_rate=1.0, weight_decay=0.0)
         trained = replace(now, optimisation=plain).train(
             repeat(start, len(sites)), sites, corrected
         )
         moved = subtract(trained, start)
-        pace = torch.where(taken > 0, 1 / (taken * lengths).clamp_min(1e-30), 0.0)
+        size = now.optimisation.batch_size
+        steps = torch.tensor([len(now.epochs) * -(-len(site.labels) // size) for site in sites])
+        pace = torch.where(steps > 0, 1 / (steps.clamp_min(1) * lengths), 0.0)
         control = {
             name: mine[name] - everybody[name] - _scale(pace, tensor)
             for name, tensor in moved.items()
@@ -101,7 +91,33 @@ class Scaffold(FedAvg):
         """Return the length of a local step at each hospital: [H]."""
         if self.local_step is not None:
             return torch.full((len(sites),), self.local_step)
+        if now.trainer is not train_heads:
+            return torch.full((len(sites),), self.network_step)
         return torch.tensor([steps_for(site, now.optimisation) for site in sites])
+
+
+@dataclass(frozen=True, eq=False)
+class Corrected:
+    """Each hospital's step: as long as it may be, along its gradient less its own mean one, plus
+    everybody's. A trainer that takes whole such steps is one of length 1."""
+
+    lengths: Tensor  # [H]
+    weight_decay: float
+    mine: Tensors  # [H, ...]
+    everybody: Tensors
+
+    def __call__(self, batch: Batch) -> Tensors:
+        here, model = batch.hospitals, batch.model
+        return {
+            name: _scale(
+                self.lengths[here],
+                gradient
+                + self.weight_decay * model[name]
+                - self.mine[name][here]
+                + self.everybody[name],
+            )
+            for name, gradient in batch.gradient().items()
+        }
 
 
 def _scale(factors: Tensor, tensor: Tensor) -> Tensor:

@@ -1,0 +1,78 @@
+"""Options that make no sense together, and why; told before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from fedmed.experiment.choices import NEED_EVERYONE, NEED_THREE, PRIVATE, SECURE_HOSPITALS
+
+if TYPE_CHECKING:
+    from fedmed.experiment.settings import Settings
+
+
+def faults(settings: Settings) -> Iterator[str]:
+    """Yield a sentence for each."""
+    name = settings.algorithm
+    if name in NEED_EVERYONE:
+        if settings.participation < 1 or settings.drop_out > 0:
+            yield (
+                f"--algorithm {name} needs every hospital in every round: leave out "
+                "--participation and --drop-out, or choose one that averages, as fedavg"
+            )
+        if settings.quantize != "none":
+            yield (
+                f"--algorithm {name} solves for its head, which rounded sums would spoil: it sends "
+                "FP64, so leave out --quantize"
+            )
+    if name in NEED_THREE and settings.hospitals < 3:
+        yield (
+            f"--algorithm {name} tells a wrong update by the others: it needs --hospitals 3 at "
+            "least"
+        )
+    if settings.poison and settings.hospitals < 2:
+        yield "--poison spoils one of several hospitals: it needs --hospitals 2 at least"
+    yield from unprotectable(settings)
+
+
+def unprotectable(settings: Settings) -> Iterator[str]:
+    """Yield why a run cannot be protected as its options ask."""
+    if settings.epsilon is not None:
+        if settings.algorithm not in PRIVATE:
+            yield (
+                f"--epsilon works with --algorithm {' or '.join(PRIVATE)}, whose every step can be "
+                f"bounded, and not with {settings.algorithm}"
+            )
+        if settings.train != "head":
+            yield (
+                "--epsilon works with heads: noise on the millions of numbers of a network would "
+                "leave nothing of it; leave out --epsilon or --train network"
+            )
+    if settings.secure_aggregation:
+        low, high = SECURE_HOSPITALS
+        if settings.quantize != "none":
+            yield (
+                "--secure-aggregation adds up exact numbers: leave out --quantize "
+                f"{settings.quantize}"
+            )
+        if not low <= settings.hospitals <= high:
+            yield (
+                f"--secure-aggregation needs from {low} to {high} hospitals, not "
+                f"{settings.hospitals:,}: of two each would learn the other's update, and every "
+                "two share a secret"
+            )
+        if settings.algorithm in NEED_THREE:
+            yield (
+                f"--algorithm {settings.algorithm} needs every hospital's update, which "
+                "--secure-aggregation hides from the server; leave out either"
+            )
+    protected = [
+        flag
+        for flag, asked in (
+            ("--secure-aggregation", settings.secure_aggregation),
+            ("--audit", settings.audit),
+        )
+        if asked
+    ]
+    if settings.train != "head" and protected:
+        yield f"{protected[0]} works with heads so far: leave it out, or --train network"

@@ -1,0 +1,269 @@
+"""The second step of a run that trains networks: centrally, federated, at each hospital alone.
+
+All three go on at the same time, a process for each core. Each training is cut in rounds of as many
+epochs, AdamW starting afresh in each, so that a federation of one hospital is central training; and
+what was trained is kept after each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fedmed.data.cohort import labels
+from fedmed.experiment.prepare_network import PreparedNetwork, start_of
+from fedmed.experiment.progress import Memory, Progress
+from fedmed.experiment.settings import Settings
+from fedmed.experiment.timing import Stopwatch
+from fedmed.federated.algorithm import Algorithm, Round
+from fedmed.federated.algorithms import ALGORITHMS
+from fedmed.federated.channel import Channel
+from fedmed.federated.rounds import federate
+from fedmed.federated.state import State
+from fedmed.training.local_training import Site
+from fedmed.training.network import ImageSite, norm_names
+from fedmed.training.network_trainer import NetworkTrainer, Said, read_network, write_network
+from fedmed.training.optimizer import Optimisation
+from fedmed.training.tensors import Tensors
+from fedmed.training.workers import Workers, result
+
+WEIGHT_DECAY = 0.02
+CHAINS = 16  # trainings that wait for a process at a time, beside the federation
+
+
+@dataclass(frozen=True)
+class FittedNetworks:
+    """Every network of a run, in files until it is saved, and what the federation sent."""
+
+    central: Path
+    alone: Sequence[Path]  # each hospital's, trained as long without the others
+    own: Sequence[Path]  # each hospital's, after its training in the last round
+    rounds: Sequence[Path]  # the federated network after each round
+    federation: State
+    algorithm: Algorithm
+    workers: int
+    peak_memory_gib: float
+
+    @property
+    def federated(self) -> Path:
+        """The federated network."""
+        return self.rounds[-1]
+
+    def shipped(self) -> dict[str, Path]:
+        """Return the networks of a snapshot, by model; a hospital's is the one it has alone."""
+        hospitals = {f"hospital_{k}": path for k, path in enumerate(self.alone, start=1)}
+        return {"central": self.central, "federated": self.federated, **hospitals}
+
+
+def fit_network(settings: Settings, prepared: PreparedNetwork, watch: Stopwatch) -> FittedNetworks:
+    """Train all networks, side by side.
+
+    Raises:
+        UserError: training diverged, a process died, or the algorithm averages nothing.
+    """
+    folder = prepared.state.folder
+    base = folder / "start.safetensors"
+    start = start_of(prepared.backbone)
+    write_network(base, start)
+    normal, pneumonia = np.bincount(labels(prepared.training), minlength=2).tolist()
+    optimisation = Optimisation(
+        learning_rate=settings.learning_rate,
+        batch_size=settings.batch_size,
+        class_weights=prepared.recipe.class_weights(normal, pneumonia),
+        weight_decay=WEIGHT_DECAY,
+    )
+    # Alone, a hospital knows nobody's counts but its own.
+    of_its_own = replace(optimisation, class_weights=None)
+    of_its_own = of_its_own if prepared.recipe.balanced else optimisation
+    epochs = {"central": settings.epochs}
+    epochs["federated"] = epochs["alone"] = settings.rounds * settings.local_epochs
+    count = workers(settings, prepared)
+
+    memory = Memory()
+
+    def told(said: Said) -> None:
+        memory(said)
+        progress(said)
+
+    with Workers(count, told) as pool:
+        trainers = {
+            chain: NetworkTrainer(
+                pool, folder, chain, replace(prepared.regime, total_epochs=epochs[chain]), base
+            )
+            for chain in epochs
+        }
+        progress = Progress(_remaining(trainers, prepared, epochs), epochs)
+        jobs: list[Callable[[], object]] = [
+            lambda: _federation(settings, prepared, trainers["federated"], start, optimisation),
+            *(
+                _chain(trainers[chain], site, base, settings, how)
+                for chain, site, how in (
+                    ("central", prepared.everything, optimisation),
+                    *(("alone", site, of_its_own) for site in prepared.hospitals),
+                )
+            ),
+        ]
+        federation = cast(State, _side_by_side(jobs, pool)[0])
+    watch.lap("training")
+
+    def files(chain: str, sites: Sequence[ImageSite]) -> list[Path]:
+        found = [trainers[chain].latest(site.name) for site in sites]
+        return [path for path in found if path]  # a hospital may never have taken part
+
+    return FittedNetworks(
+        central=files("central", [prepared.everything])[0],
+        alone=files("alone", prepared.hospitals),
+        own=files("federated", prepared.hospitals),
+        rounds=[round_file(folder, number) for number in range(1, federation.round + 1)],
+        federation=federation,
+        algorithm=ALGORITHMS[settings.algorithm](),
+        workers=count,
+        peak_memory_gib=memory.gib(),
+    )
+
+
+def workers(settings: Settings, prepared: PreparedNetwork) -> int:
+    """Return how many processes train: those asked for, or one a core, for as many as can be busy.
+
+    A process takes about a gigabyte.
+    """
+    return settings.workers or min(torch.get_num_threads(), 2 * len(prepared.hospitals) + 1)
+
+
+def round_file(folder: Path, number: int) -> Path:
+    """Where the federated network after a round lies while the run goes on."""
+    return folder / f"round-{number}.safetensors"
+
+
+def _federation(
+    settings: Settings,
+    prepared: PreparedNetwork,
+    trainer: NetworkTrainer,
+    start: Tensors,
+    optimisation: Optimisation,
+) -> State:
+    # One thread, so that sums do not depend on how many cores there are.
+    torch.set_num_threads(1)
+    averaged = settings.batch_norm == "average"
+    travels = {name: t for name, t in start.items() if averaged or name not in norm_names()}
+    algorithm = ALGORITHMS[settings.algorithm]()
+    keep = prepared.state.keeper(settings.format)
+
+    def on_round(now: State) -> None:
+        network = start | now.model
+        if settings.batch_norm == "local":
+            network |= _mean_norms(trainer, prepared.hospitals)
+        write_network(round_file(trainer.folder, now.round), network)
+        keep(now)
+        for site in prepared.hospitals:
+            trainer.drop_but_latest(site.name)
+
+    return federate(
+        prepared.hospitals,
+        algorithm=cast(Algorithm, _Forgetful(algorithm)),
+        model=travels,
+        rounds=settings.rounds,
+        local_epochs=settings.local_epochs,
+        optimisation=optimisation,
+        channel=Channel.of(settings.format, networks=True),
+        trainer=trainer,
+        seed=settings.seed,
+        state=prepared.state.federation(settings.format),
+        on_round=on_round,
+        every_round=False,
+    )
+
+
+class _Forgetful:
+    """An algorithm whose hospitals do not keep their networks in memory: their files have them."""
+
+    def __init__(self, algorithm: Algorithm) -> None:
+        self._algorithm = algorithm
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._algorithm, name)
+
+    def init(self, model: Tensors, samples: Tensor) -> tuple[Tensors, Tensors]:
+        server, own = self._algorithm.init(model, samples)
+        return server, _without_models(own)
+
+    def local(
+        self, received: Tensors, own: Tensors, sites: Sequence[Site], now: Round
+    ) -> tuple[Tensors, Tensors]:
+        sent, own = self._algorithm.local(received, own, sites, now)
+        return sent, _without_models(own)
+
+
+def _without_models(own: Tensors) -> Tensors:
+    return {name: tensor for name, tensor in own.items() if not name.startswith("model/")}
+
+
+def _mean_norms(trainer: NetworkTrainer, sites: Sequence[ImageSite]) -> Tensors:
+    """The weighted mean of what hospitals keep of normalisation, for a patient of none of them."""
+    kept = [(len(site.labels), trainer.latest(site.name)) for site in sites]
+    total = sum(count for count, path in kept if path)
+    mean: Tensors = {}
+    for count, path in kept:
+        network = read_network(path) if path else {}
+        for name in norm_names() & set(network):
+            part = network[name] * (count / total)
+            mean[name] = mean[name] + part if name in mean else part
+    return mean
+
+
+def _chain(
+    trainer: NetworkTrainer,
+    site: ImageSite,
+    base: Path,
+    settings: Settings,
+    optimisation: Optimisation,
+) -> Callable[[], None]:
+    """Train one network in rounds, from what is kept of it or from `base`."""
+
+    def run() -> None:
+        epochs = trainer.regime.total_epochs
+        while (done := trainer.epochs_done(site.name)) < epochs:
+            stop = min(done + settings.local_epochs, epochs)
+            start = trainer.kept(site.name, done) if done else base
+            job = trainer.submit(site, start, range(done, stop), optimisation, seed=settings.seed)
+            assert job is not None, "it is not done yet"
+            result(job)
+            trainer.drop_but_latest(site.name)
+
+    return run
+
+
+def _side_by_side(jobs: Sequence[Callable[[], object]], pool: Workers) -> list[object]:
+    """Run all, each in a thread that waits for the processes; the first that fails ends all."""
+    cores = torch.get_num_threads()
+    threads = ThreadPoolExecutor(1 + CHAINS)
+    futures = [threads.submit(job) for job in jobs]
+    try:
+        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        for future in futures:
+            if future in done:
+                future.result()
+        return [future.result() for future in futures]
+    finally:
+        pool.stop()
+        threads.shutdown(cancel_futures=True)
+        torch.set_num_threads(cores)  # a thread's setting is what threads after it begin with
+
+
+def _remaining(
+    trainers: Mapping[str, NetworkTrainer], prepared: PreparedNetwork, epochs: Mapping[str, int]
+) -> int:
+    """How many images are still to be trained on, each counted once an epoch."""
+    sites = [("central", prepared.everything)]
+    sites += [(chain, site) for chain in ("federated", "alone") for site in prepared.hospitals]
+    return sum(
+        len(site.labels) * (epochs[chain] - trainers[chain].epochs_done(site.name))
+        for chain, site in sites
+    )

@@ -1,0 +1,225 @@
+"""The third step of a run that trains networks: all answer as they are stored, and are scored.
+
+Nothing is chosen on the official test split. A hospital's model is the network that it has without
+the others; its own after the last round is told of beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fedmed.backbones.backbone import Backbone
+from fedmed.data.cohort import Xray, labels, patients
+from fedmed.data.holdout import description
+from fedmed.data.partition import describe
+from fedmed.evaluation import shifted
+from fedmed.evaluation.answers import Answers, Images
+from fedmed.evaluation.evaluation_set import EvaluationSet
+from fedmed.evaluation.shifted import SwappedValidation
+from fedmed.experiment.fit_network import WEIGHT_DECAY, FittedNetworks
+from fedmed.experiment.prepare_network import PreparedNetwork
+from fedmed.experiment.settings import Settings
+from fedmed.experiment.timing import Stopwatch
+from fedmed.federated.algorithm import Round
+from fedmed.federated.channel import Channel
+from fedmed.federated.ledger import full_model_bytes
+from fedmed.federated.messages import layout_of
+from fedmed.federated.transforms import FORMATS
+from fedmed.imaging.augmentation import CLEAN, View
+from fedmed.report import document, network_sections, sections
+from fedmed.report.schema import Report
+from fedmed.snapshot.networks import stored
+from fedmed.training.heads import Heads
+from fedmed.training.network_trainer import read_network
+from fedmed.training.optimizer import Optimisation
+from fedmed.training.tensors import Tensors
+
+
+@dataclass(frozen=True)
+class ScoredNetworks:
+    """The report, and what the snapshot is made of."""
+
+    report: Report
+    networks: Mapping[str, Tensors]  # by model, as they are stored
+    test: EvaluationSet  # whose `features` are the networks' answers
+    alone: Heads  # the hospitals' networks, as heads on those
+
+
+def backbone_of(network: Tensors, prepared: PreparedNetwork) -> Backbone:
+    """Return all of a network but its head."""
+    trunk = {name: t for name, t in network.items() if not name.startswith("fc.")}
+    origin = {"id": "network", "source": "trained in this run"}
+    backbone = Backbone(trunk, origin, rounded=False, size=prepared.regime.size)
+    return backbone.to(prepared.regime.device)
+
+
+def head_of(network: Tensors) -> Heads:
+    """Return the head of a network."""
+    return Heads(network["fc.weight"][None], network["fc.bias"][None])
+
+
+def score_network(
+    settings: Settings, prepared: PreparedNetwork, fitted: FittedNetworks, watch: Stopwatch
+) -> ScoredNetworks:
+    """Return evaluation.json and the networks it is of.
+
+    Raises:
+        UserError: a model's answers are no numbers, or a class is missing from those to score.
+    """
+    sites = prepared.sites
+    names = ["central", "federated", *sites]
+    networks = stored({name: read_network(path) for name, path in fitted.shipped().items()})
+    answers, engine = _ask(prepared, fitted, networks)
+    held_out, test_xrays = prepared.held_out, prepared.cohort.test
+
+    def clean(xrays: Sequence[Xray]) -> Tensor:
+        return torch.from_numpy(answers.load(CLEAN, [xray.digest for xray in xrays]))
+
+    known = prepared.cohort.patients_known
+    validation = EvaluationSet(description(known), held_out, clean(held_out))
+    test = EvaluationSet(
+        f"{prepared.cohort.test_split}, scored once", test_xrays, clean(test_xrays)
+    )
+    swapped = SwappedValidation.read(held_out, answers)
+    official = {"validation": validation, "test": test}
+    models = answers.heads(names)
+    temperatures = sections.temperatures(validation, models)
+    federated, central, alone = (answers.heads(n) for n in (["federated"], ["central"], sites))
+    rounds = [f"round {number}" for number in range(1, len(fitted.rounds) + 1)]
+    by_round = validation.score(answers.heads(rounds), rounds)
+    own = [name for name in answers.names if name.startswith("own ")]
+    watch.lap("scoring")
+    report = document.build(
+        protocols={
+            "validation": sections.protocol(validation, models, names, temperatures),
+            "shifted": sections.shifted(swapped, models, names),
+            "test": sections.protocol(test, models, names, temperatures),
+        },
+        comparison={name: one.compare(federated, central) for name, one in official.items()},
+        rounds=network_sections.rounds(
+            fitted.federation.ledger, [by_round[name] for name in rounds]
+        ),
+        communication=network_sections.communication(
+            fitted.federation.ledger,
+            settings.format,
+            _sizes(settings, prepared, fitted),
+            full_model_bytes(networks["federated"]),
+            {
+                name: one.score(federated, ["federated"])["federated"]
+                for name, one in official.items()
+            },
+        ),
+        partition=describe(
+            prepared.parts,
+            patients(prepared.training),
+            labels(prepared.training),
+            scheme=settings.partition,
+            alpha=settings.alpha,
+            seed=settings.seed,
+        ),
+        local_only={
+            **{name: one.score(alone, sites) for name, one in official.items()},
+            "shifted": swapped.score(alone, sites),
+        },
+        own_after_last_round={
+            name: one.score(answers.heads(own), [model.removeprefix("own ") for model in own])
+            for name, one in official.items()
+        },
+        calibration=sections.reliability(temperatures, official, models, names),
+        data=prepared.audit,
+        recipe=settings.of_the_run()
+        | {"name": prepared.recipe.name, "description": prepared.recipe.description},
+        training=_training(settings, prepared, fitted),
+        timing=watch.report(),
+        environment=sections.versions()
+        | {"engine": engine, "peak_memory_gib": fitted.peak_memory_gib},
+    )
+    return ScoredNetworks(report, networks, test, alone)
+
+
+def _ask(
+    prepared: PreparedNetwork, fitted: FittedNetworks, networks: Mapping[str, Tensors]
+) -> tuple[Answers, str]:
+    """Have every network answer on what it is scored on; returns what passes ran on, too."""
+    views = _images(prepared)
+    clean = [(view, images) for view, images in views if view == CLEAN]
+    own = {path.stem.split("-")[1]: path for path in fitted.own}
+    rounds = dict(enumerate(fitted.rounds, start=1))
+    asked: list[tuple[str, Any, list[tuple[View, Images]]]] = [
+        *((name, network, views) for name, network in networks.items()),
+        *((f"own {name}", path, clean) for name, path in own.items()),
+        *((f"round {number}", path, clean[:1]) for number, path in rounds.items()),
+    ]
+    answers = Answers([name for name, _, _ in asked])
+    for number, (name, network, wanted) in enumerate(asked, start=1):
+        network = network if isinstance(network, dict) else read_network(network)
+        backbone = backbone_of(network, prepared)
+        answers.ask(name, backbone, head_of(network), wanted)
+        print(f"Scored {number} of {len(asked)} networks: {name.replace('_', ' ')}", flush=True)
+    return answers, backbone.engine.title
+
+
+def _images(prepared: PreparedNetwork) -> list[tuple[View, Images]]:
+    """The views that networks are scored on, and of which X-rays: the validation's clean first."""
+    rows = {xray.digest: row for row, xray in enumerate(prepared.read)}
+    wanted = [
+        (prepared.held_out, [CLEAN]),
+        *shifted.wanted(prepared.held_out),
+        (prepared.cohort.test, [CLEAN]),
+    ]
+    found: list[tuple[View, Images]] = []
+    for place, (xrays, views) in enumerate(wanted):
+        digests = [xray.digest for xray in xrays]
+        pixels = prepared.pixels[[rows[digest] for digest in digests]]
+        plain = place in (0, len(wanted) - 1)  # classes' own views hold the clean one again
+        found += [(view, (pixels, digests)) for view in views if plain or view != CLEAN]
+    return found
+
+
+def _sizes(
+    settings: Settings, prepared: PreparedNetwork, fitted: FittedNetworks
+) -> dict[str, tuple[int, int]]:
+    """Bytes of a message up and down in each format, on messages of the federation's layouts."""
+    algorithm, server = fitted.algorithm, fitted.federation.server
+    now = Round(
+        number=1,
+        hospitals=tuple(prepared.sites),
+        epochs=range(0),
+        optimisation=Optimisation(),
+        seed=settings.seed,
+        trainer=_no_training,
+    )
+    up, down = algorithm.expected(server), layout_of(algorithm.broadcast(server))
+    return {format: Channel.of(format, networks=True).sizes(up, down, now) for format in FORMATS}
+
+
+def _no_training(*arguments: Any, **named: Any) -> Tensors:
+    raise AssertionError("messages are counted, nothing is trained")
+
+
+def _training(
+    settings: Settings, prepared: PreparedNetwork, fitted: FittedNetworks
+) -> dict[str, Any]:
+    regime = prepared.regime
+    return {
+        "mode": "network",
+        "size": regime.size,
+        "batch_norm": regime.batch_norm,
+        "start": prepared.backbone.id,
+        "precision": "bf16" if regime.bf16 else "FP32",
+        "device": regime.device,
+        "optimizer": "AdamW",
+        "weight_decay": WEIGHT_DECAY,
+        "label_smoothing": regime.smoothing,
+        "epochs": {
+            "central": settings.epochs,
+            "federated": regime.total_epochs,
+            "alone": regime.total_epochs,
+        },
+        "workers": fitted.workers,
+    }
