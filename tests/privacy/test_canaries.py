@@ -38,10 +38,10 @@ def test_noise_forgotten_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_noise_of_a_single_step_is_found_to_be_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Composition forgotten: each step gets the noise of a run of one step, and 16 are taken."""
+    """Composition forgotten: each step gets the noise of a run of one step, and 64 are taken."""
     add = private_training.add_noise
-    monkeypatch.setattr(private_training, "add_noise", lambda exact, scale: add(exact, scale / 4))
-    trainer = PrivateTrainer(mechanism(epsilon=1.0, steps=16), SPACE)
+    monkeypatch.setattr(private_training, "add_noise", lambda exact, scale: add(exact, scale / 8))
+    trainer = PrivateTrainer(mechanism(epsilon=1.0, steps=64), SPACE)
     assert max(audit(trainer, np.random.default_rng(s))["at_least"] for s in range(4)) > 1.0
 
 
