@@ -9,8 +9,8 @@ from fedmed.errors import UserError
 from fedmed.privacy.accountant import mu_of
 
 # Chosen on validation patients of real X-rays, with 2,015 and 406 patients in five hospitals, clean
-# views, 60 steps, epsilon 1, 3 and 8: noise grows with how far all steps of a run lead together, and
-# so does signal until the loss is near its minimum.
+# views, 60 steps, epsilon 1, 3 and 8: noise grows with how far all steps of a run lead together,
+# and so does signal until the loss is near its minimum.
 CLIP = 0.5  # of a row's gradient, which is no longer than sqrt 2 without
 TRAVEL = 0.4  # times epsilon and patients, over the root of the hospitals, who each add noise
 MOST_TRAVEL = 2400.0
