@@ -63,7 +63,8 @@ def main() -> None:
     write_state(backbone.state, backbone.origin, options.output)
     progress_file(options.output).unlink(missing_ok=True)
     print(f"Wrote {options.output}/backbone*.safetensors, sha256 {backbone.sha256[:16]}")
-    print(f"Train on it with: python train.py --backbone {options.output} --data ...")
+    line = cli.command("train.py", "--backbone", str(options.output), "--data", "DIR")
+    print(f"Train on it with: {line}")
 
 
 def _files_of_before(folder: Path) -> list[Path]:

@@ -128,12 +128,11 @@ class Backbone:
         return pool(self.feature_maps(inputs))
 
     def ready(self) -> Pass:
-        """`feature_maps` of this backbone as it is now, which keeps no second copy of its weights.
+        """A pass for images that were `resize`d to `size`, which keeps no copy of the weights.
 
         For whoever runs several networks and needs nothing else of them.
         """
-        run, size = self._run, self.size
-        return lambda inputs: run(resize(inputs, size))
+        return self._run
 
     @property
     def _run(self) -> Pass:

@@ -3,15 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from fedmed.experiment.choices import NEED_EVERYONE, NEED_THREE, PRIVATE, SECURE_HOSPITALS
+from fedmed.experiment.choices import (
+    NEED_EVERYONE,
+    NEED_FEATURES,
+    NEED_THREE,
+    PRIVATE,
+    SECURE_HOSPITALS,
+)
 
-if TYPE_CHECKING:
-    from fedmed.experiment.settings import Settings
+
+class Options(Protocol):
+    """The options that are looked at."""
+
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def participation(self) -> float: ...
+    @property
+    def drop_out(self) -> float: ...
+    @property
+    def poison(self) -> str | None: ...
+    @property
+    def quantize(self) -> str: ...
+    @property
+    def hospitals(self) -> int: ...
+    @property
+    def train(self) -> str: ...
+    @property
+    def epsilon(self) -> float | None: ...
+    @property
+    def secure_aggregation(self) -> bool: ...
+    @property
+    def audit(self) -> bool: ...
 
 
-def faults(settings: Settings) -> Iterator[str]:
+def faults(settings: Options) -> Iterator[str]:
     """Yield a sentence for each."""
     name = settings.algorithm
     if name in NEED_EVERYONE:
@@ -25,6 +53,11 @@ def faults(settings: Settings) -> Iterator[str]:
                 f"--algorithm {name} solves for its head, which rounded sums would spoil: it sends "
                 "FP64, so leave out --quantize"
             )
+    if name in NEED_FEATURES and settings.train == "network":
+        yield (
+            f"--algorithm {name} needs the features of a frozen backbone, and --train network has "
+            "none: choose one that averages, as fedavg, or --train head"
+        )
     if name in NEED_THREE and settings.hospitals < 3:
         yield (
             f"--algorithm {name} tells a wrong update by the others: it needs --hospitals 3 at "
@@ -35,7 +68,7 @@ def faults(settings: Settings) -> Iterator[str]:
     yield from unprotectable(settings)
 
 
-def unprotectable(settings: Settings) -> Iterator[str]:
+def unprotectable(settings: Options) -> Iterator[str]:
     """Yield why a run cannot be protected as its options ask."""
     if settings.epsilon is not None:
         if settings.algorithm not in PRIVATE:

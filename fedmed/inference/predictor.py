@@ -17,7 +17,7 @@ from torch import Tensor
 from fedmed.backbones.backbone import pool
 from fedmed.backbones.engine import Pass
 from fedmed.imaging.augmentation import CLEAN, render
-from fedmed.imaging.preprocessing import DecodedXray, to_input, to_pixels
+from fedmed.imaging.preprocessing import DecodedXray, resize, to_input, to_pixels
 from fedmed.inference import out_of_distribution, views
 from fedmed.inference.batching import Batched
 from fedmed.inference.heatmaps import evidence_maps
@@ -49,6 +49,7 @@ class _Ready(NamedTuple):
 
     models: list[str]
     heads: Heads
+    size: int  # the side of its input
     feature_maps: Pass
 
 
@@ -83,7 +84,8 @@ class _Readers:
         self._order = shown.models
         # Read one by one, and of each only what a pass takes: whole networks are large.
         self._groups = [
-            _Ready(group.models, group.heads, group.backbone.ready()) for group in shown.groups
+            _Ready(group.models, group.heads, group.backbone.size, group.backbone.ready())
+            for group in shown.groups
         ]
         self._known = Known(out_of_distribution.find(shown.folder), views.find(shown.folder))
         # Statistics of features are of this model's network, where there are several.
@@ -101,7 +103,8 @@ class _Readers:
         """One pass for all of them. What torch computes stays on the thread that runs this."""
         pixels = np.stack([xray.pixels for xray in xrays])
         inputs = to_input(render(CLEAN, pixels, [""] * len(xrays)))
-        passed = [(group, group.feature_maps(inputs)) for group in self._groups]
+        sized = {size: resize(inputs, size) for size in {group.size for group in self._groups}}
+        passed = [(group, group.feature_maps(sized[group.size])) for group in self._groups]
         features = pool(passed[self._watched][1])
         return [
             self._prediction(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +42,7 @@ class ModelAnswer(NamedTuple):
     dissents: bool
     training: dict[str, int] | None  # images of each class
     standings: list[Standing]
+    joined: str | None  # what joining changed for a hospital
 
 
 class Expected(NamedTuple):
@@ -72,6 +73,7 @@ class Answer:
     snapshot: str  # its label
     example: Example | None = None  # where a visitor clicked one
     number: int | None = None  # of that example in the strip
+    joined: Mapping[str, str] = field(default_factory=dict)  # by hospital, as `joining.joined`
 
     def html(self) -> str:
         """The whole answer."""
@@ -83,10 +85,12 @@ class Answer:
             number=self.number,
             evidence=self._evidence(displayed),
             warnings=prediction.warnings,
+            notes=prediction.notes,
             headline=explanation.headline(prediction, self.config),
             # Nothing about a picture unlike any X-ray is explained by what the hospitals saw.
             reason="" if prediction.warnings else explanation.reason(prediction, self.config),
             models=[self._model(model) for model in displayed],
+            joined=bool(self.joined),
             agreement=prediction.agreement,
             expected=example
             and Expected(
@@ -116,6 +120,7 @@ class Answer:
             dissents=model in prediction.agreement["dissenting"],
             training={label: training[label] for label in CLASSES} if training else None,
             standings=standings(self.report, model),
+            joined=self.joined.get(model),
         )
 
     def _crowd(self) -> Crowd | None:

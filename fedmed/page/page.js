@@ -1,7 +1,7 @@
 // What the page does in the browser: draws heat maps, shows tips, sorts the table.
 // Everything is drawn from what is already on the page; asking.js asks for more.
 window.fedmed = (() => {
-  const GRID = 7, SIDE = 196;
+  const SIDE = 196;
   const TOWARDS = { normal: [64, 170, 240], pneumonia: [255, 140, 40] };
   const view = { model: "federated", strength: 60, on: true };
 
@@ -11,7 +11,7 @@ window.fedmed = (() => {
     return b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)));
   }
 
-  // Catmull-Rom between the centres of the 7 cells, flat beyond the outer ones.
+  // Catmull-Rom between the centres of a map's cells, 7 x 7 or fewer, flat beyond the outer ones.
   function smooth(values, length, position) {
     const at = (i) => values[Math.min(Math.max(i, 0), length - 1)];
     const place = Math.floor(position);
@@ -19,12 +19,13 @@ window.fedmed = (() => {
   }
 
   function enlarge(map, side) {
-    const centre = (i) => Math.min(Math.max(((i + 0.5) * GRID) / side - 0.5, 0), GRID - 1);
-    const rows = map.map((row) => Array.from({ length: side }, (_, x) => smooth(row, GRID, centre(x))));
+    const cells = map.length;
+    const centre = (i) => Math.min(Math.max(((i + 0.5) * cells) / side - 0.5, 0), cells - 1);
+    const rows = map.map((row) => Array.from({ length: side }, (_, x) => smooth(row, cells, centre(x))));
     const out = new Float32Array(side * side);
     for (let x = 0; x < side; x++) {
       const column = rows.map((row) => row[x]);
-      for (let y = 0; y < side; y++) out[y * side + x] = smooth(column, GRID, centre(y));
+      for (let y = 0; y < side; y++) out[y * side + x] = smooth(column, cells, centre(y));
     }
     return out;
   }
@@ -63,19 +64,21 @@ window.fedmed = (() => {
     answer.querySelector(".fm-map-strength").value = view.strength;
   }
 
+  const mapOf = (answer) => JSON.parse(answer.dataset.evidence)[view.model];
+
   // `x` and `y` are shares of the film's width and height.
   function readOut(film, x, y) {
-    const answer = film.closest(".fm-answer");
-    const cell = (share) => Math.min(Math.max(share * GRID - 0.5, 0), GRID - 1);
-    const map = JSON.parse(answer.dataset.evidence)[view.model];
-    const value = smooth(map.map((row) => smooth(row, GRID, cell(x))), GRID, cell(y));
+    const map = mapOf(film.closest(".fm-answer")), cells = map.length;
+    const cell = (share) => Math.min(Math.max(share * cells - 0.5, 0), cells - 1);
+    const value = smooth(map.map((row) => smooth(row, cells, cell(x))), cells, cell(y));
     const side = value > 0 ? "towards PNEUMONIA" : "towards NORMAL";
     return `${Math.abs(value).toFixed(1)} ${side}, in log-odds`;
   }
 
   function readable(answer) {
     const film = answer.querySelector(".fm-light canvas"), said = answer.querySelector(".fm-readout");
-    let column = 3, row = 3; // of the grid, where the arrow keys have gone
+    const middle = Math.floor((mapOf(answer).length - 1) / 2);
+    let column = middle, row = middle; // of the grid, where the arrow keys have gone
     film.addEventListener("pointermove", (event) => {
       const box = film.getBoundingClientRect();
       const x = (event.clientX - box.left) / box.width, y = (event.clientY - box.top) / box.height;
@@ -86,11 +89,12 @@ window.fedmed = (() => {
       const [right, down] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key] ?? [0, 0];
       if (!right && !down) return;
       event.preventDefault();
-      column = Math.min(Math.max(column + right, 0), GRID - 1);
-      row = Math.min(Math.max(row + down, 0), GRID - 1);
+      const cells = mapOf(answer).length;
+      column = Math.min(Math.max(column + right, 0), cells - 1);
+      row = Math.min(Math.max(row + down, 0), cells - 1);
       said.setAttribute("aria-live", "polite");
-      said.textContent = `Column ${column + 1}, row ${row + 1} of ${GRID}: ` +
-        readOut(film, (column + 0.5) / GRID, (row + 0.5) / GRID);
+      said.textContent = `Column ${column + 1}, row ${row + 1} of ${cells}: ` +
+        readOut(film, (column + 0.5) / cells, (row + 0.5) / cells);
     });
     for (const gone of ["pointerleave", "blur"]) film.addEventListener(gone, () => (said.textContent = ""));
   }

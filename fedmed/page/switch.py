@@ -19,7 +19,8 @@ from fedmed.report.story import story
 from fedmed.snapshot.reader import Snapshot
 
 TITLES = {
-    "imagenet": "A backbone that knows everyday photographs",
+    "network": "The whole network travels",
+    "imagenet": "Only the last layer travels",
     "bundled": "A backbone trained on chest X-rays only",
 }
 

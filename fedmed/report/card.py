@@ -10,6 +10,7 @@ from typing import Any
 from fedmed.evaluation.metrics import METRICS
 from fedmed.report import card_tables
 from fedmed.report.claims import summary
+from fedmed.report.joining import trains_networks
 from fedmed.report.privacy_facts import privacy_section
 from fedmed.report.schema import Config, Report
 from fedmed.task import CLASSES, DISCLAIMER
@@ -82,13 +83,34 @@ def _opening(report: Report, config: Config) -> str:
     return (
         "# FedMed: pneumonia on chest X-rays, learned without sharing images\n\n"
         f"**{DISCLAIMER}**\n\n{simulated}"
-        f"{len(models)} classifiers ({' and '.join(CLASSES)}) on one frozen ResNet18: "
-        "only the last layer of each was trained. `central` saw all training images in one place. "
-        f"`federated` is the average over {len(report['partition']['hospitals'])} hospitals after "
-        f"{report['communication']['rounds']} rounds, in which updates travelled and images did "
-        "not. Each `hospital` model is that hospital's own after the last round.\n\n"
+        f"{len(models)} classifiers ({' and '.join(CLASSES)}){_kind(report)}. `central` saw all "
+        f"training images in one place. `federated` is {_federated_by(report)}, in which updates "
+        f"travelled and images did not. {_own(report)}\n\n"
         f"What the figures bear out:\n\n{said}"
     )
+
+
+def _federated_by(report: Report) -> str:
+    """What the federated model is, by its algorithm; a report of earlier days was of FedAvg."""
+    communication = report["communication"]
+    words = report["algorithm"]["words"] if "algorithm" in report else "the average of updates"
+    rounds = f"{communication['rounds']} round" + "s" * (communication["rounds"] != 1)
+    return f"{words}, of {len(report['partition']['hospitals'])} hospitals in {rounds}"
+
+
+def _kind(report: Report) -> str:
+    if trains_networks(report):
+        return ", each a whole ResNet18 trained end to end"
+    return " on one frozen ResNet18: only the last layer of each was trained"
+
+
+def _own(report: Report) -> str:
+    """What a hospital's model is."""
+    if trains_networks(report):
+        return (
+            "Each `hospital` model is what that hospital has without the others, trained as long."
+        )
+    return "Each `hospital` model is that hospital's own after the last round."
 
 
 def _making(report: Report, config: Config) -> str:
@@ -97,7 +119,8 @@ def _making(report: Report, config: Config) -> str:
     return (
         f"## How it was made\n\n```sh\n{command(report)}\n```\n\n"
         f"Recipe `{recipe['name']}`: {recipe['description']}. Made with {versions}.\n\n"
-        f"Backbone `{backbone['id']}`: {backbone['source']} (sha256 of its weights "
+        f"{'Networks' if 'networks' in config else 'Backbone'} `{backbone['id']}`: "
+        f"{backbone['source']} (sha256 of its weights "
         f"`{backbone['sha256']}`)." + _terms(backbone)
     )
 
@@ -129,24 +152,33 @@ def _usage(config: Config, repo: str) -> str:
     preprocessing = config["preprocessing"]
     height, width = preprocessing["size"]
     federated = config["models"]["federated"]
+    load = f"""load_torch_model(network, folder, filename_pattern="backbone{{suffix}}.safetensors")
+network.load_state_dict(load_file(f"{{folder}}/{federated["file"]}"), strict=False)"""
+    load_needs, resize, smaller = "load_torch_model, ", "", ""
+    if "networks" in config:
+        load = f"""for file in {federated["files"]}:
+    network.load_state_dict(load_file(f"{{folder}}/{{file}}"), strict=False)"""
+        load_needs, resize = "", ", resize"
+        side = config["networks"]["size"]
+        smaller = f"""
+pixels = resize(pixels, [{side}, {side}], antialias=True)"""
     return f"""## Use it in plain torchvision
 
 ```python
 import torch
-from huggingface_hub import load_torch_model, snapshot_download
+from huggingface_hub import {load_needs}snapshot_download
 from PIL import Image
 from safetensors.torch import load_file
 from torchvision.models import resnet18
-from torchvision.transforms.functional import normalize, pil_to_tensor
+from torchvision.transforms.functional import normalize, pil_to_tensor{resize}
 
 folder = snapshot_download("{repo}")
 network = resnet18(num_classes={len(CLASSES)})
-load_torch_model(network, folder, filename_pattern="backbone{{suffix}}.safetensors")
-network.load_state_dict(load_file(f"{{folder}}/{federated["file"]}"), strict=False)
+{load}
 network.eval()
 
 xray = Image.open("xray.jpeg").convert("L").resize(({width}, {height}), Image.Resampling.BILINEAR)
-pixels = pil_to_tensor(xray).float().div(255).expand(3, -1, -1)
+pixels = pil_to_tensor(xray).float().div(255).expand(3, -1, -1){smaller}
 pixels = normalize(pixels, {preprocessing["mean"]}, {preprocessing["std"]})
 with torch.inference_mode():
     probabilities = network(pixels[None]).softmax(dim=1)[0]

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from fedmed.evaluation.comparison import verdict
 from fedmed.evaluation.intervals import difference, mean
+from fedmed.report import claims_federation
 from fedmed.report.phrases import (
     WHERE,
     any_of,
@@ -20,6 +21,7 @@ from fedmed.report.phrases import (
     listed,
     lowest_and_highest,
     name_of,
+    of_networks,
     percentage,
     scored_on,
     some_of,
@@ -29,9 +31,21 @@ from fedmed.report.schema import ProtocolName, Report, Scores
 from fedmed.task import CLASSES, ClassName
 
 Kind = Literal[
-    "collapse", "joining", "ranking", "gap", "mix", "framing", "record", "bytes",
-    "privacy", "attack",
-]  # fmt: skip
+    "poison",
+    "collapse",
+    "joining",
+    "ranking",
+    "gap",
+    "mix",
+    "framing",
+    "record",
+    "bytes",
+    "optimum",
+    "contribution",
+    "worst-off",
+    "privacy",
+    "attack",
+]
 
 ON_BOTH = ("collapse", "joining")  # what is also said of validation
 ALIKE = 0.01  # AUCs that lie within this rank alike
@@ -119,6 +133,8 @@ def ranking(report: Report, protocol: ProtocolName) -> str:
     models = report["protocols"][protocol]["models"]
     alone = report["local_only"][protocol]
     everyone = {**models, **{f"{name} alone": scores for name, scores in alone.items()}}
+    if of_networks(report):  # a hospital's model is the one that it has alone
+        everyone = {name: scores for name, scores in everyone.items() if name not in alone}
     aucs = {name: scores["auc"] for name, scores in everyone.items()}
     worst, best = lowest_and_highest(aucs)
     lowest, highest = aucs[worst]["value"], aucs[best]["value"]
@@ -244,6 +260,7 @@ def bytes_sent(report: Report, protocol: ProtocolName) -> str:
 
 
 RULES: dict[Kind, Callable[[Report, ProtocolName], str]] = {
+    "poison": claims_federation.poison,
     "collapse": collapse,
     "joining": joining,
     "ranking": ranking,
@@ -252,6 +269,9 @@ RULES: dict[Kind, Callable[[Report, ProtocolName], str]] = {
     "framing": framing,
     "record": record,
     "bytes": bytes_sent,
+    "optimum": claims_federation.optimum,
+    "contribution": claims_federation.contribution,
+    "worst-off": claims_federation.worst_off,
     "privacy": privacy,
     "attack": attacked,
 }

@@ -6,13 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fedmed.evaluation.intervals import percents
-from fedmed.report.schema import Interval, ProtocolName, Report
+from fedmed.report.numbers import Interval
+from fedmed.report.schema import ProtocolName, Report
 
 WHERE: dict[ProtocolName, str] = {
     "validation": "the validation patients",
     "shifted": "the shifted validation set",
     "test": "the official test",
 }
+
+
+def of_networks(report: Report) -> bool:
+    """Whether a report is of whole networks, in which a hospital's is the one it has alone."""
+    return report.get("training", {}).get("mode") == "network"
 
 
 def scored_on(report: Report, protocol: ProtocolName) -> str:

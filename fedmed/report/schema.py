@@ -14,20 +14,17 @@ from typing import (
     TypeVar,
 )
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 from typing_extensions import TypedDict
+
+from fedmed.report.federated_schema import FederatedBy, Federation, Gain, Yardstick
+from fedmed.report.numbers import PAIR, Interval, Number, Positive, Temperature, Whole
+from fedmed.report.privacy_schema import Privacy
 
 ProtocolName = Literal["validation", "shifted", "test"]
 PROTOCOLS: tuple[Literal["validation"], Literal["test"]] = ("validation", "test")  # of every report
 CURVES: tuple[Literal["roc"], Literal["calibration"]] = ("roc", "calibration")
 FORMATS = ("full_fp32", "fp32", "fp16", "int8")
-
-LARGEST = 10**15  # no count or measure comes near it; Python's integers would grow beyond a float
-Number = Annotated[float, Field(allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
-Whole = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
-Positive = Annotated[int, Field(gt=0, le=LARGEST)]
-Temperature = Annotated[float, Field(allow_inf_nan=False, ge=1e-3, le=1e3)]
-PAIR = Field(min_length=2, max_length=2)
 
 Curve = TypeVar("Curve", bound="Roc | Calibration")
 
@@ -36,14 +33,6 @@ def _of_one_length(curve: Curve) -> Curve:
     if len({len(numbers) for numbers in curve.values()}) > 1:  # type: ignore[arg-type]
         raise ValueError("must hold lists of one length")
     return curve
-
-
-class Interval(TypedDict):
-    """A share, or a difference of shares, with its 95 % interval."""
-
-    value: Number
-    low: Number
-    high: Number
 
 
 class Threshold(TypedDict):
@@ -231,6 +220,7 @@ class Data(TypedDict):
     source: str
     hub_id: NotRequired[str | None]
     title: str
+    description: NotRequired[str]  # whose X-rays they are, where that is known
     licence: str
     citation: str
     simulated: bool
@@ -250,105 +240,6 @@ class Recipe(TypedDict):
     name: str
     description: str
     views: Whole
-
-
-class WholeHospital(TypedDict):
-    """What the promise to patients is worth to the smallest hospital."""
-
-    name: str
-    patients: Whole
-    epsilon: Number
-    void: bool
-
-
-class Differential(TypedDict):
-    """Differential privacy: what is promised, to whom, and what is not."""
-
-    epsilon: Number
-    delta: Number
-    mu: Number
-    unit: str
-    neighbouring: str
-    mechanism: str
-    trust: str
-    clip: Number
-    noise_multiplier: Number
-    steps: Whole
-    composition: str
-    accounting: str
-    hospital: WholeHospital
-    covered: list[str]
-    not_covered: list[str]
-    void: list[str]
-
-
-class SecureAggregation(TypedDict):
-    hides: str
-    method: str
-    assumes: str
-    not_covered: list[str]
-
-
-class Cost(TypedDict):
-    """A metric of the private model and of one trained without privacy; private minus that."""
-
-    private: Interval
-    unprotected: Interval
-    difference: Interval
-
-
-class Costs(TypedDict):
-    auc: Cost
-    balanced_accuracy: Cost
-
-
-class Price(TypedDict):
-    validation: Costs
-    test: Costs
-
-
-class Canaries(TypedDict):
-    """An audit with planted patients: a lower bound of epsilon, and the highest it could give."""
-
-    canaries: Whole
-    guesses: Whole
-    right: Whole
-    claimed: Number
-    at_least: Number
-    ceiling: Number
-    confidence: Number
-
-
-class Strength(TypedDict):
-    """How well an attack tells members; true positives at 1 % false ones."""
-
-    auc: Interval
-    true_positives: Interval
-
-
-class Attacked(TypedDict):
-    members: Whole
-    others: Whole
-    loss: Strength
-    lira: Strength
-
-
-class Membership(TypedDict):
-    unit: str
-    shadow_heads: Whole
-    models: dict[str, Attacked]
-
-
-class Audit(TypedDict):
-    canaries: NotRequired[Canaries]
-    membership: NotRequired[Membership]
-
-
-class Privacy(TypedDict):
-    differential: NotRequired[Differential]
-    secure_aggregation: NotRequired[SecureAggregation]
-    price: NotRequired[Price]
-    audit: NotRequired[Audit]
 
 
 class Training(TypedDict):
@@ -375,8 +266,10 @@ class Report(TypedDict):
     training: NotRequired[Training]
     own_after_last_round: NotRequired[LocalOnly]  # each hospital's, which the round goes on from
     calibration: NotRequired[TemperatureScaling]
-    algorithm: NotRequired[dict[str, Any]]
-    federation: NotRequired[dict[str, Any]]
+    algorithm: NotRequired[FederatedBy]
+    federation: NotRequired[Federation]
+    yardstick: NotRequired[Yardstick]
+    gains: NotRequired[dict[str, Gain]]
     privacy: NotRequired[Privacy]
     study: NotRequired[dict[str, Any]]
 

@@ -9,11 +9,21 @@ from typing import Any
 from fedmed.evaluation.metrics import METRICS, MetricName
 from fedmed.report.claims import summary
 from fedmed.report.highlights import displayed_models, note, one_class_words, spread
-from fedmed.report.phrases import unfinished
+from fedmed.report.phrases import of_networks, unfinished
 from fedmed.report.schema import PROTOCOLS, Report
 
 COLUMNS: tuple[MetricName, ...] = ("accuracy", "precision", "recall", "f1")
-TOLD = ("collapse", "joining", "ranking", "gap", "framing", "privacy", "attack")
+TOLD = (
+    "poison",
+    "collapse",
+    "joining",
+    "ranking",
+    "gap",
+    "framing",
+    "optimum",
+    "privacy",
+    "attack",
+)
 WIDTHS = {name: max(len(METRICS[name].title) + 1, 6) for name in COLUMNS}
 
 
@@ -30,6 +40,10 @@ def table(report: Report) -> str:
     if left_out := note(models):
         rows = [_row(spread(protocols[name]["models"], COLUMNS)) for name in PROTOCOLS]
         lines += [f"{'median of all':<13}{'  '.join(rows)}", *textwrap.wrap(left_out, 80)]
+    if of_networks(report):
+        lines += textwrap.wrap(
+            "A hospital's network is the one it has without the others, trained as long.", 80
+        )
     lines += textwrap.wrap(one_class_words(report["partition"]), 80)
     return "\n".join([*lines, "", *_bytes(report), "", *_told(report)])
 
@@ -47,7 +61,7 @@ def _bytes(report: Report) -> list[str]:
         lines += textwrap.wrap(told, 80)
     lines.append(
         f"* sent in this run: {communication['hospitals']} hospitals, "
-        f"{communication['rounds']} rounds"
+        f"{communication['rounds']} round{'s' if communication['rounds'] != 1 else ''}"
     )
     return lines
 
