@@ -21,6 +21,8 @@ ALGORITHMS = (
     "lda",
     "newton",
 )
+PRIVATE = ("fedavg",)  # that can be made private to patients
+SECURE_HOSPITALS = (3, 200)  # among which secure aggregation hides something, in bearable time
 # Of these, those whose every round needs every hospital, those that cannot train networks, and
 # those that tell one hospital by the others.
 NEED_EVERYONE = ("class-means", "ridge", "lda", "newton")

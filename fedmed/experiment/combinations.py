@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from fedmed.experiment.choices import NEED_EVERYONE, NEED_FEATURES, NEED_THREE
+from fedmed.experiment.choices import (
+    NEED_EVERYONE,
+    NEED_FEATURES,
+    NEED_THREE,
+    PRIVATE,
+    SECURE_HOSPITALS,
+)
 
 
 class Options(Protocol):
@@ -25,6 +31,12 @@ class Options(Protocol):
     def hospitals(self) -> int: ...
     @property
     def train(self) -> str: ...
+    @property
+    def epsilon(self) -> float | None: ...
+    @property
+    def secure_aggregation(self) -> bool: ...
+    @property
+    def audit(self) -> bool: ...
 
 
 def faults(settings: Options) -> Iterator[str]:
@@ -53,3 +65,47 @@ def faults(settings: Options) -> Iterator[str]:
         )
     if settings.poison and settings.hospitals < 2:
         yield "--poison spoils one of several hospitals: it needs --hospitals 2 at least"
+    yield from unprotectable(settings)
+
+
+def unprotectable(settings: Options) -> Iterator[str]:
+    """Yield why a run cannot be protected as its options ask."""
+    if settings.epsilon is not None:
+        if settings.algorithm not in PRIVATE:
+            yield (
+                f"--epsilon works with --algorithm {' or '.join(PRIVATE)}, whose every step can be "
+                f"bounded, and not with {settings.algorithm}"
+            )
+        if settings.train != "head":
+            yield (
+                "--epsilon works with heads: noise on the millions of numbers of a network would "
+                "leave nothing of it; leave out --epsilon or --train network"
+            )
+    if settings.secure_aggregation:
+        low, high = SECURE_HOSPITALS
+        if settings.quantize != "none":
+            yield (
+                "--secure-aggregation adds up exact numbers: leave out --quantize "
+                f"{settings.quantize}"
+            )
+        if not low <= settings.hospitals <= high:
+            yield (
+                f"--secure-aggregation needs from {low} to {high} hospitals, not "
+                f"{settings.hospitals:,}: of two each would learn the other's update, and every "
+                "two share a secret"
+            )
+        if settings.algorithm in NEED_THREE:
+            yield (
+                f"--algorithm {settings.algorithm} needs every hospital's update, which "
+                "--secure-aggregation hides from the server; leave out either"
+            )
+    protected = [
+        flag
+        for flag, asked in (
+            ("--secure-aggregation", settings.secure_aggregation),
+            ("--audit", settings.audit),
+        )
+        if asked
+    ]
+    if settings.train != "head" and protected:
+        yield f"{protected[0]} works with heads so far: leave it out, or --train network"

@@ -11,6 +11,7 @@ from fedmed.data.cohort import labels
 from fedmed.errors import UserError
 from fedmed.experiment.plan import Plan
 from fedmed.experiment.prepare import Prepared
+from fedmed.experiment.protection import Protection, protect, unprotected_sites
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
 from fedmed.federated.rounds import federate
@@ -35,12 +36,15 @@ class Fitted:
     plan: Plan
     optimisation: Optimisation
     unfinished: Mapping[str, str]  # why the comparison lacks a format
+    protection: Protection
+    unprotected: Heads | None  # of a private run, what the same gives without privacy: H = 1
 
 
 def fit(settings: Settings, prepared: Prepared, watch: Stopwatch) -> Fitted:
     """Train all heads on cached features. The federation runs once with each update format.
 
-    That one of the formats that are only compared cannot hold the updates does not end the run.
+    That one of the formats that are only compared cannot hold the updates does not end the run. A
+    protected federation is not compared; a private one runs once more without privacy.
 
     Raises:
         UserError: training diverged.
@@ -61,15 +65,18 @@ def fit(settings: Settings, prepared: Prepared, watch: Stopwatch) -> Fitted:
 
     plan = Plan.of(settings, prepared.sites, simulated=prepared.audit["simulated"])
 
-    def federated(format: str) -> State:
+    protection = protect(settings, prepared)
+
+    def federated(format: str, protection: Protection) -> State:
         return federate(
-            plan.sites(prepared.hospitals),
+            plan.sites(protection.sites),
             algorithm=plan.algorithm,
             model=pick(zero.tensors(), 0),
             rounds=settings.rounds,
             local_epochs=settings.local_epochs,
             optimisation=optimisation,
-            channel=plan.channel(format),
+            channel=protection.wrap(plan.channel(format if format in FORMATS else "fp32")),
+            trainer=protection.trainer,
             attendance=plan.attendance,
             seed=settings.seed,
             state=prepared.state.federation(format),
@@ -77,18 +84,25 @@ def fit(settings: Settings, prepared: Prepared, watch: Stopwatch) -> Fitted:
         )
 
     with step(f"Training federated, {settings.hospitals} hospitals, {settings.rounds} rounds"):
-        sent = federated(settings.format)
-    federations, unfinished = {}, {}
+        sent = federated(settings.format, protection)
+    federations = {settings.format: sent}
+    unfinished = protection.left_out
     for format in FORMATS:
+        if format in unfinished:
+            continue
         if format == settings.format or not plan.formats_differ(sent):
             federations[format] = sent
             continue
         with step(f"The same with updates in {format.upper()}, to compare"):
             try:
-                federations[format] = federated(format)
+                federations[format] = federated(format, protection)
             except UserError as error:
                 unfinished[format] = str(error).rstrip(".")
                 say(f"The comparison goes on without {format.upper()}: {error}")
+    unprotected = None
+    if protection.mechanism is not None:
+        with step("The same without privacy, to compare"):
+            unprotected = Heads.of(federated("unprotected", unprotected_sites(prepared)).model)
     watch.lap("federated")
 
     # Alone, a hospital knows nobody's counts but its own.
@@ -111,4 +125,6 @@ def fit(settings: Settings, prepared: Prepared, watch: Stopwatch) -> Fitted:
         plan=plan,
         optimisation=optimisation,
         unfinished=unfinished,
+        protection=protection,
+        unprotected=unprotected,
     )

@@ -26,6 +26,8 @@ from fedmed.features.cache import FeatureCache
 from fedmed.features.extract import Source, extract_all, missing
 from fedmed.features.sites import Features, TrainingSite
 from fedmed.imaging.augmentation import CLEAN, FILM, View
+from fedmed.privacy import public_centre
+from fedmed.privacy.rows import Space
 from fedmed.progress import say
 from fedmed.training.recipe import Recipe, pick_recipe
 
@@ -52,6 +54,7 @@ class Prepared:
     cache: FeatureCache
     pixels: Pixels
     state: RunState
+    space: Space | None  # of a private run, in which patients' rows lie
 
     @property
     def engine(self) -> str:
@@ -91,6 +94,8 @@ def prepare(settings: Settings, watch: Stopwatch) -> Prepared:
         *shifted.wanted(held_out),
         (cohort.test, [CLEAN]),
     ]
+    if settings.epsilon is not None:  # where training images lie, and so on the same engine
+        to_train.append(public_centre.wanted())
     asked, lacking = np.add(missing(to_train, learned), missing(to_score, cache)).tolist()
     if kept := state.words(asked, lacking):
         say(kept)
@@ -134,4 +139,5 @@ def prepare(settings: Settings, watch: Stopwatch) -> Prepared:
         cache=cache,
         pixels=pixels,
         state=state,
+        space=None if settings.epsilon is None else public_centre.space(learned),
     )

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from fedmed.data.cohort import labels, patients
 from fedmed.data.partition import describe
+from fedmed.experiment.attacks import attack
 from fedmed.experiment.fit import Fitted
 from fedmed.experiment.prepare import Prepared
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
 from fedmed.experiment.yardstick import gains, yardstick
 from fedmed.federated.ledger import full_model_bytes
+from fedmed.progress import step
 from fedmed.report import document, sections
 from fedmed.report.schema import Report
 from fedmed.training.heads import stack
@@ -32,6 +34,16 @@ def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwat
     official = {"validation": prepared.validation, "test": prepared.test}
     shifted = prepared.shifted
     temperatures = sections.temperatures(prepared.validation, models)
+    privacy = fitted.protection.report()
+    if fitted.unprotected is not None:
+        privacy["price"] = {
+            name: sections.price(protocol, fitted.federated, fitted.unprotected)
+            for name, protocol in official.items()
+        }
+    if settings.audit:
+        with step("Attacking the models"):
+            privacy["audit"] = attack(settings, prepared, fitted)
+        watch.lap("audit")
     sent = fitted.federations[settings.format]
     validated = sections.protocol(prepared.validation, models, names, temperatures)
     alone = {name: protocol.score(fitted.alone, sites) for name, protocol in official.items()}
@@ -73,4 +85,5 @@ def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwat
         | {"name": prepared.recipe.name, "description": prepared.recipe.description},
         timing=watch.report() | {"backbone_passes": prepared.passes},
         environment=sections.versions() | {"engine": prepared.engine},
+        **({"privacy": privacy} if privacy else {}),
     )

@@ -160,6 +160,24 @@ class Settings:
     quantize: str = _option(
         "none", "format of the updates sent; none is FP32", choices=("none", "fp16", "int8")
     )
+    epsilon: float | None = _option(
+        None,
+        "differential privacy of every patient: the federated model and all messages together "
+        "tell no more than this epsilon; 1 is strong, 8 is weak",
+        metavar="X",
+        type=_number(float, 0.01, 100, "a number from 0.01 to 100"),
+    )
+    delta: float = _option(
+        1e-5,
+        "with --epsilon, how likely its bound may fail",
+        type=_number(float, 1e-12, 0.1, "a number from 1e-12 to 0.1"),
+    )
+    secure_aggregation: bool = _option(
+        False, "hide every hospital's update from the server behind masks that cancel in the sum"
+    )
+    audit: bool = _option(
+        False, "attack the models: who was in the training set; and whether --epsilon holds"
+    )
     recipe: str = _option(
         "auto",
         "augmentation and class weights; auto is what the backbone was made for, else 'robust'",
@@ -192,6 +210,8 @@ class Settings:
     @property
     def format(self) -> str:
         """The format of the updates sent."""
+        if self.secure_aggregation:
+            return "masked"
         return "fp32" if self.quantize == "none" else self.quantize
 
     @property
@@ -212,9 +232,11 @@ class Settings:
         if self.participation == 1:
             del result["participation"]
         options = ("patients", "classes", "allow_overlap", "deterministic", "drop_out", "poison")
-        for name in options:
+        for name in (*options, "epsilon", "secure_aggregation", "audit"):
             if not result[name]:
                 del result[name]
+        if self.epsilon is None:
+            del result["delta"]
         if self.backbone not in BACKBONES:
             result["backbone"] = Path(self.backbone).resolve().name
         return result
@@ -264,6 +286,8 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         )
     if "alpha" in given and settings.partition != "dirichlet":
         parser.error("--alpha needs --partition dirichlet")
+    if "delta" in given and settings.epsilon is None:
+        parser.error("--delta needs --epsilon")
     for fault in faults(settings):
         parser.error(fault)
     return settings

@@ -50,6 +50,11 @@ class Channel:
         up = UP_OF_NETWORKS if networks else FORMATS
         return cls(up=up[format], down=FORMATS[format])
 
+    @property
+    def hides(self) -> bool:
+        """Whether the server gets one weighted mean in place of the hospitals' messages."""
+        return any(transform.hides for transform in self.up)
+
     def check(self, algorithm: Algorithm) -> None:
         """Refuse an algorithm that needs what a transform hides.
 

@@ -25,6 +25,7 @@ def titles(sends: str, *, rounded: bool = True) -> dict[str, str]:
 
 
 TITLES = titles("Head")
+MASKED = "Masked sums, 64 bits"  # as secure aggregation sends them
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def summary(
     sent |= {format: ledger.messages for format, ledger in ledgers.items()}
     return {
         format: {
-            "title": titles[format],
+            "title": titles.get(format, MASKED),
             "measured": format in ledgers,
             "update_bytes": max(messages),
             "round_bytes": sum(messages) // len(some.up),

@@ -121,7 +121,7 @@ def _round(
     """Return the state after a round of the hospitals `present` [P], who hold the broadcast."""
     expected = algorithm.expected(state.server)
     together = len(present)
-    if algorithm.additive:
+    if algorithm.additive and not channel.hides:  # masks cancel among all of a round only
         together = max(1, TOGETHER_BYTES // largest(expected))
     own, kept = state.own, state.kept
     sizes: dict[str, int] = {}

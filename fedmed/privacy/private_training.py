@@ -14,7 +14,7 @@ from fedmed.privacy.noise import add_noise
 from fedmed.privacy.outbox import Outbox
 from fedmed.privacy.rows import Space
 from fedmed.training.gradient import Batch, Gradient, HeadBatch, pack, unpack
-from fedmed.training.local_training import Site
+from fedmed.training.local_training import Site, one_thread
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.tensors import Tensors, join, pick, repeat
 
@@ -50,6 +50,8 @@ class PrivateTrainer:
     space: Space
     outbox: Outbox | None = None
 
+    @torch.no_grad()
+    @one_thread()
     def __call__(
         self,
         start: Tensors,

@@ -1,7 +1,7 @@
 """A centre that costs no privacy: where simulated X-rays lie, which are of nobody.
 
 Privacy's price falls with the length of what is protected. Features of any X-rays have much in
-common; without it they are short. Measured by `python -m benchmarks.privacy`.
+common; without it they are short.
 """
 
 from __future__ import annotations

@@ -159,7 +159,8 @@ def _fixed_point(update: Tensors, senders: Senders, place: int, now: Round) -> n
         raise UserError(
             f"{senders.names[place]}: a number of the update times its {samples:,} samples is not "
             f"below {limit:,.0f}, which is as much as secure aggregation holds for "
-            f"{len(now.hospitals)} hospitals: training diverged, lower --learning-rate"
+            f"{len(now.hospitals)} hospitals: lower --learning-rate, or leave out "
+            "--secure-aggregation"
         )
     return (flat * 2**FRACTION_BITS).round().to(torch.int64).numpy().view(np.uint64)
 

@@ -11,6 +11,7 @@ from fedmed.evaluation.metrics import METRICS
 from fedmed.report import card_tables
 from fedmed.report.claims import summary
 from fedmed.report.joining import trains_networks
+from fedmed.report.privacy_facts import privacy_section
 from fedmed.report.schema import Config, Report
 from fedmed.task import CLASSES, DISCLAIMER
 
@@ -28,6 +29,7 @@ def model_card(report: Report, config: Config, repo: str | None = None) -> str:
         card_tables.results(report, config),
         card_tables.hospitals(report),
         card_tables.communication(report),
+        *filter(None, [privacy_section(report)]),
         _making(report, config),
         _usage(config, repo or "USER/REPO"),
         _limits(report),
@@ -192,8 +194,8 @@ def _limits(report: Report) -> str:
         DISCLAIMER,
         "The figures hold for the X-rays named here. Other hospitals, scanners, ages and diseases "
         "were not tried.",
-        "The hospitals are parts of one data set and one program: no network, no encryption, no "
-        "noise on the updates. Keeping images at home is not a proof of privacy.",
+        "The hospitals are parts of one data set and one program, without a network between them. "
+        "Keeping images at home is not a proof of privacy.",
         "The intervals tell what other patients of the same kind could have given, not what "
         "another seed or another hospital would. One that ends at 100 is too short: resampling "
         "cannot show an error that the sample lacks.",

@@ -26,6 +26,7 @@ from fedmed.report.phrases import (
     scored_on,
     some_of,
 )
+from fedmed.report.privacy_claims import attacked, privacy
 from fedmed.report.schema import ProtocolName, Report, Scores
 from fedmed.task import CLASSES, ClassName
 
@@ -42,6 +43,8 @@ Kind = Literal[
     "optimum",
     "contribution",
     "worst-off",
+    "privacy",
+    "attack",
 ]
 
 ON_BOTH = ("collapse", "joining")  # what is also said of validation
@@ -269,6 +272,8 @@ RULES: dict[Kind, Callable[[Report, ProtocolName], str]] = {
     "optimum": claims_federation.optimum,
     "contribution": claims_federation.contribution,
     "worst-off": claims_federation.worst_off,
+    "privacy": privacy,
+    "attack": attacked,
 }
 
 

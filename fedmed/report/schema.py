@@ -19,6 +19,7 @@ from typing_extensions import TypedDict
 
 from fedmed.report.federated_schema import FederatedBy, Federation, Gain, Yardstick
 from fedmed.report.numbers import PAIR, Interval, Number, Positive, Temperature, Whole
+from fedmed.report.privacy_schema import Privacy
 
 ProtocolName = Literal["validation", "shifted", "test"]
 PROTOCOLS: tuple[Literal["validation"], Literal["test"]] = ("validation", "test")  # of every report
@@ -269,7 +270,7 @@ class Report(TypedDict):
     federation: NotRequired[Federation]
     yardstick: NotRequired[Yardstick]
     gains: NotRequired[dict[str, Gain]]
-    privacy: NotRequired[dict[str, Any]]
+    privacy: NotRequired[Privacy]
     study: NotRequired[dict[str, Any]]
 
 

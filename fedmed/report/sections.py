@@ -14,11 +14,12 @@ from fedmed.data.cohort import labels, patients
 from fedmed.evaluation import calibration
 from fedmed.evaluation.curves import curves
 from fedmed.evaluation.evaluation_set import EvaluationSet
+from fedmed.evaluation.metrics import MetricName
 from fedmed.evaluation.shifted import PAIRS, SwappedValidation
 from fedmed.federated.ledger import TITLES, summary
 from fedmed.federated.state import State
 from fedmed.report.highlights import displayed_models
-from fedmed.training.heads import Heads
+from fedmed.training.heads import Heads, stack
 
 
 def protocol(
@@ -125,6 +126,24 @@ def communication(
         # Who was away from a round got nothing in it.
         "hospitals": len({name for asked in federations[sent].ledger.down for name in asked}),
         "formats": formats,
+    }
+
+
+def price(
+    evaluation_set: EvaluationSet, private: Heads, unprotected: Heads
+) -> dict[str, dict[str, Any]]:
+    """What privacy costs on one protocol: each one's scores, and their paired differences.
+
+    `unprotected` is what the same hospitals get without privacy; both are one head.
+    """
+    compared = evaluation_set.compare(private, unprotected)
+    names = ("private", "unprotected")
+    scores = evaluation_set.score(stack([private, unprotected]), names)
+    metrics: tuple[MetricName, ...] = ("auc", "balanced_accuracy")
+    return {
+        metric: {name: scores[name][metric] for name in names}
+        | {"difference": compared[f"{metric}_difference"]}
+        for metric in metrics
     }
 
 

@@ -21,6 +21,8 @@ TOLD = (
     "gap",
     "framing",
     "optimum",
+    "privacy",
+    "attack",
 )
 WIDTHS = {name: max(len(METRICS[name].title) + 1, 6) for name in COLUMNS}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fedmed.experiment import choices
 from fedmed.experiment.settings import Settings, parse
 
 PROMISED = {
@@ -35,6 +36,10 @@ PROMISED = {
     "drop_out": 0.0,
     "poison": None,
     "quantize": "none",
+    "epsilon": None,
+    "delta": 1e-5,
+    "secure_aggregation": False,
+    "audit": False,
     "recipe": "auto",
     "seed": 42,
     "examples": 12,
@@ -111,9 +116,9 @@ def test_every_option_is_read() -> None:
         "device": "cpu",
     }
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
-    settings = parse([*arguments, "--private", "--resume", "--allow-overlap"])
+    settings = parse([*arguments, "--private", "--resume", "--allow-overlap", "--audit"])
     assert dataclasses.asdict(settings) == PROMISED | given | dict.fromkeys(
-        ("private", "resume", "allow_overlap"), True
+        ("private", "resume", "allow_overlap", "audit"), True
     )
 
 
@@ -188,6 +193,40 @@ def test_options_that_do_not_go_together(capsys: pytest.CaptureFixture[str]) -> 
     assert "leave out --demo" in refused(capsys, "--demo", "--backbone=bundled")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("--delta=1e-6", "--delta needs --epsilon"),
+        ("--epsilon=3 --algorithm=scaffold", "--epsilon works with --algorithm fedavg"),
+        ("--secure-aggregation --quantize=int8", "leave out --quantize int8"),
+        ("--secure-aggregation --hospitals=2", "from 3 to 200 hospitals, not 2"),
+        ("--secure-aggregation --hospitals=201", "from 3 to 200 hospitals, not 201"),
+        ("--secure-aggregation --algorithm=krum", "needs every hospital's update"),
+    ],
+)
+def test_what_cannot_be_protected_is_refused_in_words(
+    arguments: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told in " ".join(refused(capsys, *arguments.split()).split())
+
+
+def test_protected_runs_say_so() -> None:
+    run = parse(["--epsilon=3", "--secure-aggregation"])
+    assert run.format == "masked"
+    told = run.of_the_run()
+    assert (told["epsilon"], told["delta"], told["secure_aggregation"]) == (3.0, 1e-5, True)
+    assert not {"epsilon", "delta", "secure_aggregation", "audit"} & set(parse([]).of_the_run())
+
+
+def test_what_may_be_protected_is_what_can_be() -> None:
+    from fedmed.federated.algorithms import ALGORITHMS
+    from fedmed.privacy.secure_aggregation import FEWEST, MOST
+
+    assert choices.SECURE_HOSPITALS == (FEWEST, MOST)
+    assert set(choices.NEED_THREE) == {n for n, kind in ALGORITHMS.items() if not kind.additive}
+    assert set(choices.PRIVATE) <= set(ALGORITHMS)
+
+
 @pytest.mark.parametrize(("hospitals", "rounds"), [(1000, 1100), (150, 10_000), (5000, 100)])
 def test_a_report_too_large_to_be_read_is_refused(
     hospitals: int, rounds: int, capsys: pytest.CaptureFixture[str]
@@ -256,7 +295,6 @@ def test_settings_made_in_code_are_the_same() -> None:
 
 def test_the_names_that_options_choose_from_are_those_there_are() -> None:
     from fedmed.backbones.backbone import NAMES
-    from fedmed.experiment import choices
     from fedmed.federated import algorithms
     from fedmed.training import recipe
 

@@ -13,6 +13,7 @@ from fedmed.page.charts import Frame
 from fedmed.page.elements import PercentInterval, in_percent, size
 from fedmed.page.rendering import render
 from fedmed.report.highlights import displayed_models, note, one_class_words
+from fedmed.report.privacy_facts import privacy_facts
 from fedmed.task import CLASSES, model_title
 
 Fields = Mapping[str, Any]
@@ -126,6 +127,12 @@ def audit(report: Fields) -> str:
     if data["public_cohort"]:
         facts["Set aside for the backbone"] = _counts(data["public_cohort"])
     return render("report/facts.html", facts=facts)
+
+
+def privacy(report: Fields) -> str:
+    """What a protected or attacked run says of it; empty for others."""
+    facts = privacy_facts(report)
+    return render("report/facts.html", facts=facts) if facts else ""
 
 
 def making(report: Fields) -> str:

@@ -1,0 +1,92 @@
+"""How a run's federation protects patients and hospitals: noise, masks, both or neither."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fedmed.data.cohort import patients
+from fedmed.experiment.prepare import Prepared
+from fedmed.experiment.settings import Settings
+from fedmed.federated.algorithm import Trainer
+from fedmed.federated.channel import Channel
+from fedmed.federated.transforms import FORMATS
+from fedmed.privacy import statement
+from fedmed.privacy.masks import Keys
+from fedmed.privacy.mechanism import Mechanism
+from fedmed.privacy.outbox import Outbox
+from fedmed.privacy.private_training import PrivateTrainer
+from fedmed.privacy.rows import patient_sites
+from fedmed.privacy.secure_aggregation import SecureAggregation, check_count
+from fedmed.training.local_training import Site, train_heads
+
+
+@dataclass(frozen=True)
+class Protection:
+    """What a protected federation trains on, how, and through what its messages go."""
+
+    sites: Sequence[Site]
+    trainer: Trainer
+    mechanism: Mechanism | None  # of a private run
+    keys: Keys | None  # of secure aggregation
+    sent: str  # the format of its messages
+
+    def wrap(self, channel: Channel) -> Channel:
+        """Return a channel whose messages up are masked, where they are."""
+        if self.keys is None:
+            return channel
+        return replace(channel, up=(*channel.up, SecureAggregation(self.keys)))
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Why the federation is not run again in other formats, to compare; by format."""
+        if self.keys is not None:
+            reason = "it would show the server what secure aggregation hides"
+        elif self.mechanism is not None:
+            reason = "one more federation would spend its epsilon on the same patients again"
+        else:
+            return {}
+        return {format: reason for format in FORMATS if format != self.sent}
+
+    def report(self) -> dict[str, Any]:
+        """The report's `privacy`; empty where nothing is protected."""
+        fields: dict[str, Any] = {}
+        if self.mechanism is not None:
+            counts = {site.name: len(site.labels) for site in self.sites}
+            fields["differential"] = statement.guarantee(self.mechanism, counts)
+        if self.keys is not None:
+            fields["secure_aggregation"] = statement.secure_sums(len(self.sites))
+        return fields
+
+
+def unprotected_sites(prepared: Prepared) -> Protection:
+    """Return no protection: the federation as it would be without."""
+    return Protection(prepared.hospitals, train_heads, None, None, "fp32")
+
+
+def protect(settings: Settings, prepared: Prepared) -> Protection:
+    """Return how the run's federation is protected.
+
+    Raises:
+        UserError: there are too few or too many hospitals for secure aggregation.
+    """
+    sites, trainer = unprotected_sites(prepared).sites, train_heads
+    mechanism = keys = None
+    if settings.epsilon is not None and prepared.space is not None:
+        sites = patient_sites(
+            prepared.features, patients(prepared.training), prepared.parts, prepared.views
+        )
+        mechanism = Mechanism.of(
+            settings.epsilon,
+            settings.delta,
+            settings.rounds * settings.local_epochs,
+            patients=sum(len(site.labels) for site in sites),
+            hospitals=len(sites),
+        )
+        outbox = Outbox(prepared.state.folder / "sent.safetensors")
+        trainer = PrivateTrainer(mechanism, prepared.space, outbox)
+    if settings.secure_aggregation:
+        check_count(len(sites))
+        keys = Keys.draw([site.name for site in sites])
+    return Protection(sites, trainer, mechanism, keys, settings.format)

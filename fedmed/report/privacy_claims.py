@@ -1,0 +1,64 @@
+"""What a report bears out of privacy: the promise, its price, and what attacks got out."""
+
+from __future__ import annotations
+
+from fedmed.report.phrases import listed, name_of, scored_on
+from fedmed.report.schema import ProtocolName, Report
+
+
+def privacy(report: Report, protocol: ProtocolName) -> str:
+    """What the promise to patients is, and whether it is shown to cost something."""
+    protected = report.get("privacy", {})
+    promise, price = protected.get("differential"), protected.get("price")
+    if promise is None or price is None or protocol == "shifted":
+        return ""
+    told = (
+        f"Every patient is protected with epsilon {promise['epsilon']:g} (delta "
+        f"{promise['delta']:g}), whoever sees all that hospitals send"
+    )
+    if any("for a patient" in line for line in promise["void"]):
+        told = (
+            f"Epsilon {promise['epsilon']:g} with delta {promise['delta']:g} protects nobody: such "
+            "a bound excludes next to nothing"
+        )
+    cost = price[protocol]["auc"]
+    lost = cost["difference"]
+    if lost["high"] < 0:
+        outcome = "It costs ranking"
+    elif lost["low"] > 0:
+        outcome = "It costs nothing here: the private model even ranks better"
+    else:
+        outcome = "That it costs ranking is not shown"
+    return (
+        f"{told}. {outcome} (AUC on {scored_on(report, protocol)}: {cost['private']['value']:.3f} "
+        f"private, {cost['unprotected']['value']:.3f} without; difference "
+        f"{lost['value']:+.3f}, 95 % interval {lost['low']:+.3f} to {lost['high']:+.3f})."
+    )
+
+
+def attacked(report: Report, protocol: ProtocolName) -> str:
+    """Whether an attack tells who was in the training set better than chance, and from which model.
+
+    Said once, with the official test, though test patients have no part in it.
+    """
+    found = report.get("privacy", {}).get("audit", {}).get("membership")
+    models = found["models"] if found else {}
+    if not models or protocol != "test":
+        return ""
+    aucs = {name: found["lira"]["auc"] for name, found in models.items()}
+    leaking = [name for name, auc in aucs.items() if auc["low"] > 0.5]
+    worst = max(aucs, key=lambda name: aucs[name]["value"])
+    highest = aucs[worst]
+    figures = (
+        f"AUC at most {highest['value']:.3f}, 95 % interval {highest['low']:.3f} to "
+        f"{highest['high']:.3f}, of {name_of(worst)}; 0.5 is a coin"
+    )
+    if not leaking:
+        return (
+            "An attack that trains models of its own is not shown to tell who was in the training "
+            f"set ({figures})."
+        )
+    return (
+        "An attack that trains models of its own tells better than a coin who was in the training "
+        f"set of {listed([name_of(name) for name in leaking])} ({figures})."
+    )
