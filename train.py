@@ -8,7 +8,7 @@ train on the X-rays themselves. `python train.py --help` lists the options.
 
 from __future__ import annotations
 
-import shlex
+from pathlib import Path
 
 from fedmed import cli
 from fedmed.experiment.settings import Settings, parse
@@ -22,6 +22,7 @@ def train(settings: Settings) -> None:
     from fedmed.experiment.save import save
     from fedmed.experiment.score import score
     from fedmed.experiment.timing import Stopwatch
+    from fedmed.progress import step
     from fedmed.report.table import table
     from fedmed.snapshot import publish
     from fedmed.snapshot.replace import check_output, claim
@@ -38,11 +39,16 @@ def train(settings: Settings) -> None:
         else:
             prepared = prepare(settings, watch)
             fitted = fit(settings, prepared, watch)
-            report = score(settings, prepared, fitted, watch)
-            save(settings, prepared, fitted, report)
-    print(table(report))
-    folder = shlex.quote(str(settings.output))
-    print(f"\nSnapshot in {settings.output}. To look at it: FEDMED_SNAPSHOT={folder} python app.py")
+            with step("Scoring every model"):
+                report = score(settings, prepared, fitted, watch)
+            with step("Writing the snapshot"):
+                save(settings, prepared, fitted, report)
+    print(f"\n{table(report)}")
+    app = Path(__file__).with_name("app.py")
+    if app.is_relative_to(Path.cwd()):
+        app = app.relative_to(Path.cwd())
+    line = cli.command(str(app), FEDMED_SNAPSHOT=str(settings.output))
+    print(f"\nSnapshot in {settings.output}. To look at it:\n  {line}")
 
 
 def push(settings: Settings, repo: str) -> None:
@@ -54,14 +60,18 @@ def push(settings: Settings, repo: str) -> None:
 
 def run(settings: Settings) -> int:
     """Train and, where asked, publish. Returns the exit status."""
-    status = cli.run(
-        lambda: train(settings), resume_hint="The same command with --resume goes on from here."
-    )
+
+    def kept() -> str:
+        from fedmed.experiment.run_state import kept_words
+
+        return kept_words(settings)
+
+    status = cli.run(lambda: train(settings), resume_hint=kept)
     repo = settings.push_to
     if status or not repo:
         return status
     private = ["--private"] if settings.private else []
-    again = shlex.join(["python", "-m", "fedmed.push", str(settings.output), repo, *private])
+    again = cli.command("-m", "fedmed.push", str(settings.output), repo, *private)
     return cli.run(
         lambda: push(settings, repo),
         resume_hint=f"The snapshot is kept. To publish it: {again}",

@@ -1,13 +1,17 @@
-"""Exit statuses that all commands share."""
+"""What all commands share: exit statuses, and command lines that work as they are printed."""
 
 from __future__ import annotations
 
 import errno
 import os
 import re
+import shlex
+import shutil
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 from fedmed.errors import UserError
 
@@ -15,12 +19,12 @@ from fedmed.errors import UserError
 STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
-def run(main: Callable[[], None], *, resume_hint: str | None = None) -> int:
+def run(main: Callable[[], None], *, resume_hint: str | Callable[[], str] | None = None) -> int:
     """Run a command and return its exit status.
 
     0 done; 2 what the user can mend (one message, no traceback); 130 interrupted (and
-    `resume_hint`); 1 anything else: a full or read-only disk in one message (and `resume_hint`),
-    the rest with a traceback. An error may bring its own `exit_status`.
+    `resume_hint`, told once it is needed); 1 anything else: a full or read-only disk in one message
+    (and `resume_hint`), the rest with a traceback. An error may bring its own `exit_status`.
     """
     try:
         main()
@@ -28,16 +32,40 @@ def run(main: Callable[[], None], *, resume_hint: str | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
-        print("\ninterrupted." + (f" {resume_hint}" if resume_hint else ""), file=sys.stderr)
+        print(f"\ninterrupted.{_told(resume_hint)}", file=sys.stderr)
         return 130
     except Exception as error:
         if fault := _storage_fault(error):
-            hint = f" {resume_hint}" if resume_hint else ""
-            print(f"error: {fault}. Make room or give access.{hint}", file=sys.stderr)
+            print(f"error: {fault}. Make room or give access.{_told(resume_hint)}", file=sys.stderr)
         else:
             traceback.print_exc()
         return 1
     return 0
+
+
+def python() -> str:
+    """How to call the Python that runs, from this folder: `.venv/bin/python` after `make`."""
+    here = Path(sys.executable)
+    on_path = shutil.which("python")
+    if on_path and Path(on_path) == here:
+        return "python"
+    with suppress(ValueError):
+        here = here.relative_to(Path.cwd())
+    return shlex.quote(str(here))
+
+
+def command(*words: str, **variables: str) -> str:
+    """A command line of Python that works as it is printed, on this system, in this folder."""
+    line = f"{python()} {shlex.join(words)}"
+    if os.name == "nt":
+        return "".join(f"$env:{name}='{text}'; " for name, text in variables.items()) + line
+    given = [f"{name}={shlex.quote(text)} " for name, text in variables.items()]
+    return "".join(given) + line
+
+
+def _told(hint: str | Callable[[], str] | None) -> str:
+    text = hint() if callable(hint) else hint
+    return f" {text}" if text else ""
 
 
 def _storage_fault(error: Exception) -> str | None:

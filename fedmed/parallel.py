@@ -25,3 +25,9 @@ def on_all_cores(work: Callable[[Job], Done], jobs: Sequence[Job]) -> Iterator[D
         finally:  # Ctrl-C would otherwise wait for all jobs still to come
             pool.shutdown(cancel_futures=True)
             torch.set_num_threads(cores)  # a thread's setting is what threads after it begin with
+
+
+def on_one_core(work: Callable[[], Done]) -> Done:
+    """What `work` gives, by one core: the bits of sums depend on how many share them."""
+    (done,) = on_all_cores(lambda _: work(), [None])
+    return done

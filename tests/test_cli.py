@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from safetensors import SafetensorError
 
-from fedmed.cli import run
+from fedmed.cli import command, python, run
 from fedmed.errors import UserError
 from fedmed.hub.failures import FetchError, PublishError
 
@@ -78,3 +82,26 @@ def test_another_error_of_the_system_keeps_its_traceback(
 ) -> None:
     assert run(failing(OSError(errno.EIO, "Input/output error", "x"))) == 1
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_hint_is_made_once_it_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(lambda: None, resume_hint=lambda: pytest.fail("nobody asked")) == 0
+    assert run(failing(KeyboardInterrupt()), resume_hint=lambda: "Round 3 is kept.") == 130
+    assert "interrupted. Round 3 is kept.\n" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there it is a line of PowerShell")
+def test_a_command_that_is_printed_works_where_it_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
+    monkeypatch.chdir(tmp_path)
+    line = command("-c", "import os; print(os.environ['NAME'])", NAME="of a 'folder'")
+    assert " .venv/bin/python -c " in line
+    assert subprocess.check_output(line, shell=True, text=True) == "of a 'folder'\n"
+    monkeypatch.chdir("/")
+    assert python() == str(tmp_path / ".venv" / "bin" / "python")
+    monkeypatch.setenv("PATH", str(tmp_path / ".venv" / "bin"))
+    assert python() == "python"

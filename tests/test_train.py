@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -68,16 +72,39 @@ class TestARun:
         recipe = Snapshot.open(folder).report["recipe"]
         assert (recipe["data"], recipe["backbone"]) == ("clinic", "backbone")
 
-    def test_it_is_quiet_where_nobody_watches(
+    def test_in_a_log_each_step_is_a_line_with_the_time(
         self, folder: Path, finished: subprocess.CompletedProcess[str]
     ) -> None:
         assert finished.stderr == ""
+        steps = re.findall(r"^\d+:\d\d  (.+)$", finished.stdout, re.MULTILINE)
+        begun = [line.split(":")[0].split(",")[0] for line in steps if " of " not in line]
+        assert [line for line in begun if line not in begun[: begun.index(line)]] == [
+            "Looking through the data",
+            "Reading images",
+            "Backbone passes",
+            "Training on everything in one place",
+            "Training federated",
+            "The same with updates in FP16",
+            "The same with updates in INT8",
+            "Training each hospital alone",
+            "Scoring every model",
+            "Writing the snapshot",
+        ]
+        assert begun.count("Reading images") == 1, "statistics of training images reuse them"
+
+    def test_it_ends_with_what_came_of_it_and_how_to_look_at_it(
+        self, folder: Path, place: Path, finished: subprocess.CompletedProcess[str]
+    ) -> None:
         lines = finished.stdout.splitlines()
         assert [line.split()[0] for line in lines if line.split()[:1] in [[m] for m in MODELS]] == (
             MODELS
         )
-        assert lines[-1].startswith("Snapshot in snapshot.")
-        assert max(map(len, lines)) <= 80
+        assert lines[-2] == "Snapshot in snapshot. To look at it:"
+        assert max(map(len, lines[:-1])) <= 80
+        given, python, script = shlex.split(lines[-1])
+        assert given == "FEDMED_SNAPSHOT=snapshot"
+        assert shutil.which(python, path=f"{os.environ['PATH']}:{place}")
+        assert (place / script).samefile(Path(train.__file__).with_name("app.py"))
 
     def test_nothing_else_is_left(self, folder: Path, place: Path) -> None:
         assert {path.name for path in place.iterdir()} == {

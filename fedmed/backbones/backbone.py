@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from fedmed.backbones.engine import Pass, pick
+from fedmed.backbones.engine import Engine, Pass, pick
 from fedmed.backbones.network_files import trunk
 from fedmed.backbones.resnet18 import WIDTH
 from fedmed.backbones.weights import (
@@ -101,6 +101,13 @@ class Backbone:
         self.engine = pick(device)
         self._pass = None
         return self
+
+    def on(self, engine: Engine) -> Backbone:
+        """The same backbone on another engine."""
+        other = copy.copy(self)
+        other.engine = engine
+        other._pass = None
+        return other
 
     def shared_by(self, threads: int) -> Backbone:
         """The same backbone, for passes by so many threads at once that divide the cores."""

@@ -1,9 +1,10 @@
 """What a pass through the backbone runs on, chosen once per process.
 
-A GPU is PyTorch's. On a CPU it is OpenVINO where that is installed and PyTorch otherwise, both in
-FP32. FEDMED_ENGINE names another: the ones in bf16 are about twice as fast where the processor has
-it, and move features by some thousandths, so that a verdict near its threshold may turn
-(`python -m benchmarks.engines`).
+A GPU is PyTorch's. On a CPU it is OpenVINO where that is installed and PyTorch otherwise, in FP32.
+Where the processor has bf16, the views that heads are trained on pass in bf16, several times as
+fast: heads are none the worse for it. What is scored and what visitors send passes in FP32, for
+bf16 moves features by about a hundredth, so that a verdict near its threshold may turn
+(`python -m benchmarks.engines` measures both). FEDMED_ENGINE names one engine for everything.
 """
 
 from __future__ import annotations
@@ -50,10 +51,33 @@ def pick(device: str = "cpu") -> Engine:
     Raises:
         UserError: FEDMED_ENGINE names none.
     """
+    name = _named()
+    return _on_cpu(name) if device == "cpu" else _torch(torch.float32, device)
+
+
+def pick_to_train(device: str = "cpu") -> Engine:
+    """The engine for views that heads are trained on: in bf16 where the processor has it.
+
+    Raises:
+        UserError: FEDMED_ENGINE names none.
+    """
+    exact = pick(device)
+    if device != "cpu" or _named() != "auto" or not _has_bf16():
+        return exact
+    return _on_cpu("openvino-bf16" if exact.id.startswith("openvino") else "torch-bf16")
+
+
+def _named() -> str:
     name = os.environ.get(VARIABLE, "").strip() or "auto"
     if name not in ("auto", *ENGINES):
         raise UserError(f"{VARIABLE}={name}: choose from auto, {', '.join(ENGINES)}.")
-    return _on_cpu(name) if device == "cpu" else _torch(torch.float32, device)
+    return name
+
+
+def _has_bf16() -> bool:
+    """Whether the processor multiplies bf16 itself; without, PyTorch would imitate it, slowly."""
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 
 
 @cache

@@ -9,13 +9,13 @@ import tempfile
 from collections.abc import Sequence
 
 import numpy as np
-from tqdm import tqdm
 
 from fedmed.data.cohort import Xray
 from fedmed.data.trouble import by_kind
 from fedmed.errors import UserError
 from fedmed.imaging.preprocessing import to_pixels
 from fedmed.parallel import on_all_cores
+from fedmed.progress import Progress
 from fedmed.task import IMAGE_SIZE
 
 
@@ -43,7 +43,7 @@ def decode_all(xrays: Sequence[Xray]) -> np.ndarray:
             problems.append((xrays[index].name, str(error)))
 
     work = on_all_cores(decode, range(len(xrays)))
-    for _ in tqdm(work, "Reading images", len(xrays), unit="image", disable=None):
+    for _ in Progress("Reading images", len(xrays)).over(work):
         pass
     if problems:
         raise UnreadableImages(

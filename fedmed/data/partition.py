@@ -42,9 +42,10 @@ def split(
     - iid: the same mix and size everywhere.
 
     Returns one sorted array of image indices per hospital. The order of the images does not change
-    who goes where. Under label-skew and dirichlet every hospital has both classes. Where a class
-    has fewer patients than there are hospitals, quantity-skew and iid leave some without it.
-    Raises UserError where that cannot be, or a hospital would be left without patients.
+    who goes where. Under label-skew and dirichlet every hospital has both classes. quantity-skew
+    and iid deal to as many hospitals as there are patients; where a class has fewer patients than
+    there are hospitals, some are left without it. Raises UserError where that cannot be, or a
+    hospital would be left without patients.
     """
     if scheme not in SCHEMES:
         raise UserError(f"--partition {scheme}: unknown; choose from {', '.join(SCHEMES)}")
@@ -55,11 +56,13 @@ def split(
 
     names, owner, majority = _patients(patients, labels)
     generator = np.random.default_rng(seed)
-    _check(np.bincount(majority, minlength=len(CLASSES)), hospitals, scheme)
+    members_of = np.bincount(majority, minlength=len(CLASSES))
+    _check(members_of, hospitals, scheme)
+    least = _least(members_of, hospitals, scheme)
     hospital = np.empty(len(names), dtype=np.int64)
     for label in range(len(CLASSES)):
         members = generator.permutation(np.flatnonzero(majority == label))
-        counts = _counts(len(members), label, hospitals, scheme, alpha, generator)
+        counts = _counts(len(members), label, least[label], scheme, alpha, generator)
         hospital[members] = np.repeat(np.arange(hospitals), counts)
     owners = hospital[owner]
     ends = np.bincount(owners, minlength=hospitals).cumsum()
@@ -111,12 +114,18 @@ def _patients(
 
 def _check(patients: np.ndarray, hospitals: int, scheme: str) -> None:
     """Refuse more hospitals than `patients` [classes] are enough for."""
-    may_lack_one = scheme in ONE_CLASS and patients.min() > 0
-    scarce = int(patients.argmax() if may_lack_one else patients.argmin())
+    scarce = int(patients.argmin())
+    if scheme in ONE_CLASS and patients[scarce]:
+        if patients.sum() < hospitals:
+            raise UserError(
+                f"--partition {scheme} needs a patient for each of {hospitals} hospitals, and the "
+                f"data hold {patients.sum()}: lower --hospitals to {patients.sum()} or add patients"
+            )
+        return
     if patients[scarce] >= hospitals:
         return
     way_out = f"lower --hospitals to {patients[scarce]} or add patients"
-    if scheme not in ONE_CLASS and patients.max() >= hospitals:
+    if scheme not in ONE_CLASS and patients.sum() >= hospitals:
         way_out += f", or use --partition {' or '.join(ONE_CLASS)}, where a hospital may lack one"
     if not patients[scarce]:
         way_out = "add patients"
@@ -126,15 +135,27 @@ def _check(patients: np.ndarray, hospitals: int, scheme: str) -> None:
     )
 
 
+def _least(patients: np.ndarray, hospitals: int, scheme: str) -> np.ndarray:
+    """How many patients of each class every hospital gets before the rest are shared out."""
+    least = np.repeat((patients >= hospitals)[:, None].astype(np.int64), hospitals, axis=1)
+    if scheme == "quantity-skew" and not least.any():  # falling shares would leave the last none
+        normal, pneumonia = patients.tolist()
+        first = round(hospitals * normal / (normal + pneumonia))
+        first = min(max(first, hospitals - pneumonia), normal)
+        least[0, :first] = least[1, first:] = 1
+    return least
+
+
 def _counts(
     members: int,
     label: int,
-    hospitals: int,
+    least: np.ndarray,
     scheme: str,
     alpha: float,
     generator: np.random.Generator,
 ) -> np.ndarray:
-    """How many patients of a class each hospital gets: `members` in all, one each if they reach."""
+    """How many patients of a class each hospital gets: `members` in all, `least` of them set."""
+    hospitals = len(least)
     if scheme == "dirichlet":
         return _dirichlet_counts(members, hospitals, alpha, generator)
     falling = SKEW ** -np.linspace(0, 1, hospitals)
@@ -143,8 +164,7 @@ def _counts(
         "quantity-skew": falling,
         "iid": np.ones(hospitals),
     }[scheme]
-    least = int(members >= hospitals)
-    counts = least + _round_shares(members - least * hospitals, shares)
+    counts = least + _round_shares(members - int(least.sum()), shares)
     # Patients left over go to the first hospitals; of the other class, to the last ones.
     return counts[::-1] if scheme == "iid" and CLASSES[label] == "PNEUMONIA" else counts
 

@@ -21,5 +21,8 @@ ALGORITHMS = (
     "lda",
     "newton",
 )
+# Of these, those whose every round needs every hospital, and those that tell one by the others.
+NEED_EVERYONE = ("class-means", "ridge", "lda", "newton")
+NEED_THREE = ("median", "trimmed-mean", "krum")
 RECIPES = ("mission", "robust")
 BACKBONES = ("imagenet", "bundled", "torchvision")

@@ -11,12 +11,14 @@ import numpy as np
 from fedmed import data
 from fedmed.backbones.backbone import Backbone
 from fedmed.backbones.backbone import load as load_backbone
-from fedmed.backbones.engine import pick_device
+from fedmed.backbones.engine import pick_device, pick_to_train
 from fedmed.data import films
-from fedmed.data.audit import audit, words
+from fedmed.data.audit import audit
+from fedmed.data.audit import words as audit_words
 from fedmed.data.cohort import Cohort, Xray, count, labels, patients
 from fedmed.data.holdout import description, hold_out
 from fedmed.data.partition import split
+from fedmed.data.pixels import Pixels
 from fedmed.data.public_cohort import public_patients
 from fedmed.evaluation import shifted
 from fedmed.evaluation.evaluation_set import EvaluationSet
@@ -25,9 +27,10 @@ from fedmed.experiment.run_state import RunState
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
 from fedmed.features.cache import FeatureCache
-from fedmed.features.extract import extract
+from fedmed.features.extract import Source, extract_all, missing
 from fedmed.features.sites import Features, TrainingSite
 from fedmed.imaging.augmentation import CLEAN, FILM, View
+from fedmed.progress import say, step
 from fedmed.training.recipe import Recipe, pick_recipe
 
 
@@ -35,7 +38,8 @@ from fedmed.training.recipe import Recipe, pick_recipe
 class Prepared:
     """All that training and scoring read: nothing below touches an image's pixels again."""
 
-    backbone: Backbone
+    backbone: Backbone  # for what is scored
+    learner: Backbone  # the same on the engine for training views
     recipe: Recipe
     cohort: Cohort
     training: Sequence[Xray]
@@ -50,7 +54,14 @@ class Prepared:
     test: EvaluationSet
     passes: int  # through the backbone, that it took
     cache: FeatureCache
+    pixels: Pixels
     state: RunState
+
+    @property
+    def engine(self) -> str:
+        """What passes ran on, in words."""
+        to_train, to_score = self.learner.engine.title, self.backbone.engine.title
+        return to_score if to_train == to_score else f"{to_score}; training views {to_train}"
 
     @property
     def sites(self) -> list[str]:
@@ -64,18 +75,21 @@ def prepare(settings: Settings, watch: Stopwatch) -> Prepared:
     Raises:
         UserError: an option, a file or what an unfinished run left is not what it should be.
     """
-    backbone = load_backbone(settings.backbone).to(pick_device(settings.device))
+    device = pick_device(settings.device)
+    backbone = load_backbone(settings.backbone).to(device)
+    learner = backbone if settings.deterministic else backbone.on(pick_to_train(device))
     recipe = pick_recipe(settings.recipe, backbone.origin)
 
     # Patients who trained the backbone belong to no hospital and no validation set.
-    cohort = data.load(
-        settings.data,
-        patients=settings.patients,
-        classes=settings.classes,
-        allow_overlap=settings.allow_overlap,
-    )
+    with step("Looking through the data"):
+        cohort = data.load(
+            settings.data,
+            patients=settings.patients,
+            classes=settings.classes,
+            allow_overlap=settings.allow_overlap,
+        )
     audited = audit(cohort)
-    print(*words(cohort, audited, backbone.public_cohort), sep="\n", flush=True)
+    print(*audit_words(cohort, audited, backbone.public_cohort), sep="\n", flush=True)
     excluded = public_patients() if backbone.public_cohort and cohort.public else frozenset()
     public = [xray for xray in cohort.train if xray.patient in excluded]
     private = [xray for xray in cohort.train if xray.patient not in excluded]
@@ -93,31 +107,43 @@ def prepare(settings: Settings, watch: Stopwatch) -> Prepared:
         alpha=settings.alpha,
         seed=settings.seed,
     )
-    state = RunState(settings, backbone.sha256, cohort.images, backbone.engine.id)
+    engines = " and ".join(dict.fromkeys([learner.engine.id, backbone.engine.id]))
+    state = RunState(settings, backbone.sha256, cohort.images, engines)
     watch.lap("data")
 
     views = recipe.views(settings.views, settings.seed)
-    cache = FeatureCache(backbone)
-    wanted = [
-        (training, views),
+    cache, pixels = FeatureCache(backbone), Pixels()
+    learned = cache if learner.engine.id == backbone.engine.id else FeatureCache(learner)
+    to_train = [(training, views)]
+    to_score = [
         (held_out, [CLEAN]),
         *shifted.wanted(held_out),
         (cohort.test, [CLEAN]),
     ]
-    passes = extract(wanted, backbone, cache)
-    read = [*training, *held_out, *cohort.test]
-    measures = cache.load(FILM, [xray.digest for xray in read])
-    audited["films"] = films.judge([xray.name for xray in read], measures)
+    asked, lacking = np.add(missing(to_train, learned), missing(to_score, cache)).tolist()
+    if kept := state.words(asked, lacking):
+        say(kept)
+    passes = extract_all(
+        [(to_train, Source(learner, learned)), (to_score, Source(backbone, cache))], pixels
+    )
+    scored = [*held_out, *cohort.test]
+    measures = [
+        source.load(FILM, [xray.digest for xray in xrays])
+        for source, xrays in ((learned, training), (cache, scored))
+    ]
+    names = [xray.name for xray in (*training, *scored)]
+    audited["films"] = films.judge(names, np.concatenate(measures))
     for line in films.words(audited["films"]):
         print(line, flush=True)
     state.begin()
-    features = Features(training, cache)
+    features = Features(training, learned)
     # Read before the training: what lies idle for an hour, another run may drop from the cache.
     clean = [Features(xrays, cache).view(CLEAN) for xrays in (held_out, cohort.test)]
     swapped = SwappedValidation.read(held_out, cache)
     watch.lap("features")
     return Prepared(
         backbone=backbone,
+        learner=learner,
         recipe=recipe,
         cohort=cohort,
         training=training,
@@ -135,5 +161,6 @@ def prepare(settings: Settings, watch: Stopwatch) -> Prepared:
         test=EvaluationSet(f"{cohort.test_split}, scored once", cohort.test, clean[1]),
         passes=passes,
         cache=cache,
+        pixels=pixels,
         state=state,
     )

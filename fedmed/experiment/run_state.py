@@ -35,6 +35,7 @@ class RunState:
         self, settings: Settings, backbone: str, xrays: Sequence[Xray], engine: str
     ) -> None:
         self.folder = settings.partial
+        self._resume = settings.resume
         self._marker = self.folder / "run.json"
         # A label or a patient that was corrected makes another training set of the same pictures.
         images = json.dumps([(x.name, x.label, x.patient, x.digest) for x in xrays])
@@ -66,6 +67,17 @@ class RunState:
         self.finish()
         self.folder.mkdir(parents=True)
         write_atomically(self._marker, self._run)
+
+    def words(self, asked: int, lacking: int) -> str:
+        """What this run will not do again, of so many passes; empty if there is nothing to say."""
+        rounds = rounds_kept(self.folder) if self._goes_on else {}
+        kept = [f"{asked - lacking:,} of {asked:,} backbone passes"] if lacking < asked else []
+        kept += [f"round {number} of the federation in {wire}" for wire, number in rounds.items()]
+        if kept:
+            return f"Kept from before: {', '.join(kept)}."
+        if self._resume:
+            return "--resume: nothing kept: starts from the beginning."
+        return ""
 
     def federation(self, wire: str) -> State | None:
         """The federation with a wire format after the last round that was kept, if any was."""
@@ -109,3 +121,16 @@ class RunState:
             return {"settings", "backbone", "images"} <= set(read_json(self._marker))
         except (OSError, ValueError, TypeError):
             return False
+
+
+def rounds_kept(folder: Path) -> dict[str, int]:
+    """The last round of each federation that an unfinished run keeps in its folder."""
+    return {path.stem: State.load(path).round for path in sorted(folder.glob("*.safetensors"))}
+
+
+def kept_words(settings: Settings) -> str:
+    """What a run that was broken off keeps, and how to go on."""
+    kept = ["the passes that were done, in the cache of features"]
+    with suppress(UserError, OSError):
+        kept += [f"round {n} in {wire}" for wire, n in rounds_kept(settings.partial).items()]
+    return f"Kept: {', '.join(kept)}. The same command with --resume goes on from here."

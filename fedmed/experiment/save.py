@@ -5,16 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-import torch
-
 from fedmed.backbones.weights import write_state
 from fedmed.data.cohort import labels
-from fedmed.data.decoding import decode_all
+from fedmed.experiment import reference
 from fedmed.experiment.fit import Fitted
 from fedmed.experiment.prepare import Prepared
 from fedmed.experiment.settings import Settings
 from fedmed.imaging.preprocessing import PREPROCESSING
-from fedmed.inference import loading, out_of_distribution
+from fedmed.inference import loading
+from fedmed.inference.out_of_distribution import sample
 from fedmed.report import document
 from fedmed.report.card import model_card
 from fedmed.report.schema import Report
@@ -40,7 +39,7 @@ def save(settings: Settings, prepared: Prepared, fitted: Fitted, report: Report)
     for name, head in zip(names, unstack(models), strict=True):
         write_head(folder / manifest.model_file(name), head, prepared.backbone)
     _write_examples(settings, prepared, fitted, folder)
-    _write_reference_statistics(prepared, folder)
+    _write_reference(prepared, folder)
     document.write(report, folder / manifest.REPORT)
     config = manifest.seal(
         folder,
@@ -50,6 +49,7 @@ def save(settings: Settings, prepared: Prepared, fitted: Fitted, report: Report)
             "backbone": prepared.backbone.origin
             | {"sha256": prepared.backbone.sha256, "files": [path.name for path in stored]},
             "models": manifest.model_entries(names, report),
+            "engine": prepared.engine,
             "versions": versions(),
             "seed": settings.seed,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -70,13 +70,16 @@ def _write_examples(settings: Settings, prepared: Prepared, fitted: Fitted, fold
     examples.write(folder / "examples", prepared.cohort, chosen)
 
 
-def _write_reference_statistics(prepared: Prepared, folder: Path) -> None:
+def _write_reference(prepared: Prepared, folder: Path) -> None:
     """Keep what training images look like, to warn about pictures that look otherwise."""
-    held_out = prepared.validation
-    pixels, held_out_pixels = (
-        decode_all(out_of_distribution.sample(xrays))
-        for xrays in (prepared.training, held_out.xrays)
+    rows = [*sample(range(len(prepared.training)))]
+    reference.write(
+        folder,
+        features=[prepared.features.view(view)[rows] for view in prepared.views[:2]],
+        held_out_features=prepared.validation.features,
+        pixels=prepared.pixels(sample(prepared.training)),
+        held_out_pixels=prepared.pixels(sample(prepared.validation.xrays)),
+        backbone=prepared.backbone,
+        images=len(prepared.training),
+        is_simulated=prepared.cohort.simulated,
     )
-    trained_on = torch.cat([prepared.features.view(view) for view in prepared.views[:2]])
-    statistics = out_of_distribution.fit(trained_on, held_out.features, pixels, held_out_pixels)
-    out_of_distribution.save(statistics, folder)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from fedmed.data.cohort import labels
+from fedmed.experiment import reference
 from fedmed.experiment.fit_network import FittedNetworks
 from fedmed.experiment.prepare_network import PreparedNetwork
 from fedmed.experiment.score_network import ScoredNetworks, backbone_of
@@ -16,7 +17,8 @@ from fedmed.experiment.settings import Settings
 from fedmed.features.extract import BATCH, features_of
 from fedmed.imaging.augmentation import CLEAN, View
 from fedmed.imaging.preprocessing import PREPROCESSING
-from fedmed.inference import loading, out_of_distribution
+from fedmed.inference import loading
+from fedmed.inference.out_of_distribution import sample
 from fedmed.parallel import on_all_cores
 from fedmed.report import document
 from fedmed.report.card import model_card
@@ -46,7 +48,7 @@ def save_network(
     files = write_networks(folder, trained, origin, size)
     del trained
     _write_examples(settings, prepared, scored)
-    _write_reference_statistics(settings, prepared, scored)
+    _write_reference(settings, prepared, scored)
     document.write(scored.report, folder / manifest.REPORT)
     config = manifest.seal(
         folder,
@@ -75,15 +77,13 @@ def _write_examples(settings: Settings, prepared: PreparedNetwork, scored: Score
     examples.write(folder, prepared.cohort, chosen)
 
 
-def _write_reference_statistics(
-    settings: Settings, prepared: PreparedNetwork, scored: ScoredNetworks
-) -> None:
+def _write_reference(settings: Settings, prepared: PreparedNetwork, scored: ScoredNetworks) -> None:
     """Keep what training images look like to the federated network, clean and as it trained."""
     backbone = backbone_of(dict(scored.networks[BASE]), prepared)
     backbone = backbone.shared_by(torch.get_num_threads())
     trained, held_out = len(prepared.training), len(prepared.held_out)
-    training = out_of_distribution.sample(range(trained))
-    validation = out_of_distribution.sample(range(trained, trained + held_out))
+    training = sample(range(trained))
+    validation = sample(range(trained, trained + held_out))
     degraded = View(prepared.regime.view, 0, settings.seed)
 
     def features(view: View, rows: Sequence[int]) -> torch.Tensor:
@@ -95,10 +95,13 @@ def _write_reference_statistics(
 
         return torch.from_numpy(np.concatenate(list(on_all_cores(passed, batches))))
 
-    statistics = out_of_distribution.fit(
-        torch.cat([features(view, training) for view in (CLEAN, degraded)]),
-        features(CLEAN, validation),
-        prepared.pixels[training],
-        prepared.pixels[validation],
+    reference.write(
+        prepared.state.folder / "snapshot",
+        features=[features(view, training) for view in (CLEAN, degraded)],
+        held_out_features=features(CLEAN, validation),
+        pixels=prepared.pixels[training],
+        held_out_pixels=prepared.pixels[validation],
+        backbone=backbone,
+        images=trained,
+        is_simulated=prepared.cohort.simulated,
     )
-    out_of_distribution.save(statistics, prepared.state.folder / "snapshot")

@@ -47,6 +47,7 @@ def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwat
             settings.format,
             full_model_bytes({**prepared.backbone.state, **pick(fitted.federated.tensors(), 0)}),
             official,
+            fitted.unfinished,
         ),
         partition=describe(
             prepared.parts,
@@ -65,5 +66,5 @@ def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwat
         recipe=settings.of_the_run()
         | {"name": prepared.recipe.name, "description": prepared.recipe.description},
         timing=watch.report() | {"backbone_passes": prepared.passes},
-        environment=sections.versions() | {"engine": prepared.backbone.engine.title},
+        environment=sections.versions() | {"engine": prepared.engine},
     )

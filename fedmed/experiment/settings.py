@@ -17,6 +17,8 @@ from fedmed.data.partition import SCHEMES
 from fedmed.data.patient_option import PatientOption
 from fedmed.errors import UserError
 from fedmed.experiment.choices import ALGORITHMS, BACKBONES, RECIPES
+from fedmed.experiment.combinations import faults
+from fedmed.federated.poisons import factor_of
 from fedmed.task import DATASET_ID
 
 
@@ -133,6 +135,23 @@ class Settings:
     )
     alpha: float = _option(0.5, "Dirichlet concentration; small is very non-IID", type=_POSITIVE)
     algorithm: str = _option("fedavg", "how hospitals train together", choices=ALGORITHMS)
+    participation: float = _option(
+        1.0,
+        "share of the hospitals asked in each round, drawn by the seed",
+        type=_number(float, 1e-6, 1, "a share above 0, at most 1"),
+    )
+    drop_out: float = _option(
+        0.0,
+        "how likely a hospital that is asked does not answer",
+        type=_number(float, 0, 0.999999, "a probability below 1"),
+    )
+    poison: str | None = _option(
+        None,
+        "spoil one hospital, drawn by the seed: label-flip (it learns each class for the other), "
+        "sign-flip, scale:100 (it sends its update negated, or times a number)",
+        metavar="HOW",
+        type=_checked(factor_of, "--poison"),
+    )
     quantize: str = _option(
         "none", "format of the updates sent; none is FP32", choices=("none", "fp16", "int8")
     )
@@ -159,6 +178,9 @@ class Settings:
         12, "held-out X-rays put into the snapshot to click; 0 for none", type=_whole(0, 200)
     )
     device: str = _option("auto", "where the backbone runs: auto, cpu, cuda")
+    deterministic: bool = _option(
+        False, "pass everything in FP32, also where the processor has the faster bf16"
+    )
     resume: bool = _option(False, "go on with an interrupted run of the same options")
     demo: bool = _option(False, "a full run on simulated patients, offline, in about a minute")
 
@@ -182,7 +204,10 @@ class Settings:
             result["data"] = Path(self.data).resolve().name
         if self.patients and self.patients.lower().endswith(".csv"):
             result["patients"] = Path(self.patients).name
-        for name in ("patients", "classes", "allow_overlap"):
+        if self.participation == 1:
+            del result["participation"]
+        options = ("patients", "classes", "allow_overlap", "deterministic", "drop_out", "poison")
+        for name in options:
             if not result[name]:
                 del result[name]
         if self.backbone not in BACKBONES:
@@ -234,6 +259,8 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         )
     if "alpha" in given and settings.partition != "dirichlet":
         parser.error("--alpha needs --partition dirichlet")
+    for fault in faults(settings):
+        parser.error(fault)
     return settings
 
 

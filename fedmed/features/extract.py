@@ -2,80 +2,157 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import islice
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from fedmed.backbones.backbone import Backbone
 from fedmed.data import films
 from fedmed.data.cohort import Xray
 from fedmed.data.decoding import decode_all
 from fedmed.features.cache import FeatureCache
-from fedmed.imaging.augmentation import FILM, View, render
+from fedmed.imaging.augmentation import CLEAN, FILM, View, render
 from fedmed.imaging.preprocessing import to_input
 from fedmed.parallel import on_all_cores
+from fedmed.progress import Progress
 
 BATCH = 16  # larger ones are no faster on a core, and take memory on each
 CHUNK = 16 * BATCH  # images between two writes to the cache
+KEEP_SECONDS = 15.0  # between two writes, where passes are slow
+
+Wanted = Sequence[tuple[Sequence[Xray], Sequence[View]]]
+Read = Callable[[Sequence[Xray]], np.ndarray]  # to uint8 [n, 224, 224]
+
+
+class Source(NamedTuple):
+    """A backbone on an engine, and the cache of its features."""
+
+    backbone: Backbone
+    cache: FeatureCache
 
 
 def extract(
-    wanted: Sequence[tuple[Sequence[Xray], Sequence[View]]],
-    backbone: Backbone,
-    cache: FeatureCache,
+    wanted: Wanted, backbone: Backbone, cache: FeatureCache, read: Read = decode_all
 ) -> int:
     """Make sure that the cache has the wanted views of images; returns the passes it took.
 
-    Of every image it also keeps the FILM measures, which take no pass.
+    Raises:
+        UserError: as `extract_all`.
+    """
+    return extract_all([(wanted, Source(backbone, cache))], read)
+
+
+def missing(wanted: Wanted, cache: FeatureCache) -> tuple[int, int]:
+    """How many passes the wanted views take in all, and how many of those are not kept yet."""
+    asked = lacking = 0
+    for view, digests in _by_view(wanted).items():
+        if view != FILM:
+            asked += len(digests)
+            lacking += len(cache.missing(view, list(digests)))
+    return asked, lacking
+
+
+def extract_all(wanted: Sequence[tuple[Wanted, Source]], read: Read = decode_all) -> int:
+    """Make sure that each cache has the wanted views of images; returns the passes it took.
+
+    Each image is read once. Of every image a cache also keeps the FILM measures, which take no
+    pass. What is done is kept every KEEP_SECONDS at least, and where the run is broken off.
 
     Raises:
         UnreadableImages: before any pass, where an image that is needed cannot be decoded.
-        UserError: before any pass, where the cache cannot be written.
+        UserError: before any pass, where a cache cannot be written.
     """
-    lacking: dict[View, set[str]] = {}
+    lacking: dict[tuple[Source, View], set[str]] = {}
     todo: dict[str, Xray] = {}
-    for xrays, views in wanted:
-        images = {xray.digest: xray for xray in xrays}
-        for view in (*views, FILM):
-            absent = cache.missing(view, list(images))
-            lacking.setdefault(view, set()).update(absent)
+    for some, source in wanted:
+        for view, images in _by_view(some).items():
+            absent = source.cache.missing(view, list(images))
+            lacking.setdefault((source, view), set()).update(absent)
             todo |= {digest: images[digest] for digest in absent}
     if not todo:
         return 0
-    cache.check_writable()
-    digests, pixels = list(todo), decode_all(list(todo.values()))
-    backbone = backbone.shared_by(torch.get_num_threads())
+    for _, source in wanted:
+        source.cache.check_writable()
+    digests, pixels = list(todo), read(list(todo.values()))
+    shared = {source: source.backbone.shared_by(torch.get_num_threads()) for source, _ in lacking}
 
-    def passed(batch: tuple[View, list[int]]) -> np.ndarray:
-        view, rows = batch
-        if view == FILM:
-            return films.measure(pixels[rows])
-        return features_of(view, pixels[rows], [digests[row] for row in rows], backbone)
+    def passed(batch: _Batch) -> np.ndarray:
+        if batch.view == FILM:
+            return films.measure(pixels[batch.rows])
+        names = [digests[row] for row in batch.rows]
+        return features_of(batch.view, pixels[batch.rows], names, shared[batch.source])
 
-    chunks = [
-        (view, rows)
-        for start in range(0, len(digests), CHUNK)
-        for view, missing in lacking.items()
-        if (rows := [r for r in range(len(digests))[start:][:CHUNK] if digests[r] in missing])
-    ]
-    batches = [
-        (view, rows[first : first + BATCH])
-        for view, rows in chunks
-        for first in range(0, len(rows), BATCH)
-    ]
-    done = on_all_cores(passed, batches)
-    passes = sum(len(missing) for view, missing in lacking.items() if view != FILM)
-    with tqdm(total=passes, desc="Backbone passes", unit="image", disable=None) as bar:
-        for view, rows in chunks:
-            found = []
-            for features in islice(done, -(-len(rows) // BATCH)):
-                found.append(features)
-                bar.update(len(features) if view != FILM else 0)
-            cache.add(view, [digests[row] for row in rows], np.concatenate(found))
+    batches = list(_batches(digests, lacking))
+    passes = sum(len(absent) for (_, view), absent in lacking.items() if view != FILM)
+    with Progress("Backbone passes", passes) as progress:
+        done: list[tuple[_Batch, np.ndarray]] = []
+        kept = time.monotonic()
+        try:
+            for batch, features in zip(batches, on_all_cores(passed, batches), strict=True):
+                done.append((batch, features))
+                progress.update(len(features) if batch.view != FILM else 0)
+                if batch.ends_chunk or time.monotonic() - kept > KEEP_SECONDS:
+                    _keep(done, digests)
+                    kept = time.monotonic()
+        except KeyboardInterrupt:
+            _keep(done, digests)
+            raise
     return passes
+
+
+class _Batch(NamedTuple):
+    """Images that pass together."""
+
+    source: Source
+    view: View
+    rows: list[int]
+    ends_chunk: bool
+
+
+def _by_view(wanted: Wanted) -> dict[View, dict[str, Xray]]:
+    """The images that each view is wanted of, FILM of all, by their digests."""
+    found: dict[View, dict[str, Xray]] = {}
+    for xrays, views in wanted:
+        images = {xray.digest: xray for xray in xrays}
+        for view in (*views, FILM):
+            found.setdefault(view, {}).update(images)
+    return found
+
+
+def _batches(
+    digests: Sequence[str], lacking: dict[tuple[Source, View], set[str]]
+) -> Iterator[_Batch]:
+    """All views of a chunk of images, then those of the next one."""
+    for start in range(0, len(digests), CHUNK):
+        chunk = range(len(digests))[start : start + CHUNK]
+        for (source, view), absent in lacking.items():
+            rows = [row for row in chunk if digests[row] in absent]
+            for first in range(0, len(rows), BATCH):
+                ends = first + BATCH >= len(rows)
+                yield _Batch(source, view, rows[first : first + BATCH], ends)
+
+
+def _keep(done: list[tuple[_Batch, np.ndarray]], digests: Sequence[str]) -> None:
+    """Write what is done to the caches, and forget it."""
+    together: dict[tuple[Source, View], list[tuple[_Batch, np.ndarray]]] = {}
+    for batch, features in done:
+        together.setdefault((batch.source, batch.view), []).append((batch, features))
+    for (source, view), some in together.items():
+        rows = [row for batch, _ in some for row in batch.rows]
+        found = np.concatenate([features for _, features in some])
+        source.cache.add(view, [digests[row] for row in rows], found)
+    done.clear()
+
+
+def clean_features(pixels: np.ndarray, backbone: Backbone) -> np.ndarray:
+    """Features [n, 512] of uint8 pixels [n, 224, 224] as they are, not kept in any cache."""
+    shared = backbone.shared_by(torch.get_num_threads())
+    batches = [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]
+    found = on_all_cores(lambda some: features_of(CLEAN, some, [""] * len(some), shared), batches)
+    return np.concatenate(list(found))
 
 
 def features_of(

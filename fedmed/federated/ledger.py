@@ -8,18 +8,24 @@ from typing import Any
 
 from torch import Tensor
 
-TITLES = {
-    "full_fp32": "Whole ResNet18, FP32",
-    "fp32": "Head, FP32",
-    "fp16": "Head, FP16",
-    "int8": "Head, INT8",
-}
-TITLES_OF_NETWORKS = {
-    "full_fp32": TITLES["full_fp32"],
-    "fp32": "Network, FP32",
-    "fp16": "Network, FP16",
-    "int8": "Network, INT8",
-}
+WHOLE = "Whole ResNet18, FP32"
+PRECISIONS = {"fp32": "FP32", "fp16": "FP16", "int8": "INT8"}
+
+
+def titles(sends: str, *, rounded: bool = True) -> dict[str, str]:
+    """What is called what in the report: what algorithms send, by format.
+
+    Sums in FP64 are not `rounded` by any format.
+    """
+    told = {
+        format: f"{sends}, {precision if rounded else 'FP64'}"
+        for format, precision in PRECISIONS.items()
+    }
+    return {"full_fp32": WHOLE} | told
+
+
+TITLES = titles("Head")
+TITLES_OF_NETWORKS = titles("Network")
 
 
 @dataclass(frozen=True)

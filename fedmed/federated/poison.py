@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from fedmed.errors import UserError
 from fedmed.federated.algorithm import Round
 from fedmed.federated.messages import Layout
+from fedmed.federated.poisons import factor_of
 from fedmed.federated.transforms import Senders
 from fedmed.training.local_training import Site
 from fedmed.training.tensors import Tensors
-
-KINDS = "label-flip, sign-flip or scale:X with a number X, as scale:100"
 
 
 @dataclass(frozen=True)
@@ -31,18 +28,7 @@ class Poison:
         Raises:
             UserError: it is none of these.
         """
-        if text == "label-flip":
-            return cls(text, True, 1.0)
-        if text == "sign-flip":
-            return cls(text, False, -1.0)
-        try:
-            kind, number = text.split(":")
-            factor = float(number)
-        except ValueError:
-            kind, factor = "", math.nan
-        if kind != "scale" or not abs(factor) <= 1e6:
-            raise UserError(f"{text!r} is no way to poison: {KINDS}, at most a million")
-        return cls(text, False, factor)
+        return cls(text, text == "label-flip", factor_of(text))
 
     def site(self, site: Site) -> Site:
         """Return the poisoned hospital's X-rays, as it trains on them."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from io import BytesIO
+from typing import NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, ImageChops
 
 from fedmed.errors import ImageError
-from fedmed.imaging import deep_colour, deep_tiff, dicom
+from fedmed.imaging import deep_colour, deep_tiff, dicom, tint
 from fedmed.imaging.levels import MAX_MEGAPIXELS, TOO_LARGE, check_dimensions, to_8_bits
 
 MAX_MEBIBYTES = 64
@@ -28,17 +29,32 @@ TURNS = {
 }
 
 
+# Of these, colours are made grey by what of them is tint; the others have none.
+COLOUR_MODES = ("RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr", "HSV")
+
 deep_tiff.read_white_is_zero()
 
 
+class Decoded(NamedTuple):
+    """A decoded picture."""
+
+    image: Image.Image  # mode "L", full size and upright
+    colour: float  # 0..255, see `tint.colourfulness`; 0 for what has no colours
+
+
 def decode(data: bytes) -> Image.Image:
+    """What `decode_with_colour` decodes, as mode "L"."""
+    return decode_with_colour(data).image
+
+
+def decode_with_colour(data: bytes) -> Decoded:
     """Decode JPEG, PNG, DICOM (WebP, BMP and TIFF too) into mode "L", full size and upright.
 
     More than 8 bits of grey or colour are mapped to 0..255 by the image's own range, without a
-    burnt-in marker far from it (see `pixels.film_range`); transparency becomes black; of several
-    frames the first is taken (a DICOM must have one). Raises ImageError for anything else, and
-    for more than 64 MiB, more than 64 megapixels or less than 32 pixels on a side, before any
-    pixel is decoded.
+    burnt-in marker far from it (see `levels.film_range`); a tint is undone (see `tint`);
+    transparency becomes black; of several frames the first is taken (a DICOM must have one).
+    Raises ImageError for anything else, and for more than 64 MiB, more than 64 megapixels or less
+    than 32 pixels on a side, before any pixel is decoded.
     """
     if not data:
         raise ImageError("The file is empty.")
@@ -47,11 +63,12 @@ def decode(data: bytes) -> Image.Image:
             f"The file has {len(data) / 2**20:.0f} MiB; the limit is {MAX_MEBIBYTES} MiB."
         )
     if dicom.recognises(data):
-        return dicom.decode(data)
+        return Decoded(*dicom.decode(data))
     image = _open(data)
     check_dimensions(*image.size)
     try:
-        return _upright(_grey(image, data), image)
+        grey, colour = _grey(image, data)
+        return Decoded(_upright(grey, image), colour)
     except ImageError:
         raise
     except MemoryError as error:
@@ -59,21 +76,6 @@ def decode(data: bytes) -> Image.Image:
     # A damaged file makes Pillow's decoders raise almost anything.
     except Exception as error:
         raise ImageError("The image is damaged or incomplete.") from error
-
-
-def colourfulness(data: bytes) -> float:
-    """The mean difference between the strongest and the weakest colour of an encoded image, 0..255.
-
-    0 for what has no colours, DICOM included. The image must be one that `decode` accepts.
-    """
-    if dicom.recognises(data):
-        return 0.0
-    image = Image.open(BytesIO(data), formats=FORMATS)
-    if image.mode not in ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr"):
-        return 0.0
-    image.draft("RGB", (128, 128))  # a large JPEG is decoded small
-    colours = np.asarray(image.convert("RGB").resize((64, 64)), np.float32)
-    return float(np.mean(colours.max(2) - colours.min(2)))
 
 
 def _open(data: bytes) -> Image.Image:
@@ -105,18 +107,22 @@ def _png_sizes(data: bytes) -> Iterator[tuple[int, int]]:
         place += 12 + length
 
 
-def _grey(image: Image.Image, data: bytes) -> Image.Image:
+def _grey(image: Image.Image, data: bytes) -> tuple[Image.Image, float]:
     deep_tiff.prepare(image)
     if image.mode in deep_tiff.DEEP_MODES:
-        return _deep_grey(image)
+        return _deep_grey(image), 0.0
     if image.mode == "LAB":
         raise ImageError("The image's colours are LAB, which is not supported.")
     if deep_colour.is_deep(image):
-        return Image.fromarray(to_8_bits(deep_colour.grey_levels(image, data)))
+        levels, colour = deep_colour.grey_levels(image, data)
+        return Image.fromarray(to_8_bits(levels)), colour
     if image.has_transparency_data:
-        colour = image.convert("RGBA")
-        return ImageChops.multiply(colour.convert("L"), colour.getchannel("A"))
-    return image.convert("L")
+        colours = image.convert("RGBA")
+        grey, colour = tint.to_grey(colours.convert("RGB"))
+        return ImageChops.multiply(grey, colours.getchannel("A")), colour
+    if image.mode in COLOUR_MODES:
+        return tint.to_grey(image.convert("RGB"))
+    return image.convert("L"), 0.0
 
 
 def _deep_grey(image: Image.Image) -> Image.Image:

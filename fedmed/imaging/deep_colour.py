@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fedmed.imaging import tint
+
 _FOREIGN = ";16B" if sys.byteorder == "little" else ";16L"
 _TURNED = {";16L": ";16B", ";16B": ";16L", ";16N": _FOREIGN}
 _COLOUR = ("RGB", "RGBA", "RGBX")
 _GREY_AND_ALPHA = "LA;16B"
-_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue, as Pillow has them
 _ROWS = 256  # at a time
 
 
@@ -27,30 +28,33 @@ def is_deep(image: Image.Image) -> bool:
     return raw == _GREY_AND_ALPHA or (raw[:-4] in _COLOUR and raw[-4:] in _TURNED)
 
 
-def grey_levels(image: Image.Image, data: bytes) -> NDArray[np.uint16]:
-    """The grey levels [height, width] of such an image; what is transparent is black.
+def grey_levels(image: Image.Image, data: bytes) -> tuple[NDArray[np.uint16], float]:
+    """The grey levels [height, width] of such an image, and its `tint.colourfulness`.
 
-    `data` is the file that `image` was opened from.
+    What is transparent is black. `data` is the file that `image` was opened from.
     """
     raw = _raw_mode(image)
     if raw == _GREY_AND_ALPHA:
         # Four bytes a pixel, and read as such: grey's two and alpha's two.
         pixels = _decoded(data, image.format, "RGBA")
         grey, alpha = (_joined(pixels[..., at], pixels[..., at + 1]) for at in (0, 2))
-        return _over_black(grey, alpha)
+        return _over_black(grey, alpha), 0.0
     clear = image.info.get("transparency")
     low = _decoded(data, image.format, raw[:-4] + _TURNED[raw[-4:]])
     high = np.asarray(image)
+    some = tint.small(image.convert("RGB"))
+    weights, offset = tint.balance(some)
     grey = np.empty(high.shape[:2], np.uint16)
     for start in range(0, len(high), _ROWS):
         rows = slice(start, start + _ROWS)
         colours = _joined(high[rows], low[rows])
-        grey[rows] = np.rint(colours[..., :3].astype(np.float32) @ _WEIGHTS)
+        levels = colours[..., :3].astype(np.float32) @ np.array(weights, np.float32)
+        grey[rows] = np.clip(np.rint(levels + 257 * offset), 0, 65535)
         if colours.shape[2] == 4:
             grey[rows] = _over_black(grey[rows], colours[..., 3])
         elif isinstance(clear, tuple):
             grey[rows][(colours == clear).all(2)] = 0
-    return grey
+    return grey, tint.colourfulness(some)
 
 
 def _joined(high: NDArray[np.uint8], low: NDArray[np.uint8]) -> NDArray[np.uint16]:

@@ -9,11 +9,11 @@ import re
 from io import BytesIO
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from fedmed.errors import ImageError
+from fedmed.imaging import tint
 from fedmed.imaging.dicom_display import displayed
 from fedmed.imaging.dicom_stored import check_decoder, stored_values
 from fedmed.imaging.dicom_values import number
@@ -34,8 +34,8 @@ def recognises(data: bytes) -> bool:
     return data[128:132] == b"DICM" or (data[:2] in (b"\x02\0", b"\x08\0") and data[3:4] == b"\0")
 
 
-def decode(data: bytes) -> Image.Image:
-    """Decode a single-frame DICOM image into mode "L". Raises ImageError."""
+def decode(data: bytes) -> tuple[Image.Image, float]:
+    """A single-frame DICOM image in mode "L", and its `tint.colourfulness`. Raises ImageError."""
     try:
         import pydicom
     except ImportError as error:
@@ -51,7 +51,9 @@ def decode(data: bytes) -> Image.Image:
         dataset = pydicom.dcmread(BytesIO(data), force=True)
         _check_header(dataset)
         levels = stored_values(dataset)
-        grey = displayed(levels, dataset) if levels.ndim == 2 else _grey(levels, dataset)
+        if levels.ndim == 3:
+            return tint.to_grey(_rgb(levels, dataset))
+        return Image.fromarray(displayed(levels, dataset)), 0.0
     except ImageError:
         raise
     except MemoryError as error:
@@ -59,7 +61,6 @@ def decode(data: bytes) -> Image.Image:
     # pydicom has no common base for what a damaged file makes it raise.
     except Exception as error:
         raise ImageError("The DICOM file is damaged or incomplete.") from error
-    return Image.fromarray(grey)
 
 
 def _check_header(dataset: Any) -> None:
@@ -131,7 +132,7 @@ def _assume_transfer_syntax(dataset: Any) -> None:
     dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
 
 
-def _grey(levels: NDArray[Any], dataset: Any) -> NDArray[np.uint8]:
-    """RGB [rows, columns, 3] as grey [rows, columns]."""
+def _rgb(levels: NDArray[Any], dataset: Any) -> Image.Image:
+    """RGB [rows, columns, 3] of whatever bits as a picture of 8."""
     bits = int(dataset.BitsStored)
-    return np.asarray(Image.fromarray(to_8_bits(levels, 0, 2**bits - 1)).convert("L"))
+    return Image.fromarray(to_8_bits(levels, 0, 2**bits - 1))

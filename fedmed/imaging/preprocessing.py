@@ -29,7 +29,8 @@ class DecodedXray(NamedTuple):
     """A decoded X-ray, made small."""
 
     pixels: np.ndarray  # uint8 [224, 224]: what the backbone sees
-    colour: float  # its `decode.colourfulness`
+    colour: float  # its `tint.colourfulness`
+    notes: tuple[str, ...] = ()  # what was done to it that a visitor should know
 
 
 def to_pixels(image: Image.Image) -> np.ndarray:

@@ -7,7 +7,7 @@ arrive together share that pass too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,13 +18,15 @@ from fedmed.backbones.backbone import pool
 from fedmed.backbones.engine import Pass
 from fedmed.imaging.augmentation import CLEAN, render
 from fedmed.imaging.preprocessing import DecodedXray, resize, to_input, to_pixels
-from fedmed.inference import out_of_distribution
+from fedmed.inference import out_of_distribution, views
 from fedmed.inference.batching import Batched
 from fedmed.inference.heatmaps import evidence_maps
+from fedmed.inference.warnings import Known, warnings
 from fedmed.snapshot.model_group import Models
 from fedmed.task import CLASSES
 from fedmed.training.heads import Heads
 
+WATCHED = "federated"
 MOST = 16  # X-rays in one pass; more at once gain no speed
 
 
@@ -37,8 +39,9 @@ class Prediction:
     thresholds: dict[str, float]  # PNEUMONIA from this probability on, calibrated alike
     evidence: dict[str, np.ndarray]  # float32 [h, w], see `evidence_maps`
     agreement: dict[str, Any]
-    warnings: list[str]
+    warnings: list[str]  # each says that the picture is none that the models can judge
     pixels: np.ndarray  # uint8 [224, 224]: what the backbone saw
+    notes: list[str] = field(default_factory=list)  # what was done to the picture on its way
 
 
 class _Ready(NamedTuple):
@@ -70,7 +73,7 @@ class Predictor:
         return self._batched(xray)
 
     def predict_image(self, image: Image.Image, *, colour: float = 0.0) -> Prediction:
-        """The same for a grey image (mode "L", any size) of some `decode.colourfulness`."""
+        """The same for a grey image (mode "L", any size) of some `tint.colourfulness`."""
         return self.predict(DecodedXray(to_pixels(image), colour))
 
 
@@ -84,12 +87,11 @@ class _Readers:
             _Ready(group.models, group.heads, group.backbone.size, group.backbone.ready())
             for group in shown.groups
         ]
-        # What training images look like, they look like to the federated model where each sees
-        # for itself.
-        self._judge = next(
-            (place for place, group in enumerate(self._groups) if "federated" in group.models), 0
+        self._known = Known(out_of_distribution.find(shown.folder), views.find(shown.folder))
+        # Statistics of features are of this model's network, where there are several.
+        self._watched = next(
+            (place for place, group in enumerate(self._groups) if WATCHED in group.models), 0
         )
-        self._reference = out_of_distribution.find(shown.folder)
         about = {model: shown.config["models"][model] for model in shown.models}
         self._temperatures = {m: float(one.get("temperature", 1)) for m, one in about.items()}
         self._thresholds = {
@@ -103,7 +105,7 @@ class _Readers:
         inputs = to_input(render(CLEAN, pixels, [""] * len(xrays)))
         sized = {size: resize(inputs, size) for size in {group.size for group in self._groups}}
         passed = [(group, group.feature_maps(sized[group.size])) for group in self._groups]
-        features = pool(passed[self._judge][1])
+        features = pool(passed[self._watched][1])
         return [
             self._prediction(
                 xray, [(group, maps[place]) for group, maps in passed], features[place]
@@ -134,9 +136,8 @@ class _Readers:
             thresholds=dict(self._thresholds),
             evidence={model: seen.astype(np.float32) for model, seen in evidence.items()},
             agreement=agreement(labels),
-            warnings=out_of_distribution.warnings(
-                xray.pixels, features, self._reference, xray.colour
-            ),
+            warnings=warnings(xray.pixels, features, self._known, xray.colour),
+            notes=list(xray.notes),
             pixels=xray.pixels,
         )
 

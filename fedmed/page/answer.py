@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +17,12 @@ from fedmed.page import explanation
 from fedmed.page.elements import name_of
 from fedmed.page.examples import Example, data_uri
 from fedmed.page.rendering import render
+from fedmed.page.result import as_json
+from fedmed.page.standing import Standing, scored_on, standings
 from fedmed.report.highlights import displayed_models, note
-from fedmed.task import CLASSES, is_hospital
+from fedmed.report.joining import joined
+from fedmed.report.schema import Report
+from fedmed.task import CLASSES, DISCLAIMER, is_hospital
 
 LONGEST_SIDE = 720  # pixels, of the X-ray that is shown
 ROLES = {
@@ -37,6 +43,7 @@ class ModelAnswer(NamedTuple):
     threshold: float
     dissents: bool
     training: dict[str, int] | None  # images of each class
+    standings: list[Standing]
     joined: str | None  # what joining changed for a hospital
 
 
@@ -64,9 +71,10 @@ class Answer:
     image: Image.Image
     prediction: Prediction
     config: Mapping[str, Any]
+    report: Report | None
+    snapshot: str  # its label
     example: Example | None = None  # where a visitor clicked one
     number: int | None = None  # of that example in the strip
-    joined: Mapping[str, str] = field(default_factory=dict)  # by hospital, as `joining.joined`
 
     def html(self) -> str:
         """The whole answer."""
@@ -82,7 +90,7 @@ class Answer:
             # Nothing about a picture unlike any X-ray is explained by what the hospitals saw.
             reason="" if prediction.warnings else explanation.reason(prediction, self.config),
             models=[self._model(model) for model in displayed],
-            joined=bool(self.joined),
+            joined=bool(self._joined),
             agreement=prediction.agreement,
             expected=example
             and Expected(
@@ -91,6 +99,11 @@ class Answer:
             ratio=width / height,
             picture=data_uri(self.image, LONGEST_SIDE),
             crowd=self._crowd(),
+            calibrated=all("temperature" in one for one in self.config["models"].values()),
+            scored_on=scored_on(self.report),
+            saved=self._saved(),
+            snapshot=self.snapshot,
+            disclaimer=DISCLAIMER,
         )
 
     def _model(self, model: str) -> ModelAnswer:
@@ -106,8 +119,13 @@ class Answer:
             threshold=prediction.thresholds[model],
             dissents=model in prediction.agreement["dissenting"],
             training={label: training[label] for label in CLASSES} if training else None,
-            joined=self.joined.get(model),
+            standings=standings(self.report, model),
+            joined=self._joined.get(model),
         )
+
+    @cached_property
+    def _joined(self) -> dict[str, str]:
+        return joined(self.report) if self.report else {}
 
     def _crowd(self) -> Crowd | None:
         labels, probabilities = self.prediction.labels, self.prediction.probabilities
@@ -121,6 +139,11 @@ class Answer:
             median=float(np.median([probabilities[model]["PNEUMONIA"] for model in hospitals])),
             note=which,
         )
+
+    def _saved(self) -> str:
+        """The answer as /predict gives it: a link that needs no request, and nothing kept here."""
+        told = json.dumps(as_json(self.prediction, self.snapshot))
+        return "data:application/json;base64," + base64.b64encode(told.encode()).decode()
 
     def _evidence(self, displayed: list[str]) -> str:
         maps = {model: np.round(self.prediction.evidence[model], 3).tolist() for model in displayed}

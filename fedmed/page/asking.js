@@ -43,7 +43,7 @@ Object.assign(window.fedmed, (() => {
 
   function askExample(example) {
     const tile = strip().querySelector(`.fm-tile[data-example="${Number(example)}"]`);
-    if (tile && example !== last.example) ask({ name: tile.querySelector("img").alt, example });
+    if (tile && (example !== last.example || last.kept)) ask({ name: tile.querySelector("img").alt, example });
   }
 
   // The same once more: other models are to answer.
@@ -69,10 +69,23 @@ Object.assign(window.fedmed, (() => {
     reply.querySelectorAll(".fm-name").forEach((place) => (place.textContent = last.name));
     if (last.left) reply.prepend(paragraph("fm-note fm-left", leftOut()));
     reply.querySelectorAll(".fm-light img").forEach((xray) => (xray.alt = `The X-ray, ${last.name}`));
+    reply.querySelectorAll(".fm-save").forEach((link) => (link.download = `${last.name}.json`));
     shown = last.name;
     result().replaceWith(reply);
     window.fedmed.drawn(reply);
     announce(`${shown}: ${reply.querySelector("h2")?.textContent ?? ""}`);
+    const { next } = last;
+    if (!next) return;
+    window.fedmed.keep(); // two files: side by side
+    kept();
+    ask(next);
+  }
+
+  // What is on the page is kept, and its own place is empty: the same may be asked for again.
+  function kept() {
+    last.kept = true;
+    shown = "";
+    press(null);
   }
 
   // Gradio says when a call has ended, and not which. The last one's answer may have been
@@ -118,8 +131,8 @@ Object.assign(window.fedmed, (() => {
 
   function leftOut() {
     return last.left === 1
-      ? "One X-ray is read at a time: the other file was left."
-      : `One X-ray is read at a time: the ${last.left} other files were left.`;
+      ? "Two X-rays are read at a time: the other file was left."
+      : `Two X-rays are read at a time: the ${last.left} other files were left.`;
   }
 
   function announce(text) {
@@ -127,7 +140,7 @@ Object.assign(window.fedmed, (() => {
   }
 
   function sayWaiting() {
-    const text = `Waiting for the answer to ${last.name}. Below is still that to ${shown}.`;
+    const text = `Waiting for the answer to ${last.name}.` + (shown && ` Below is still that to ${shown}.`);
     result().querySelector(".fm-waiting")?.remove();
     const over = paragraph("fm-waiting", "");
     over.append(Object.assign(document.createElement("span"), { textContent: text }));
@@ -147,7 +160,9 @@ Object.assign(window.fedmed, (() => {
     if (!files?.length || !gradio) return;
     const compare = document.querySelector('[role="tab"]'); // the first
     if (compare.getAttribute("aria-selected") !== "true") compare.click();
-    ask({ name: readable(files[0].name), file: files[0], left: files.length - 1, example: null });
+    const [first, second] = [...files].slice(0, 2).map((file) =>
+      ({ name: readable(file.name), file, left: Math.max(files.length - 2, 0), example: null }));
+    ask(second ? { ...first, left: 0, next: second } : first);
   }
 
   const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
@@ -196,5 +211,5 @@ Object.assign(window.fedmed, (() => {
     if (parts === 3) window.fedmed.restore();
   }
 
-  return { begin, mounted, answered, ended, askExample, askAgain, take, file: () => last.data ?? null, asked: () => last };
+  return { begin, mounted, answered, ended, askExample, askAgain, take, kept, file: () => last.data ?? null, asked: () => last };
 })());

@@ -38,7 +38,9 @@ def build(snapshots: Snapshots, chosen: gr.Radio | None) -> gr.HTML:
         shown = snapshots.page(snapshot)
         example = shown.examples[number]
         prediction = snapshots.opened(snapshot).predictor.predict_image(example.image)
-        return Answer(example.image, prediction, shown.config, example, number, shown.joined).html()
+        return Answer(
+            example.image, prediction, shown.config, shown.report, shown.label, example, number
+        ).html()
 
     def clicked(event: gr.EventData, snapshot: str = snapshots.first) -> str:
         number = _field(event, "example")
@@ -58,9 +60,9 @@ def build(snapshots: Snapshots, chosen: gr.Radio | None) -> gr.HTML:
         except ImageError as error:
             return _reply(problem(str(error)), event)
         with told():
-            shown, opened = snapshots.page(snapshot), snapshots.opened(snapshot)
-        prediction = opened.predictor.predict(xray)
-        answer = Answer(picture, prediction, shown.config, joined=shown.joined)
+            opened = snapshots.opened(snapshot)
+        prediction, known = opened.predictor.predict(xray), opened.snapshot
+        answer = Answer(picture, prediction, known.config, known.report, opened.label)
         return _reply(answer.html(), event)
 
     first = snapshots.page()

@@ -11,7 +11,8 @@ from fedmed.inference.predictor import MOST
 from fedmed.server.sessions import SESSIONS
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("page.js", "asking.js", "address.js")
+STYLES = ("style.css", "answer.css", "report.css")
+SCRIPTS = ("page.js", "asking.js", "beside.js", "address.js")
 
 # Calls under way: enough that some are decoded while others share a pass of the backbone. Each may
 # hold a file of 64 MB. The others wait in a queue that is told where it stands every few seconds.
@@ -40,11 +41,12 @@ def options() -> dict[str, Any]:
 
     GRADIO_SERVER_NAME and GRADIO_SERVER_PORT are Gradio's own.
     """
+    style = (FOLDER / "head.css").read_text(encoding="utf-8")
     script = "".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)
     return {
         "theme": theme(),
-        "css_paths": [FOLDER / "style.css", FOLDER / "report.css"],
-        "head": f"<script>{script}</script>",
+        "css_paths": [FOLDER / name for name in STYLES],
+        "head": f"<style>{style}</style><script>{script}</script>",
         "footer_links": ["api"],
         "max_file_size": "64mb",
         "state_session_capacity": SESSIONS,

@@ -3,7 +3,7 @@
 window.fedmed = (() => {
   const SIDE = 196;
   const TOWARDS = { normal: [64, 170, 240], pneumonia: [255, 140, 40] };
-  const view = { model: "federated", strength: 60 };
+  const view = { model: "federated", strength: 60, on: true };
 
   // ---- heat maps -------------------------------------------------------------------------
 
@@ -52,7 +52,9 @@ window.fedmed = (() => {
     });
     context.putImageData(image, 0, 0);
     canvas.dataset.model = view.model;
-    canvas.style.opacity = view.strength / 100;
+    canvas.style.opacity = view.on ? view.strength / 100 : 0;
+    answer.classList.toggle("fm-map-off", !view.on);
+    answer.querySelector(".fm-map-on").checked = view.on;
     answer.querySelectorAll(".fm-model").forEach((model) => {
       const chosen = model.dataset.model === view.model;
       model.classList.toggle("fm-chosen", chosen);
@@ -101,14 +103,17 @@ window.fedmed = (() => {
   function drawn(reply) {
     const answer = reply.querySelector(".fm-answer[data-evidence]");
     if (!answer) return;
+    follow(answer);
     draw(answer);
     readable(answer);
   }
 
+  // `model`: whose heat map; "off" for none.
   function choose(model) {
-    view.model = model;
+    view.on = model !== "off";
+    if (view.on) view.model = model;
     for (const answer of document.querySelectorAll(".fm-answer[data-evidence]")) draw(answer);
-    window.fedmed.remember({ map: view.model === "federated" ? null : view.model }, { step: false });
+    window.fedmed.remember({ map: model === "federated" ? null : model }, { step: false });
   }
 
   // ---- tips ------------------------------------------------------------------------------
@@ -169,6 +174,12 @@ window.fedmed = (() => {
     group.querySelectorAll("button").forEach((other) =>
       other.setAttribute("aria-pressed", other === button));
     button.closest(".fm-report").dataset[group.dataset.switch] = button.dataset.to;
+    document.querySelectorAll(".fm-answer[data-protocol]").forEach(follow);
+  }
+
+  // Answers tell how models did on the X-rays that the Report tab shows.
+  function follow(answer) {
+    answer.dataset.protocol = document.querySelector(".fm-report")?.dataset.protocol ?? "test";
   }
 
   // ---- clicks ---------------------------------------------------------------------
@@ -181,13 +192,12 @@ window.fedmed = (() => {
   });
   document.addEventListener("change", (event) => {
     if (event.target.matches?.(".fm-map-model")) choose(event.target.value);
+    else if (event.target.matches?.(".fm-map-on")) choose(event.target.checked ? view.model : "off");
   });
   document.addEventListener("input", (event) => {
     if (!event.target.matches?.(".fm-map-strength")) return;
     view.strength = Number(event.target.value);
-    document.querySelectorAll(".fm-light canvas").forEach((canvas) => {
-      canvas.style.opacity = view.strength / 100;
-    });
+    choose(view.model);
   });
 
   return { drawn, choose };

@@ -12,7 +12,8 @@ from fedmed.inference.predictor import Prediction
 def as_json(
     prediction: Prediction, snapshot_label: str, *, heat_maps: bool = False
 ) -> dict[str, Any]:
-    """Every model's label, probabilities and threshold, the agreement and the warnings.
+    """Every model's label, probabilities and threshold, the agreement, the warnings
+    (each says that the models cannot judge the picture) and notes of what was done to it.
 
     Args:
         heat_maps: Add `heat_map` to each model: rows of a grid over the picture, in log-odds, above
@@ -33,5 +34,6 @@ def as_json(
         "models": models,
         "agreement": prediction.agreement,
         "warnings": prediction.warnings,
+        "notes": prediction.notes,
         "snapshot": snapshot_label,
     }

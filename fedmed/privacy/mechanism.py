@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from fedmed.errors import UserError
 from fedmed.privacy.accountant import mu_of
 
-# What validation prefers on real X-rays (`python -m benchmarks.privacy`): how far all steps of a run
-# lead together, in units of the rows' space, up to each epsilon. Noise grows with it as signal does,
+# What validation prefers on real X-rays (`python -m benchmarks.privacy`): how far all steps of a
+# run lead together, in units of the rows' space, up to each epsilon. Noise grows with it as signal
+# does,
 # until the loss is near its minimum: less of it where noise is dear.
 TRAVEL = {1.0: 300.0, math.inf: 600.0}
 CLIP = 0.5  # of a row's gradient, which is no longer than sqrt 2 without

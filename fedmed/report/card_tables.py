@@ -8,6 +8,7 @@ from fedmed.evaluation.intervals import cell
 from fedmed.evaluation.metrics import METRICS
 from fedmed.report.claims import gap
 from fedmed.report.highlights import displayed_models, note, one_class_words, spread
+from fedmed.report.phrases import unfinished
 from fedmed.report.schema import Config, ProtocolName, Report, protocols
 from fedmed.task import CLASSES
 
@@ -113,6 +114,7 @@ def communication(report: Report) -> str:
         f"Up and down, {communication['hospitals']} hospitals, {communication['rounds']} rounds; "
         "measured rows are the sizes of serialised updates of a run in that format.\n\n"
         + table(header, rows)
+        + "".join(f"\n\n{line}" for line in unfinished(report))
     )
 
 

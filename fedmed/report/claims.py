@@ -225,7 +225,8 @@ def bytes_sent(report: Report, protocol: ProtocolName) -> str:
     """What an update costs, and what that is compared with."""
     communication = report["communication"]
     formats = communication["formats"]
-    sent, plain, whole = (formats[name] for name in (communication["sent"], "fp32", "full_fp32"))
+    sent, whole = formats[communication["sent"]], formats["full_fp32"]
+    plain = formats.get("fp32", sent)  # lacking where it alone could not be finished
     size, full = sent["update_bytes"], whole["update_bytes"]
     told = f"One update takes {size:,} bytes ({sent['title']})"
     if size < plain["update_bytes"]:

@@ -63,3 +63,11 @@ def in_percent(interval: Mapping[str, Any]) -> str:
 def percentage(part: int, rest: int) -> str:
     """What share a part is of itself and the rest."""
     return f"{100 * part / (part + rest or 1):.1f} %"
+
+
+def unfinished(report: Report) -> list[str]:
+    """Of each update format that the comparison had to do without, why."""
+    return [
+        f"No comparison with updates in {format.upper()}: {reason}."
+        for format, reason in report["communication"].get("unfinished", {}).items()
+    ]

@@ -165,6 +165,7 @@ class Communication(TypedDict):
     rounds: Whole
     hospitals: Whole
     formats: dict[str, Format]
+    unfinished: NotRequired[dict[str, str]]  # why `formats` lacks one that was to be compared
 
 
 class PerClass(TypedDict):
@@ -312,6 +313,7 @@ class Config(TypedDict):
     backbone: Backbone
     models: dict[str, Model]
     networks: NotRequired[Networks]  # where every model is a whole network
+    engine: NotRequired[str]  # what the features passed on
     versions: NotRequired[dict[str, str]]
 
 

@@ -15,7 +15,7 @@ from fedmed.evaluation import calibration
 from fedmed.evaluation.curves import curves
 from fedmed.evaluation.evaluation_set import EvaluationSet
 from fedmed.evaluation.shifted import PAIRS, SwappedValidation
-from fedmed.federated.ledger import summary
+from fedmed.federated.ledger import TITLES, summary
 from fedmed.federated.state import State
 from fedmed.report.highlights import displayed_models
 from fedmed.training.heads import Heads
@@ -103,22 +103,27 @@ def communication(
     sent: str,
     whole_model: int,
     protocols: Mapping[str, EvaluationSet],
+    titles: Mapping[str, str] = TITLES,
+    unfinished: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Bytes of every update format, measured, and what its federated model scores.
 
-    `whole_model` is what one update of a whole network would take in FP32, in bytes.
+    `whole_model` is what one update of a whole network would take in FP32, in bytes. `unfinished`
+    says why there is no federation of a format that was only to be compared.
     """
     ledgers = {wire: state.ledger for wire, state in federations.items()}
-    formats = summary(ledgers, whole_model)
+    formats = summary(ledgers, whole_model, titles)
     for wire, state in federations.items():
         formats[wire]["metrics"] = {
             name: protocol.score(Heads.of(state.model), [wire])[wire]
             for name, protocol in protocols.items()
         }
-    return {
+    lacking = {"unfinished": dict(unfinished)} if unfinished else {}
+    return lacking | {
         "sent": sent,
         "rounds": federations[sent].round,
-        "hospitals": len(federations[sent].ledger.up[0]),
+        # Who was away from a round got nothing in it.
+        "hospitals": len({name for asked in federations[sent].ledger.down for name in asked}),
         "formats": formats,
     }
 

@@ -9,6 +9,7 @@ from typing import Any
 from fedmed.evaluation.metrics import METRICS, MetricName
 from fedmed.report.claims import summary
 from fedmed.report.highlights import displayed_models, note, one_class_words, spread
+from fedmed.report.phrases import unfinished
 from fedmed.report.schema import PROTOCOLS, Report
 
 COLUMNS: tuple[MetricName, ...] = ("accuracy", "precision", "recall", "f1")
@@ -42,6 +43,8 @@ def _bytes(report: Report) -> list[str]:
             f"{title:<30}{sent['update_bytes']:>14,}{sent['round_bytes']:>16,}"
             f"{sent['run_bytes']:>18,}"
         )
+    for told in unfinished(report):
+        lines += textwrap.wrap(told, 80)
     lines.append(
         f"* sent in this run: {communication['hospitals']} hospitals, "
         f"{communication['rounds']} rounds"

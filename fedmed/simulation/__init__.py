@@ -36,7 +36,7 @@ class Radiograph:
     kind: str  # "clear", "consolidation", "patchy" or "interstitial"
 
 
-def _shrink(picture: Array, size: int) -> Array:
+def shrink(picture: Array, size: int) -> Array:
     """Cut the margins off and resample [n, n] to [size, size]."""
     n = picture.shape[0]
     cut = n * MARGIN / (1 + 2 * MARGIN)
@@ -66,9 +66,9 @@ def simulate(patient: int, label: int, *, seed: int = 0, size: int = 224) -> Rad
     if label:
         found = disease(body, parts, canvas, ill)
         air = np.maximum(air - found.fluid - found.strands, 0.03 * parts.air)
-        kind, opacity = found.kind, _shrink(found.region, size) > 0.5
+        kind, opacity = found.kind, shrink(found.region, size) > 0.5
     soft = np.maximum(parts.body - air - np.minimum(parts.gas, 0.6 * parts.body), 0)
     depth = SOFT * soft + BONE * skeleton(body, canvas, bones) + metal(canvas, film)
     grey = develop(depth, Exposure.sample(shot), size, noise)
-    pixels = np.clip(np.rint(_shrink(annotate(grey, canvas, film), size)), 0, 255)
+    pixels = np.clip(np.rint(shrink(annotate(grey, canvas, film), size)), 0, 255)
     return Radiograph(pixels.astype(np.uint8), opacity, label, f"sim-{patient:06d}", kind)

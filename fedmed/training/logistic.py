@@ -6,7 +6,7 @@ difference of the two classes' weights; the bias is free. With a penalty there i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -28,7 +28,7 @@ class Curvature(NamedTuple):
     hessian: Tensor  # [D, D]
 
 
-def curvature(theta: Tensor, rows: Sequence[Rows], *, exact: bool = True) -> Curvature:
+def curvature(theta: Tensor, rows: Iterable[Rows], *, exact: bool = True) -> Curvature:
     """Return the loss, gradient and Hessian at `theta` [D].
 
     With `exact` False the Hessian is summed in float32: a tenth of the time, and Newton's steps
@@ -58,7 +58,7 @@ def penalised(theta: Tensor, at: Curvature, l2: float) -> Curvature:
     )
 
 
-def losses(directions: Tensor, rows: Sequence[Rows], l2: float = L2) -> Tensor:
+def losses(directions: Tensor, rows: Iterable[Rows], l2: float = L2) -> Tensor:
     """Return the penalised loss of M heads, given as `direction_of` gives them: [M, D] -> [M]."""
     total = l2 / 2 * directions[:, :-1].square().sum(1)
     for features, labels, weights in rows:
@@ -78,9 +78,12 @@ def falls_enough(loss: Tensor, before: Tensor, slope: Tensor) -> Tensor:
     return loss <= before + ARMIJO * slope + ROUNDING
 
 
-def optimum(rows: Sequence[Rows], l2: float = L2, *, tolerance: float = 1e-9) -> Tensor:
-    """Return the exact minimum, by Newton's method with halved steps, from zero: [D]."""
-    theta = torch.zeros(rows[0].features.shape[1], dtype=torch.float64)
+def optimum(rows: Iterable[Rows], l2: float = L2, *, tolerance: float = 1e-9) -> Tensor:
+    """Return the exact minimum, by Newton's method with halved steps, from zero: [D].
+
+    `rows` are gone through many times.
+    """
+    theta = torch.zeros(next(iter(rows)).features.shape[1], dtype=torch.float64)
     for _ in range(100):
         at = penalised(theta, curvature(theta, rows, exact=False), l2)
         if at.gradient.norm() <= tolerance:

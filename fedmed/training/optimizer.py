@@ -56,4 +56,4 @@ class Sgd:
         parameters.sub_(gradient, alpha=self.optimisation.learning_rate)
 
 
-RULES = {"adam": Adam, "sgd": Sgd}
+RULES: dict[str, type[Adam] | type[Sgd]] = {"adam": Adam, "sgd": Sgd}

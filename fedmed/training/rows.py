@@ -33,6 +33,16 @@ def rows(site: Site, optimisation: Optimisation) -> Iterator[Rows]:
         yield Rows(features, site.labels, share * weights)
 
 
+class EveryRow:
+    """The rows of a site, made anew each time that they are gone through: a view at a time."""
+
+    def __init__(self, site: Site, optimisation: Optimisation) -> None:
+        self._made_of = (site, optimisation)
+
+    def __iter__(self) -> Iterator[Rows]:
+        return rows(*self._made_of)
+
+
 def direction_of(weight: Tensor, bias: Tensor) -> Tensor:
     """Return what tells the two classes apart: [..., 2, F] and [..., 2] -> [..., F + 1] float64."""
     packed = torch.cat([weight, bias[..., None]], -1).double()

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from PIL import Image
 
+from fedmed.imaging.decode import Decoded
+from fedmed.imaging.frame import without_frame
 from fedmed.imaging.preprocessing import DecodedXray, to_pixels
 from fedmed.uploads import sandbox
 from fedmed.uploads.fair_semaphore import FairSemaphore
 
+CUT = "The plain frame around the film was cut off: neither it nor its text reached the models."
 AT_ONCE = 2  # visitors' files that are decoded at once; more wait
 
 _decoding = FairSemaphore(AT_ONCE)
@@ -27,7 +30,7 @@ def decode_upload(data: bytes, sender: str = "") -> DecodedXray:
         ImageError: it can't be read as a radiograph.
     """
     with _decoding.turn(sender):
-        return _to_xray(sandbox.read(data))
+        return _to_xray(sandbox.read(data))[0]
 
 
 def decode_upload_to_show(
@@ -39,11 +42,13 @@ def decode_upload_to_show(
         ImageError: it can't be read as a radiograph.
     """
     with _decoding.turn(sender):
-        upload = sandbox.read(data)
-        xray = _to_xray(upload)
-        upload.image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-        return xray, upload.image
+        xray, image = _to_xray(sandbox.read(data))
+        image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+        return xray, image
 
 
-def _to_xray(upload: sandbox.DecodedUpload) -> DecodedXray:
-    return DecodedXray(to_pixels(upload.image), upload.colour)
+def _to_xray(upload: Decoded) -> tuple[DecodedXray, Image.Image]:
+    """A decoded upload made small, and the part of it that this is of, for nothing else is seen."""
+    inside = without_frame(upload.image)
+    image = upload.image if inside is None else inside
+    return DecodedXray(to_pixels(image), upload.colour, () if inside is None else (CUT,)), image

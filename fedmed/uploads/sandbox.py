@@ -2,8 +2,8 @@
 
 A few kilobytes can ask a decoder for gigabytes or hours, in more ways than can be listed, and
 holding the interpreter's lock all the while. So uploads, and the files that are trained on, are
-decoded by a worker that the operating system stops at a limit; the next one gets a new worker. Workers start when first needed, serve one
-upload at a time, and end with the process that started them.
+decoded by a worker that the operating system stops at a limit; the next one gets a new worker.
+Workers start when first needed, serve one file at a time, and end with who started them.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from contextlib import suppress
 from pathlib import Path
 from queue import Empty, LifoQueue
 from threading import BoundedSemaphore
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from fedmed.errors import ImageError
+from fedmed.imaging.decode import Decoded
 from fedmed.uploads.worker import READY, REFUSED, SHAPE, receive, write
 
 MAX_WORKERS = max(2, os.cpu_count() or 1)  # that decode at once; who wants more of them waits
@@ -39,15 +39,8 @@ _slots = BoundedSemaphore(MAX_WORKERS)
 _idle: LifoQueue[subprocess.Popen[bytes]] = LifoQueue()
 
 
-class DecodedUpload(NamedTuple):
-    """A decoded upload."""
-
-    image: Image.Image  # mode "L", see `imaging.decode`
-    colour: float  # 0..255, see `imaging.colourfulness`
-
-
-def read(data: bytes) -> DecodedUpload:
-    """Decode an upload. Threads may call this at once.
+def read(data: bytes) -> Decoded:
+    """`decode_with_colour` in a worker. Threads may call this at once.
 
     Where the system has no such limits (Windows), memory and time are as unbounded as in
     `imaging.decode`.
@@ -74,7 +67,7 @@ def read(data: bytes) -> DecodedUpload:
         raise ImageError(str(content, "utf-8"))
     width, height, colour = SHAPE.unpack_from(content)
     pixels = np.frombuffer(content, np.uint8, offset=SHAPE.size).reshape(height, width)
-    return DecodedUpload(Image.fromarray(pixels), colour)
+    return Decoded(Image.fromarray(pixels), colour)
 
 
 @atexit.register

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import IO
 
 from fedmed.errors import ImageError
-from fedmed.imaging.decode import colourfulness, decode
+from fedmed.imaging.decode import decode_with_colour
 
 _LENGTH = struct.Struct("<Q")
 SHAPE = struct.Struct("<IId")  # width, height, colourfulness
@@ -54,8 +54,8 @@ def _serve(requests: IO[bytes], replies: IO[bytes], seconds: float) -> None:
             return
         _limit_time(seconds)
         try:
-            image = decode(data)
-            shape = SHAPE.pack(*image.size, colourfulness(data))
+            image, colour = decode_with_colour(data)
+            shape = SHAPE.pack(*image.size, colour)
             reply = [READ, shape, image.tobytes()]
         except ImageError as error:
             reply = [REFUSED, error.problem.encode()]

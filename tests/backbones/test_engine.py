@@ -111,6 +111,34 @@ def test_bf16_is_close_and_another_engine(
     assert likeness.min() > 0.999
 
 
+@pytest.mark.parametrize("openvino", [False, pytest.param(True, marks=needs_openvino)])
+@pytest.mark.parametrize("able", [{}, {"avx512_bf16": True}, {"amx_bf16": True}])
+def test_training_views_pass_in_bf16_where_the_processor_has_it(
+    able: dict[str, bool],
+    openvino: bool,
+    choose: Callable[[str], engine.Engine],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not openvino:
+        monkeypatch.setattr(engine, "find_spec", lambda name: None)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    monkeypatch.setitem(engine.ENGINES, "openvino-bf16", lambda: engine.Engine("ov", "ov", None))  # type: ignore[arg-type]
+    exact = choose("auto")
+    to_train = engine.pick_to_train()
+    if able:
+        assert to_train.id == ("ov" if openvino else "torch bf16 cpu")
+    else:
+        assert to_train is exact
+    assert "FP32" in exact.title, "what is scored"
+
+
+def test_an_engine_that_is_asked_for_is_for_everything(
+    choose: Callable[[str], engine.Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    assert choose("torch") is engine.pick_to_train()
+
+
 def test_without_openvino_it_is_pytorch_and_nothing_is_said(
     choose: Callable[[str], engine.Engine],
     monkeypatch: pytest.MonkeyPatch,

@@ -103,6 +103,17 @@ def test_with_more_hospitals_than_patients_of_a_class_some_lack_it(scheme):
         assert np.ptp(counts, axis=0).max() == np.ptp(counts.sum(1)) == 1
 
 
+@pytest.mark.parametrize("scheme", ["quantity-skew", "iid"])
+@pytest.mark.parametrize(("normal", "pneumonia"), [(6, 4), (1, 9), (9, 1), (5, 5)])
+@pytest.mark.parametrize("hospitals", [7, 9, 10])
+def test_there_may_be_as_many_hospitals_as_patients(scheme, normal, pneumonia, hospitals):
+    patients, labels = cohort(normal, pneumonia)
+    parts = deal(patients, labels, scheme, hospitals=hospitals)
+    counts = patients_per_class(parts, patients, labels, scheme)
+    assert counts.sum(0).tolist() == [normal, pneumonia]
+    assert counts.sum(1).min() >= 1
+
+
 def test_a_small_alpha_is_more_uneven_than_a_large_one():
     patients, labels = cohort(normal=2000, pneumonia=2000)
     even, uneven = (
@@ -163,7 +174,9 @@ def test_describe_counts_patients_and_images():
         ({"scheme": "by-colour"}, ["--partition by-colour", "label-skew, dirichlet"]),
         ({"hospitals": 0}, ["--hospitals 0", "at least 1"]),
         ({"hospitals": 201}, ["NORMAL", "201", "lower --hospitals to 200", "quantity-skew or iid"]),
-        ({"hospitals": 401, "scheme": "iid"}, ["PNEUMONIA", "401", "lower --hospitals to 400"]),
+        ({"hospitals": 500}, ["NORMAL", "500", "lower --hospitals to 200", "quantity-skew or iid"]),
+        ({"hospitals": 601, "scheme": "iid"}, ["601", "hold 600: lower --hospitals to 600"]),
+        ({"hospitals": 601, "scheme": "quantity-skew"}, ["601", "lower --hospitals to 600"]),
         ({"scheme": "dirichlet", "alpha": 0.0}, ["--alpha 0.0"]),
         ({"scheme": "dirichlet", "alpha": float("nan")}, ["--alpha nan"]),
         ({"scheme": "dirichlet", "alpha": 0.001}, ["raise --alpha", "--partition label-skew"]),

@@ -210,3 +210,29 @@ def test_killed_as_it_removes_a_run_is_still_known_to_be_one(
     with killed_at(step):
         begun(settings) if anew else state.finish()
     assert rounds(begun(resumed(settings)), "int8") in (0, 1)
+
+
+def test_a_run_says_at_its_start_what_it_will_not_do_again(settings: Settings) -> None:
+    first = RunState(settings, "b", XRAYS, "engine")
+    assert first.words(90, 90) == ""
+    assert first.words(90, 60) == "Kept from before: 30 of 90 backbone passes."
+    again = RunState(resumed(settings), "b", XRAYS, "engine")
+    assert again.words(90, 90) == "--resume: nothing kept: starts from the beginning."
+    first.begin()
+    keep(first, 3)
+    keep(first, 1, "int8")
+    told = RunState(resumed(settings), "b", XRAYS, "engine").words(90, 0)
+    assert told == (
+        "Kept from before: 90 of 90 backbone passes, round 3 of the federation in fp32, "
+        "round 1 of the federation in int8."
+    )
+    assert "round" not in RunState(settings, "b", XRAYS, "engine").words(90, 0), "starts anew"
+
+
+def test_broken_off_it_says_what_is_kept(settings: Settings) -> None:
+    assert "round" not in run_state.kept_words(settings)
+    keep(begun(settings), 3)
+    told = run_state.kept_words(settings)
+    assert "passes" in told and "round 3 in fp32" in told and "--resume" in told
+    (settings.partial / "fp32.safetensors").write_bytes(b"half")
+    assert "--resume" in run_state.kept_words(settings)

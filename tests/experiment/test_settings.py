@@ -36,6 +36,7 @@ PROMISED = {
     "seed": 42,
     "examples": 12,
     "device": "auto",
+    "deterministic": False,
     "resume": False,
     "demo": False,
 }
@@ -204,6 +205,8 @@ def test_how_the_data_were_read_is_told_where_it_was_asked_for() -> None:
     plain = parse([]).of_the_run()
     asked = ["--patients=/home/ann/who.csv", "--classes=healthy=NORMAL", "--allow-overlap"]
     added = {"patients": "who.csv", "classes": "healthy=NORMAL", "allow_overlap": True}
+    asked.append("--deterministic")
+    added["deterministic"] = True
     assert parse(asked).of_the_run() == plain | added
     assert not added.keys() & plain.keys()
 

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from fedmed.errors import ImageError, UserError
 from fedmed.features import extract as features_extract
 from fedmed.features import sites
 from fedmed.features.cache import FeatureCache
-from fedmed.features.extract import extract
+from fedmed.features.extract import Source, extract, extract_all, missing
 from fedmed.features.sites import Features, TrainingSite
 from fedmed.imaging.augmentation import CLEAN, View
 from tests.support.snapshots import random_backbone
@@ -174,6 +175,50 @@ def test_stopped_between_passes_the_rest_does_not_pass(
     with pytest.raises(KeyboardInterrupt):
         extract([(xrays(200), VIEWS)], counting, cache)
     assert len(counting.batches) < 75
+
+
+@pytest.mark.parametrize("by", ["time", "ctrl-c"])
+def test_slow_passes_are_kept_before_a_chunk_ends(
+    by: str, counting: Counting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features_extract, "CHUNK", 400)
+    monkeypatch.setattr(features_extract, "KEEP_SECONDS", 0.0 if by == "time" else 1000.0)
+    cache = FeatureCache(counting, root=tmp_path)
+    updated = features_extract.Progress.update
+    counted = []
+
+    def update(self: features_extract.Progress, count: int) -> None:
+        updated(self, count)
+        counted.extend([count] if self._title == "Backbone passes" else [])
+        if len(counted) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(features_extract.Progress, "update", update)
+    with pytest.raises(KeyboardInterrupt):
+        extract([(xrays(40), [CLEAN])], counting, cache)
+    again = FeatureCache(counting, root=tmp_path)
+    assert missing([(xrays(40), [CLEAN])], again) == (40, 28)
+
+
+def test_two_engines_read_each_image_once_and_share_no_features(
+    counting: Counting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Counting()
+    other.engine = replace(counting.engine, id="another")
+    caches = [FeatureCache(one, root=tmp_path) for one in (counting, other)]
+    read: list[int] = []
+
+    def reading(chosen: Sequence[Xray]) -> np.ndarray:
+        read.append(len(chosen))
+        return decode_all(chosen)
+
+    one, two = (Source(b, c) for b, c in zip((counting, other), caches, strict=True))
+    train, test = xrays(9), xrays(6, 6)
+    passes = extract_all([([(train, VIEWS)], one), ([(test, [CLEAN])], two)], reading)
+    assert (passes, read) == (9 * 3 + 6, [12])
+    assert (sum(counting.batches), sum(other.batches)) == (12 * 3, 8), "in whole batches"
+    assert missing([(train, VIEWS)], caches[0]) == (27, 0)
+    assert missing([(train, VIEWS)], caches[1]) == (27, 24)
 
 
 def test_unreadable_images_are_listed_together_before_any_pass(

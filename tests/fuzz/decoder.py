@@ -27,7 +27,7 @@ with atheris.instrument_imports(include=["PIL", "pydicom", "fedmed"]):
     )
 
     from fedmed.errors import ImageError
-    from fedmed.imaging.decode import colourfulness, decode
+    from fedmed.imaging.decode import decode_with_colour
     from fedmed.imaging.preprocessing import to_pixels
 
 from tests.fuzz import seeds
@@ -38,7 +38,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 def one(data: bytes) -> None:
     """What a visitor's upload goes through, up to the network."""
     try:
-        image = decode(data)
+        image, colour = decode_with_colour(data)
     except ImageError as error:
         message = str(error)
         assert (
@@ -49,7 +49,7 @@ def one(data: bytes) -> None:
         return
     assert image.mode == "L" and min(image.size) >= 32
     assert to_pixels(image).shape == (224, 224)
-    assert 0 <= colourfulness(data) <= 255
+    assert 0 <= colour <= 255
 
 
 def mutate(data: bytes, max_size: int, seed: int) -> bytes:

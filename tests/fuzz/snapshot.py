@@ -14,6 +14,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import atheris
@@ -23,7 +24,7 @@ with atheris.instrument_imports(include=["fedmed", "safetensors"]):
 
     from fedmed.backbones.weights import SINGLE, read_state
     from fedmed.errors import UserError
-    from fedmed.inference import out_of_distribution
+    from fedmed.inference import out_of_distribution, views
     from fedmed.page.report_tab import tab as page
     from fedmed.report import table
     from fedmed.snapshot.manifest import CONFIG, EXAMPLES, REPORT, seal
@@ -81,7 +82,9 @@ def index(data: bytes) -> None:
 
 def statistics(data: bytes) -> None:
     (FOLDER / "statistics.bin").write_bytes(data)
-    out_of_distribution.ReferenceStatistics.load(FOLDER / "statistics.bin")
+    with suppress(UserError):
+        out_of_distribution.ReferenceStatistics.load(FOLDER / "statistics.bin")
+    views.ViewDetector.load(FOLDER / "statistics.bin")
 
 
 def original(data: bytes) -> None:

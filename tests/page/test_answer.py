@@ -1,18 +1,26 @@
 from __future__ import annotations
 
+import base64
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from fedmed.page.answer import Answer, problem
+from fedmed.page import answer
+from fedmed.page.answer import problem
 from fedmed.page.examples import Example
+from fedmed.page.result import as_json
 from tests.support.markup import tags, text
 from tests.support.predictions import config, prediction
-from tests.support.reports import MODELS
+from tests.support.reports import MODELS, example_report
 
+REPORT = example_report()
 FILM = Image.fromarray((np.arange(90 * 120) % 251).astype(np.uint8).reshape(90, 120))
+
+
+def Answer(image, prediction, config, example=None, number=None, report=REPORT):
+    return answer.Answer(image, prediction, config, report, "folder x", example, number)
 
 
 def test_seven_bars_with_verdict_threshold_and_mix():
@@ -22,8 +30,9 @@ def test_seven_bars_with_verdict_threshold_and_mix():
     bars = tags(html, "div", class_="fm-bar")
     assert [bar["data-label"] for bar in bars[:3]] == ["PNEUMONIA", "NORMAL", "PNEUMONIA"]
     assert all("threshold 50 %" in bar["aria-label"] for bar in bars)
-    assert [tag["style"] for tag in tags(html, "b")] == ["left:50.00%"] * 7
+    assert [tag["style"] for tag in tags(html, "b") if "style" in tag] == ["left:50.00%"] * 7
     assert "90 %" in text(html)
+    assert "P(PNEUMONIA) 90 %" in text(html)
     assert "95 NORMAL" not in text(html) and "95 PNEUMONIA" in text(html)  # hospital 1's mix
 
 
@@ -87,4 +96,48 @@ def test_of_a_thousand_hospitals_some_are_shown_and_all_are_counted():
     assert len(tags(html, "option")) == 12
     assert "412 of all 1,000 hospitals say PNEUMONIA" in text(html)
     assert "590 of 1,002 say NORMAL" in text(html)
-    assert len(html) < 60_000
+    assert len(html) < 300_000
+
+
+def test_each_model_tells_how_it_did_on_every_set_of_the_report():
+    html = Answer(FILM, prediction(()), config()).html()
+    found = tags(html, "p", class_="fm-standing")
+    sets = ["test", "validation", "shifted"]
+    assert [tag["data-protocol-is"] for tag in found] == sets * len(MODELS)
+    scores = REPORT["protocols"]["test"]["models"]["federated"]
+    (healthy, ill) = map(sum, scores["confusion_matrix"])
+    tip = found[3]["data-tip"]
+    assert f"of {ill} PNEUMONIA X-rays it finds {100 * scores['recall']['value']:.1f} % (" in tip
+    assert f"of {healthy} NORMAL ones" in tip
+    assert f"{100 * scores['specificity']['value']:.1f} % (" in tip
+    assert f"On the official test, n = {ill} + {healthy}" in text(html)
+
+
+def test_models_without_a_report_say_that_nothing_is_known_of_them():
+    html = Answer(FILM, prediction(()), config(), report=None).html()
+    assert not tags(html, "p", class_="fm-standing")
+    assert "How often these models are right is not known" in text(html)
+
+
+@pytest.mark.parametrize(
+    ("temperature", "told"), [({}, "not calibrated"), ({"temperature": 2}, "calibrated on")]
+)
+def test_whether_probabilities_are_calibrated_is_said(temperature, told):
+    about = config()
+    for model in about["models"].values():
+        model |= temperature
+    assert told in text(Answer(FILM, prediction(()), about).html())
+
+
+def test_an_answer_is_saved_as_the_api_gives_it():
+    found = prediction(("hospital_1",), warnings=("Odd <picture>.",))
+    (link,) = tags(Answer(FILM, found, config()).html(), "a", class_="fm-save")
+    kind, _, data = link["href"].partition(",")
+    assert kind == "data:application/json;base64"
+    assert json.loads(base64.b64decode(data)) == as_json(found, "folder x")
+
+
+def test_the_heat_map_can_be_switched_off_and_says_what_it_is_not():
+    html = Answer(FILM, prediction(()), config()).html()
+    assert tags(html, "input", class_="fm-map-on", type="checkbox")
+    assert "What moved the model, not where disease is." in text(html)

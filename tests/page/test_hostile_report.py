@@ -81,7 +81,7 @@ def answer(config: dict[str, Any]) -> str:
     )
     image = Image.new("L", (30, 30))
     example = Example(image, "NORMAL", MARK, MARK)
-    return Answer(image, prediction, config, example, 0).html() + strip([example], 0)
+    return Answer(image, prediction, config, None, MARK, example, 0).html() + strip([example], 0)
 
 
 def assert_harmless(html: str) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from fedmed.errors import ImageError
-from fedmed.imaging.decode import colourfulness, decode
+from fedmed.imaging.decode import decode, decode_with_colour
 from fedmed.imaging.levels import to_8_bits
 from tests.support.image_bytes import PICTURE, dicom, saved
 
@@ -29,13 +29,13 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 def decodes_or_refuses(data: bytes) -> None:
     try:
-        image = decode(data)
+        image, colour = decode_with_colour(data)
     except ImageError as error:
         assert str(error).endswith("Accepted: JPEG, PNG, DICOM, TIFF, BMP or WebP.")
         assert not set(str(error)) & set("<>&\n")
     else:
         assert image.mode == "L" and min(image.size) >= 32
-        assert 0 <= colourfulness(data) <= 255
+        assert 0 <= colour <= 255
 
 
 @given(st.binary(max_size=400), st.sampled_from(["", *WHOLE]), st.integers(0, 300))

@@ -17,7 +17,9 @@ from safetensors.torch import save
 
 from fedmed.backbones.weights import read_state
 from fedmed.errors import UserError
-from fedmed.inference import out_of_distribution
+from fedmed.inference import out_of_distribution, views
+from fedmed.inference.layout import GRID
+from fedmed.inference.warnings import ONE_SHADE, Known, warnings
 from fedmed.page.report_tab import tab as page
 from fedmed.report import table
 from fedmed.snapshot.manifest import CONFIG, EXAMPLES, REPORT, SnapshotError, model_file, seal
@@ -157,7 +159,7 @@ def test_any_damage_to_a_backbone(tmp_path_factory, content: bytes) -> None:
 
 def statistics() -> bytes:
     tensors = {}
-    for part, size, axes in (("features", 512, 2), ("layout", out_of_distribution.GRID**2, 2)):
+    for part, size, axes in (("features", 512, 2), ("layout", GRID**2, 2)):
         tensors |= {
             f"{part}.mean": torch.zeros(size),
             f"{part}.axes": torch.zeros(axes, size),
@@ -166,6 +168,22 @@ def statistics() -> bytes:
             f"{part}.limit": torch.ones(()),
         }
     return save(tensors, {"limit": "{}"})
+
+
+def detector() -> bytes:
+    tensors = {"weight": torch.zeros(4, GRID**2), "bias": torch.zeros(4), "limit": torch.ones(())}
+    return save(tensors, {"views": json.dumps(views.VIEWS)})
+
+
+@given(content=damaged(detector(), reach=500))
+def test_any_damage_to_the_detector_of_views(tmp_path_factory, content: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "views.bin"
+    path.write_bytes(content)
+    try:
+        found = views.ViewDetector.load(path)
+    except UserError:
+        return
+    assert found.view(torch.zeros(224, 224, dtype=torch.uint8).numpy()) in views.VIEWS
 
 
 @given(content=damaged(statistics(), reach=900))
@@ -177,7 +195,5 @@ def test_any_damage_to_the_statistics_of_training_images(tmp_path_factory, conte
     except UserError:
         return
     pixels = torch.zeros(1, 224, 224, dtype=torch.uint8).numpy()
-    assert out_of_distribution.warnings(pixels, torch.zeros(512), found) == [
-        out_of_distribution.ONE_SHADE
-    ]
+    assert warnings(pixels[0], torch.zeros(512), Known(found)) == [ONE_SHADE]
     assert set(found.score(torch.zeros(1, 512), pixels)) == {"features", "layout"}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fedmed.errors import UserError
-from fedmed.report import document
+from fedmed.report import card_tables, document
 from fedmed.report.table import table
 from tests.support.reports import changed, example_report, with_hospitals
 
@@ -145,3 +145,13 @@ class TestManyHospitals:
         del lacking["protocols"]["test"]["models"]["hospital_112"]["roc"]
         with pytest.raises(UserError, match=r"test\.models\.hospital_112\.roc is missing"):
             document.validate(lacking)
+
+
+def test_a_format_may_be_lacking_only_where_the_report_says_why():
+    report = changed("communication", "formats", "fp16", drop=True)
+    with pytest.raises(UserError, match="fp16"):
+        document.validate(report)
+    report["communication"]["unfinished"] = {"fp16": "it cannot hold the updates"}
+    document.validate(report)
+    said = "No comparison with updates in FP16: it cannot hold"
+    assert said in table(report) and said in card_tables.communication(report)

@@ -3,6 +3,9 @@ from __future__ import annotations
 import pytest
 
 from fedmed.report import phrases
+from tests.support.reports import changed, example_report
+
+EXAMPLE = example_report()
 
 
 @pytest.mark.parametrize(
@@ -23,3 +26,11 @@ def test_one_hospital_is_the_only_one():
 def test_a_share_of_nothing_is_none():
     assert phrases.percentage(0, 0) == "0.0 %"
     assert phrases.percentage(1, 3) == "25.0 %"
+
+
+def test_why_a_format_is_not_compared_is_told():
+    assert phrases.unfinished(EXAMPLE) == []
+    report = changed("communication", "unfinished", to={"fp16": "it cannot hold the updates"})
+    assert phrases.unfinished(report) == [
+        "No comparison with updates in FP16: it cannot hold the updates."
+    ]

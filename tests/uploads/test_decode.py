@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 
 from fedmed.errors import ImageError
+from fedmed.imaging.decode import Decoded
 from fedmed.imaging.preprocessing import to_pixels
+from fedmed.imaging.tint import COLOURED
 from fedmed.uploads import sandbox
 from fedmed.uploads.decode import decode_upload, decode_upload_to_show
 
@@ -37,13 +39,15 @@ def test_the_pixels_come_from_the_full_size():
 
 
 def test_colour_is_judged_before_it_is_gone():
-    assert decode_upload(encoded(Image.new("RGB", (64, 64), (200, 80, 40)))).colour == 160
+    picture = Image.new("RGB", (64, 64), (200, 80, 40))
+    picture.paste((40, 80, 200), (0, 0, 64, 20))
+    assert decode_upload(encoded(picture)).colour > COLOURED
 
 
 def test_two_are_decoded_at_once_and_a_bad_one_makes_room(monkeypatch):
     lock, now, most = threading.Lock(), [], []
 
-    def read(data: bytes) -> sandbox.DecodedUpload:
+    def read(data: bytes) -> Decoded:
         with lock:
             now.append(data)
             most.append(len(now))
@@ -52,7 +56,7 @@ def test_two_are_decoded_at_once_and_a_bad_one_makes_room(monkeypatch):
             now.remove(data)
         if data == b"bad":
             raise ImageError("It is bad.")
-        return sandbox.DecodedUpload(GREY, 0.0)
+        return Decoded(GREY, 0.0)
 
     monkeypatch.setattr(sandbox, "read", read)
     with ThreadPoolExecutor(8) as callers:

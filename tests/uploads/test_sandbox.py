@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from fedmed.errors import ImageError
-from fedmed.imaging.decode import colourfulness, decode
+from fedmed.imaging.decode import Decoded, decode, decode_with_colour
 from fedmed.uploads import sandbox
 from tests.support.image_bytes import PICTURE, overlapping, saved, with_segments
 
@@ -31,17 +31,17 @@ def workers_of_its_own() -> Iterator[None]:
     sandbox.stop()
 
 
-def same(upload: sandbox.DecodedUpload) -> bool:
+def same(upload: Decoded) -> bool:
     return np.array_equal(np.asarray(upload.image), PICTURE)
 
 
-def test_an_upload_is_what_decode_and_colourfulness_say() -> None:
+def test_an_upload_is_what_decoding_says() -> None:
     colours = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
     data = saved(colours, "PNG")
     upload = sandbox.read(data)
     assert upload.image.mode == "L"
     assert np.array_equal(np.asarray(upload.image), np.asarray(decode(data)))
-    assert upload.colour == colourfulness(data) > 0
+    assert upload.colour == decode_with_colour(data).colour > 0
 
 
 def test_a_refusal_says_what_decode_says() -> None:

@@ -1,0 +1,34 @@
+"""Options that make no sense together, and why; told before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from fedmed.experiment.choices import NEED_EVERYONE, NEED_THREE
+
+if TYPE_CHECKING:
+    from fedmed.experiment.settings import Settings
+
+
+def faults(settings: Settings) -> Iterator[str]:
+    """Yield a sentence for each."""
+    name = settings.algorithm
+    if name in NEED_EVERYONE:
+        if settings.participation < 1 or settings.drop_out > 0:
+            yield (
+                f"--algorithm {name} needs every hospital in every round: leave out "
+                "--participation and --drop-out, or choose one that averages, as fedavg"
+            )
+        if settings.quantize != "none":
+            yield (
+                f"--algorithm {name} solves for its head, which rounded sums would spoil: it sends "
+                "FP64, so leave out --quantize"
+            )
+    if name in NEED_THREE and settings.hospitals < 3:
+        yield (
+            f"--algorithm {name} tells a wrong update by the others: it needs --hospitals 3 at "
+            "least"
+        )
+    if settings.poison and settings.hospitals < 2:
+        yield "--poison spoils one of several hospitals: it needs --hospitals 2 at least"
