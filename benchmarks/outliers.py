@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from benchmarks.outlier_images import KINDS, draw
 from fedmed import cli, data
-from fedmed.backbones.backbone import BUNDLED
+from fedmed.backbones.backbone import IMAGENET
 from fedmed.data.cohort import Xray
 from fedmed.data.simulated import FIRST_TEST, simulated_xrays
 from fedmed.errors import UserError
@@ -124,7 +124,7 @@ def _encoded(picture: Image.Image) -> bytes:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.outliers", description=__doc__)
     parser.add_argument("--data", required=True, help="folder with the public data set")
-    parser.add_argument("--snapshot", type=Path, default=BUNDLED, help="default: the bundled one")
+    parser.add_argument("--snapshot", type=Path, default=IMAGENET, help="default: imagenet")
     parser.add_argument("--count", type=int, default=200, help="pictures of a kind (%(default)s)")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/outliers.json"))
     return parser.parse_args()

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from fedmed import simulation
-from fedmed.backbones.backbone import BUNDLED
+from fedmed.backbones.backbone import IMAGENET
 from fedmed.cli import run
 from fedmed.data.simulated import FIRST_EXAMPLE
 from fedmed.inference.predictor import Prediction, Predictor
@@ -43,7 +43,7 @@ def is_plain(film: simulation.Radiograph) -> bool:
 
 def predictions(pool: list[simulation.Radiograph]) -> list[Prediction]:
     """What the models of the bundled snapshot say of each film."""
-    predictor = Predictor(Snapshot.open(BUNDLED))
+    predictor = Predictor(Snapshot.open(IMAGENET))
     return [predictor.predict_image(Image.fromarray(film.pixels)) for film in pool]
 
 

@@ -19,7 +19,6 @@ from fedmed.data.cohort import Cohort, Xray, count, labels, patients
 from fedmed.data.holdout import description, hold_out
 from fedmed.data.partition import split
 from fedmed.data.pixels import Pixels
-from fedmed.data.public_cohort import public_patients
 from fedmed.evaluation import shifted
 from fedmed.evaluation.evaluation_set import EvaluationSet
 from fedmed.evaluation.shifted import SwappedValidation
@@ -78,9 +77,8 @@ def prepare(settings: Settings, watch: Stopwatch) -> Prepared:
     device = pick_device(settings.device)
     backbone = load_backbone(settings.backbone).to(device)
     learner = backbone if settings.deterministic else backbone.on(pick_to_train(device))
-    recipe = pick_recipe(settings.recipe, backbone.origin)
+    recipe = pick_recipe(settings.recipe)
 
-    # Patients who trained the backbone belong to no hospital and no validation set.
     with step("Looking through the data"):
         cohort = data.load(
             settings.data,
@@ -89,13 +87,12 @@ def prepare(settings: Settings, watch: Stopwatch) -> Prepared:
             allow_overlap=settings.allow_overlap,
         )
     audited = audit(cohort)
-    print(*audit_words(cohort, audited, backbone.public_cohort), sep="\n", flush=True)
-    excluded = public_patients() if backbone.public_cohort and cohort.public else frozenset()
-    public = [xray for xray in cohort.train if xray.patient in excluded]
-    private = [xray for xray in cohort.train if xray.patient not in excluded]
-    training, held_out = hold_out(private, seed=settings.seed)
+    print(
+        *audit_words(cohort, audited, backbone.knows(cohort.about["title"])), sep="\n", flush=True
+    )
+    training, held_out = hold_out(cohort.train, seed=settings.seed)
     audited |= {
-        "public_cohort": count(public) if public else None,
+        "public_cohort": None,  # which older readers ask for
         "held_out": count(held_out),
         "training": count(training),
     }

@@ -25,7 +25,6 @@ from fedmed.data.cohort import Cohort, Xray, count, labels, patients
 from fedmed.data.decoding import decode_all
 from fedmed.data.holdout import hold_out
 from fedmed.data.partition import split
-from fedmed.data.public_cohort import public_patients
 from fedmed.experiment.run_state import RunState
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
@@ -69,7 +68,7 @@ def prepare_network(settings: Settings, watch: Stopwatch) -> PreparedNetwork:
     """
     device = pick_device(settings.device)
     backbone = load_backbone(settings.backbone)
-    recipe = pick_recipe(settings.recipe, backbone.origin)
+    recipe = pick_recipe(settings.recipe)
     recipe = replace(
         recipe,
         clean=False,
@@ -91,13 +90,10 @@ def prepare_network(settings: Settings, watch: Stopwatch) -> PreparedNetwork:
         allow_overlap=settings.allow_overlap,
     )
     audited = audit(cohort)
-    print(*words(cohort, audited, backbone.public_cohort), sep="\n", flush=True)
-    excluded = public_patients() if backbone.public_cohort and cohort.public else frozenset()
-    public = [xray for xray in cohort.train if xray.patient in excluded]
-    private = [xray for xray in cohort.train if xray.patient not in excluded]
-    training, held_out = hold_out(private, seed=settings.seed)
+    print(*words(cohort, audited, backbone.knows(cohort.about["title"])), sep="\n", flush=True)
+    training, held_out = hold_out(cohort.train, seed=settings.seed)
     audited |= {
-        "public_cohort": count(public) if public else None,
+        "public_cohort": None,  # which older readers ask for
         "held_out": count(held_out),
         "training": count(training),
     }
