@@ -62,7 +62,7 @@ def pick_to_train(device: str = "cpu") -> Engine:
         UserError: FEDMED_ENGINE names none.
     """
     exact = pick(device)
-    if device != "cpu" or _named() != "auto" or not _has_bf16():
+    if device != "cpu" or _named() != "auto" or not has_bf16():
         return exact
     return _on_cpu("openvino-bf16" if exact.id.startswith("openvino") else "torch-bf16")
 
@@ -74,8 +74,10 @@ def _named() -> str:
     return name
 
 
-def _has_bf16() -> bool:
-    """Whether the processor multiplies bf16 itself; without, PyTorch would imitate it, slowly."""
+def has_bf16(device: str = "cpu") -> bool:
+    """Whether a device multiplies bf16 itself; without, PyTorch would imitate it, slowly."""
+    if device != "cpu":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     able = torch.cpu.get_capabilities()
     return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 

@@ -21,8 +21,10 @@ ALGORITHMS = (
     "lda",
     "newton",
 )
-# Of these, those whose every round needs every hospital, and those that tell one by the others.
+# Of these, those whose every round needs every hospital, those that cannot train networks, and
+# those that tell one hospital by the others.
 NEED_EVERYONE = ("class-means", "ridge", "lda", "newton")
+NEED_FEATURES = ("scaffold", *NEED_EVERYONE)  # scaffold for the length of its steps
 NEED_THREE = ("median", "trimmed-mean", "krum")
 RECIPES = ("mission", "robust")
 BACKBONES = ("imagenet", "bundled", "torchvision")

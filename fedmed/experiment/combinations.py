@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from fedmed.experiment.choices import NEED_EVERYONE, NEED_THREE
+from fedmed.experiment.choices import NEED_EVERYONE, NEED_FEATURES, NEED_THREE
 
 if TYPE_CHECKING:
     from fedmed.experiment.settings import Settings
@@ -25,6 +25,11 @@ def faults(settings: Settings) -> Iterator[str]:
                 f"--algorithm {name} solves for its head, which rounded sums would spoil: it sends "
                 "FP64, so leave out --quantize"
             )
+    if name in NEED_FEATURES and settings.train == "network":
+        yield (
+            f"--algorithm {name} needs the features of a frozen backbone, and --train network has "
+            "none: choose one that averages, as fedavg, or --train head"
+        )
     if name in NEED_THREE and settings.hospitals < 3:
         yield (
             f"--algorithm {name} tells a wrong update by the others: it needs --hospitals 3 at "

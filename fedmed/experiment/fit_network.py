@@ -18,13 +18,12 @@ import torch
 from torch import Tensor
 
 from fedmed.data.cohort import labels
+from fedmed.experiment.plan import Plan
 from fedmed.experiment.prepare_network import PreparedNetwork, start_of
 from fedmed.experiment.progress import Memory, Progress
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
 from fedmed.federated.algorithm import Algorithm, Round
-from fedmed.federated.algorithms import ALGORITHMS
-from fedmed.federated.channel import Channel
 from fedmed.federated.rounds import federate
 from fedmed.federated.state import State
 from fedmed.training.local_training import Site
@@ -47,7 +46,7 @@ class FittedNetworks:
     own: Sequence[Path]  # each hospital's, after its training in the last round
     rounds: Sequence[Path]  # the federated network after each round
     federation: State
-    algorithm: Algorithm
+    plan: Plan
     workers: int
     peak_memory_gib: float
 
@@ -68,7 +67,7 @@ def fit_network(settings: Settings, prepared: PreparedNetwork, watch: Stopwatch)
     Raises:
         UserError: training diverged, a process died, or the algorithm averages nothing.
     """
-    folder = prepared.state.folder
+    folder = prepared.state.networks()
     base = folder / "start.safetensors"
     start = start_of(prepared.backbone)
     write_network(base, start)
@@ -86,6 +85,7 @@ def fit_network(settings: Settings, prepared: PreparedNetwork, watch: Stopwatch)
     epochs["federated"] = epochs["alone"] = settings.rounds * settings.local_epochs
     count = workers(settings, prepared)
 
+    plan = Plan.of(settings, prepared.sites, simulated=prepared.audit["simulated"])
     memory = Memory()
 
     def told(said: Said) -> None:
@@ -101,7 +101,9 @@ def fit_network(settings: Settings, prepared: PreparedNetwork, watch: Stopwatch)
         }
         progress = Progress(_remaining(trainers, prepared, epochs), epochs)
         jobs: list[Callable[[], object]] = [
-            lambda: _federation(settings, prepared, trainers["federated"], start, optimisation),
+            lambda: _federation(
+                settings, prepared, plan, trainers["federated"], start, optimisation
+            ),
             *(
                 _chain(trainers[chain], site, base, settings, how)
                 for chain, site, how in (
@@ -123,7 +125,7 @@ def fit_network(settings: Settings, prepared: PreparedNetwork, watch: Stopwatch)
         own=files("federated", prepared.hospitals),
         rounds=[round_file(folder, number) for number in range(1, federation.round + 1)],
         federation=federation,
-        algorithm=ALGORITHMS[settings.algorithm](),
+        plan=plan,
         workers=count,
         peak_memory_gib=memory.gib(),
     )
@@ -145,6 +147,7 @@ def round_file(folder: Path, number: int) -> Path:
 def _federation(
     settings: Settings,
     prepared: PreparedNetwork,
+    plan: Plan,
     trainer: NetworkTrainer,
     start: Tensors,
     optimisation: Optimisation,
@@ -153,7 +156,10 @@ def _federation(
     torch.set_num_threads(1)
     averaged = settings.batch_norm == "average"
     travels = {name: t for name, t in start.items() if averaged or name not in norm_names()}
-    algorithm = ALGORITHMS[settings.algorithm]()
+    sites = [
+        replace(site, labels=1 - site.labels) if plan.flips_labels_of(site.name) else site
+        for site in prepared.hospitals
+    ]
     keep = prepared.state.keeper(settings.format)
 
     def on_round(now: State) -> None:
@@ -166,14 +172,15 @@ def _federation(
             trainer.drop_but_latest(site.name)
 
     return federate(
-        prepared.hospitals,
-        algorithm=cast(Algorithm, _Forgetful(algorithm)),
+        sites,
+        algorithm=cast(Algorithm, _Forgetful(plan.algorithm)),
         model=travels,
         rounds=settings.rounds,
         local_epochs=settings.local_epochs,
         optimisation=optimisation,
-        channel=Channel.of(settings.format, networks=True),
+        channel=plan.channel(settings.format, networks=True),
         trainer=trainer,
+        attendance=plan.attendance,
         seed=settings.seed,
         state=prepared.state.federation(settings.format),
         on_round=on_round,

@@ -8,6 +8,7 @@ from fedmed.experiment.save_network import save_network
 from fedmed.experiment.score_network import score_network
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
+from fedmed.progress import step
 from fedmed.report.schema import Report
 
 
@@ -20,6 +21,8 @@ def train_networks(settings: Settings, watch: Stopwatch) -> Report:
     """
     prepared = prepare_network(settings, watch)
     fitted = fit_network(settings, prepared, watch)
-    scored = score_network(settings, prepared, fitted, watch)
-    save_network(settings, prepared, fitted, scored)
+    with step("Scoring every network"):
+        scored = score_network(settings, prepared, fitted, watch)
+    with step("Writing the snapshot"):
+        save_network(settings, prepared, fitted, scored)
     return scored.report

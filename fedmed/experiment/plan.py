@@ -50,6 +50,10 @@ class Plan:
             for site in sites
         ]
 
+    def flips_labels_of(self, hospital: str) -> bool:
+        """Tell whether a hospital takes each class for the other."""
+        return bool(self.poison and self.poison.flips_labels and hospital == self.poisoned)
+
     def channel(self, format: str, *, networks: bool = False) -> Channel:
         """Return the channel of an update format, spoiled where a hospital is poisoned."""
         channel = Channel.of(format, networks=networks)

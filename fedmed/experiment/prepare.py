@@ -8,20 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from fedmed import data
 from fedmed.backbones.backbone import Backbone
 from fedmed.backbones.backbone import load as load_backbone
 from fedmed.backbones.engine import pick_device, pick_to_train
 from fedmed.data import films
-from fedmed.data.audit import audit
-from fedmed.data.audit import words as audit_words
-from fedmed.data.cohort import Cohort, Xray, count, labels, patients
-from fedmed.data.holdout import description, hold_out
-from fedmed.data.partition import split
+from fedmed.data.cohort import Cohort, Xray
+from fedmed.data.holdout import description
 from fedmed.data.pixels import Pixels
 from fedmed.evaluation import shifted
 from fedmed.evaluation.evaluation_set import EvaluationSet
 from fedmed.evaluation.shifted import SwappedValidation
+from fedmed.experiment.deal import deal
 from fedmed.experiment.run_state import RunState
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
@@ -29,7 +26,7 @@ from fedmed.features.cache import FeatureCache
 from fedmed.features.extract import Source, extract_all, missing
 from fedmed.features.sites import Features, TrainingSite
 from fedmed.imaging.augmentation import CLEAN, FILM, View
-from fedmed.progress import say, step
+from fedmed.progress import say
 from fedmed.training.recipe import Recipe, pick_recipe
 
 
@@ -79,31 +76,8 @@ def prepare(settings: Settings, watch: Stopwatch) -> Prepared:
     learner = backbone if settings.deterministic else backbone.on(pick_to_train(device))
     recipe = pick_recipe(settings.recipe)
 
-    with step("Looking through the data"):
-        cohort = data.load(
-            settings.data,
-            patients=settings.patients,
-            classes=settings.classes,
-            allow_overlap=settings.allow_overlap,
-        )
-    audited = audit(cohort)
-    print(
-        *audit_words(cohort, audited, backbone.knows(cohort.about["title"])), sep="\n", flush=True
-    )
-    training, held_out = hold_out(cohort.train, seed=settings.seed)
-    audited |= {
-        "public_cohort": None,  # which older readers ask for
-        "held_out": count(held_out),
-        "training": count(training),
-    }
-    parts = split(
-        patients(training),
-        labels(training),
-        hospitals=settings.hospitals,
-        scheme=settings.partition,
-        alpha=settings.alpha,
-        seed=settings.seed,
-    )
+    dealt = deal(settings, backbone)
+    cohort, training, held_out = dealt.cohort, dealt.training, dealt.held_out
     engines = " and ".join(dict.fromkeys([learner.engine.id, backbone.engine.id]))
     state = RunState(settings, backbone.sha256, cohort.images, engines)
     watch.lap("data")
@@ -129,8 +103,8 @@ def prepare(settings: Settings, watch: Stopwatch) -> Prepared:
         for source, xrays in ((learned, training), (cache, scored))
     ]
     names = [xray.name for xray in (*training, *scored)]
-    audited["films"] = films.judge(names, np.concatenate(measures))
-    for line in films.words(audited["films"]):
+    dealt.audit["films"] = films.judge(names, np.concatenate(measures))
+    for line in films.words(dealt.audit["films"]):
         print(line, flush=True)
     state.begin()
     features = Features(training, learned)
@@ -144,14 +118,14 @@ def prepare(settings: Settings, watch: Stopwatch) -> Prepared:
         recipe=recipe,
         cohort=cohort,
         training=training,
-        parts=parts,
-        audit=audited,
+        parts=dealt.parts,
+        audit=dealt.audit,
         views=views,
         features=features,
         everything=TrainingSite("central", features, np.arange(len(training)), views),
         hospitals=[
             TrainingSite(f"hospital_{number}", features, part, views)
-            for number, part in enumerate(parts, start=1)
+            for number, part in enumerate(dealt.parts, start=1)
         ],
         validation=EvaluationSet(description(cohort.patients_known), held_out, clean[0]),
         shifted=swapped,

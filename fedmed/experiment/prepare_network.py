@@ -15,21 +15,20 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from fedmed import data
 from fedmed.backbones.backbone import Backbone
 from fedmed.backbones.backbone import load as load_backbone
-from fedmed.backbones.engine import pick_device
+from fedmed.backbones.engine import has_bf16, pick_device
 from fedmed.data import films
-from fedmed.data.audit import audit, words
-from fedmed.data.cohort import Cohort, Xray, count, labels, patients
+from fedmed.data.cohort import Cohort, Xray, labels
 from fedmed.data.decoding import decode_all
-from fedmed.data.holdout import hold_out
-from fedmed.data.partition import split
+from fedmed.experiment.deal import deal
 from fedmed.experiment.run_state import RunState
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
 from fedmed.files import write_atomically
 from fedmed.imaging.preprocessing import resize, to_grey
+from fedmed.progress import say
+from fedmed.training.heads import new_heads
 from fedmed.training.network import PIXELS, ImageSite, Regime
 from fedmed.training.recipe import Recipe, pick_recipe
 
@@ -80,40 +79,25 @@ def prepare_network(settings: Settings, watch: Stopwatch) -> PreparedNetwork:
         total_epochs=settings.rounds * settings.local_epochs,
         view=recipe.augmented[0],
         batch_norm=settings.batch_norm,  # type: ignore[arg-type]
-        bf16=has_bf16(device),
+        bf16=has_bf16(device) and not settings.deterministic,
         device=device,
     )
-    cohort = data.load(
-        settings.data,
-        patients=settings.patients,
-        classes=settings.classes,
-        allow_overlap=settings.allow_overlap,
-    )
-    audited = audit(cohort)
-    print(*words(cohort, audited, backbone.knows(cohort.about["title"])), sep="\n", flush=True)
-    training, held_out = hold_out(cohort.train, seed=settings.seed)
-    audited |= {
-        "public_cohort": None,  # which older readers ask for
-        "held_out": count(held_out),
-        "training": count(training),
-    }
-    parts = split(
-        patients(training),
-        labels(training),
-        hospitals=settings.hospitals,
-        scheme=settings.partition,
-        alpha=settings.alpha,
-        seed=settings.seed,
-    )
-    state = RunState(settings, backbone.sha256, cohort.images, f"{device} bf16={regime.bf16}")
+    dealt = deal(settings, backbone)
+    cohort, training, held_out = dealt.cohort, dealt.training, dealt.held_out
+    precision = "bf16" if regime.bf16 else "FP32"
+    state = RunState(settings, backbone.sha256, cohort.images, f"{device} {precision}")
     watch.lap("data")
     read = [*training, *held_out, *cohort.test]
     pixels = decode_all(read)
-    audited["films"] = films.judge([xray.name for xray in read], _measured(pixels))
-    for line in films.words(audited["films"]):
+    dealt.audit["films"] = films.judge([xray.name for xray in read], _measured(pixels))
+    for line in films.words(dealt.audit["films"]):
         print(line, flush=True)
     state.begin()
-    file = state.folder / "pixels.safetensors"
+    folder = state.networks()
+    if settings.resume:
+        kept = len(list(folder.glob("*-*-*.safetensors")))
+        say(f"Kept from before: {kept} trainings." if kept else state.words(0, 0))
+    file = folder / "pixels.safetensors"
     small = shrink(pixels[: len(training)], settings.size)
     write_atomically(file, save({PIXELS: small}))
     watch.lap("pixels")
@@ -135,20 +119,20 @@ def prepare_network(settings: Settings, watch: Stopwatch) -> PreparedNetwork:
         cohort=cohort,
         training=training,
         held_out=held_out,
-        parts=parts,
-        audit=audited,
+        parts=dealt.parts,
+        audit=dealt.audit,
         pixels=pixels,
         read=read,
         everything=site("central", np.arange(len(training))),
-        hospitals=[site(f"hospital_{k}", np.asarray(part)) for k, part in enumerate(parts, 1)],
+        hospitals=[
+            site(f"hospital_{k}", np.asarray(part)) for k, part in enumerate(dealt.parts, 1)
+        ],
         state=state,
     )
 
 
 def start_of(backbone: Backbone) -> dict[str, Tensor]:
     """Return the network that training starts from: the backbone, and a head of zeros."""
-    from fedmed.training.heads import new_heads
-
     head = new_heads(1, backbone.width)
     return {**backbone.state, "fc.weight": head.weight[0], "fc.bias": head.bias[0]}
 
@@ -160,14 +144,6 @@ def shrink(pixels: np.ndarray, size: int) -> Tensor:
         some = resize(to_grey(pixels[first : first + SOME]), size)[:, 0]
         small[first : first + SOME] = (some * 255).round_().clamp_(0, 255)
     return small
-
-
-def has_bf16(device: str) -> bool:
-    """Tell whether a device multiplies bf16 itself; without, PyTorch would imitate it, slowly."""
-    if device != "cpu":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 
 
 def _measured(pixels: np.ndarray) -> np.ndarray:

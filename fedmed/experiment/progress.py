@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from fedmed.progress import say
 from fedmed.training.network_trainer import Said
 from fedmed.training.workers import peak_bytes
 
@@ -39,16 +40,17 @@ class Progress:
         left = (now - self._start) * (1 - share) / share
         who = said.chain if said.chain == said.site else f"{said.chain}, {said.site}"
         speed = said.images / max(said.seconds, 1e-9)
-        print(
-            f"{who.replace('_', ' ') + ':':<26}epoch {said.epoch:>2} of "
-            f"{self._epochs[said.chain]}, {speed:.0f} images/s; "
-            f"{100 * share:.0f} % of all, {duration(left)} left",
-            flush=True,
+        say(
+            f"{who.replace('_', ' ')}: epoch {said.epoch} of {self._epochs[said.chain]}, "
+            f"{speed:.0f} images/s; {100 * share:.0f} % of all, {duration(left)} left"
         )
 
 
 class Memory:
-    """The most memory that workers and the process beside them had, each on its own, summed up."""
+    """The most memory that workers and the process beside them had, each at its own time.
+
+    What workers share with it, libraries above all, is counted once.
+    """
 
     def __init__(self) -> None:
         self._peaks: dict[int, int] = {}
@@ -57,7 +59,7 @@ class Memory:
         self._peaks[said.process] = max(said.peak_bytes, self._peaks.get(said.process, 0))
 
     def gib(self) -> float:
-        """Return it in GiB. What processes share counts in each, so it is at most that."""
+        """Return their sum in GiB."""
         return round((sum(self._peaks.values()) + peak_bytes()) / 2**30, 2)
 
 

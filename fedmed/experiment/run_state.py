@@ -88,6 +88,12 @@ class RunState:
         """What to do after each round: write it down, in place of the one before."""
         return lambda now: now.save(self._path(wire))
 
+    def networks(self) -> Path:
+        """The folder in which networks are kept between two trainings."""
+        folder = self.folder / "networks"
+        folder.mkdir(exist_ok=True)
+        return folder
+
     def aside(self) -> Path:
         """An empty folder in which the snapshot is put together."""
         folder = self.folder / "snapshot"
@@ -131,6 +137,8 @@ def rounds_kept(folder: Path) -> dict[str, int]:
 def kept_words(settings: Settings) -> str:
     """What a run that was broken off keeps, and how to go on."""
     kept = ["the passes that were done, in the cache of features"]
+    if settings.train == "network":
+        kept = ["what each network was trained in its rounds so far"]
     with suppress(UserError, OSError):
         kept += [f"round {n} in {wire}" for wire, n in rounds_kept(settings.partial).items()]
     return f"Kept: {', '.join(kept)}. The same command with --resume goes on from here."

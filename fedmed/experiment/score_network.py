@@ -27,10 +27,11 @@ from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
 from fedmed.federated.algorithm import Round
 from fedmed.federated.channel import Channel
-from fedmed.federated.ledger import full_model_bytes
+from fedmed.federated.ledger import full_model_bytes, titles
 from fedmed.federated.messages import layout_of
 from fedmed.federated.transforms import FORMATS
 from fedmed.imaging.augmentation import CLEAN, View
+from fedmed.progress import say
 from fedmed.report import document, network_sections, sections
 from fedmed.report.schema import Report
 from fedmed.snapshot.networks import stored
@@ -113,6 +114,7 @@ def score_network(
                 name: one.score(federated, ["federated"])["federated"]
                 for name, one in official.items()
             },
+            titles(fitted.plan.algorithm.sends.replace("Head", "Network")),
         ),
         partition=describe(
             prepared.parts,
@@ -135,6 +137,7 @@ def score_network(
         recipe=settings.of_the_run()
         | {"name": prepared.recipe.name, "description": prepared.recipe.description},
         training=_training(settings, prepared, fitted),
+        **fitted.plan.report(fitted.federation),
         timing=watch.report(),
         environment=sections.versions()
         | {"engine": engine, "peak_memory_gib": fitted.peak_memory_gib},
@@ -160,7 +163,7 @@ def _ask(
         network = network if isinstance(network, dict) else read_network(network)
         backbone = backbone_of(network, prepared)
         answers.ask(name, backbone, head_of(network), wanted)
-        print(f"Scored {number} of {len(asked)} networks: {name.replace('_', ' ')}", flush=True)
+        say(f"Scored {number} of {len(asked)} networks: {name.replace('_', ' ')}")
     return answers, backbone.engine.title
 
 
@@ -185,7 +188,7 @@ def _sizes(
     settings: Settings, prepared: PreparedNetwork, fitted: FittedNetworks
 ) -> dict[str, tuple[int, int]]:
     """Bytes of a message up and down in each format, on messages of the federation's layouts."""
-    algorithm, server = fitted.algorithm, fitted.federation.server
+    algorithm, server = fitted.plan.algorithm, fitted.federation.server
     now = Round(
         number=1,
         hospitals=tuple(prepared.sites),

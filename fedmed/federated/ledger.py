@@ -25,7 +25,6 @@ def titles(sends: str, *, rounded: bool = True) -> dict[str, str]:
 
 
 TITLES = titles("Head")
-TITLES_OF_NETWORKS = titles("Network")
 
 
 @dataclass(frozen=True)

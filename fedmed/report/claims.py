@@ -20,6 +20,7 @@ from fedmed.report.phrases import (
     listed,
     lowest_and_highest,
     name_of,
+    of_networks,
     percentage,
     scored_on,
     some_of,
@@ -115,6 +116,8 @@ def ranking(report: Report, protocol: ProtocolName) -> str:
     models = report["protocols"][protocol]["models"]
     alone = report["local_only"][protocol]
     everyone = {**models, **{f"{name} alone": scores for name, scores in alone.items()}}
+    if of_networks(report):  # a hospital's model is the one that it has alone
+        everyone = {name: scores for name, scores in everyone.items() if name not in alone}
     aucs = {name: scores["auc"] for name, scores in everyone.items()}
     worst, best = lowest_and_highest(aucs)
     lowest, highest = aucs[worst]["value"], aucs[best]["value"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fedmed.federated.ledger import TITLES_OF_NETWORKS, Ledger, summary
+from fedmed.federated.ledger import Ledger, summary
 
 
 def communication(
@@ -14,6 +14,7 @@ def communication(
     sizes: Mapping[str, tuple[int, int]],
     whole_model: int,
     metrics: Mapping[str, Any],
+    titles: Mapping[str, str],
 ) -> dict[str, Any]:
     """Bytes of every update format; the federation ran in one, `sent`, whose model has `metrics`.
 
@@ -24,7 +25,7 @@ def communication(
         format: ledger if format == sent else ledger.in_sizes(*sizes[format])
         for format in ("fp32", "fp16", "int8")
     }
-    formats = summary(ledgers, whole_model, TITLES_OF_NETWORKS)
+    formats = summary(ledgers, whole_model, titles)
     for format, entry in formats.items():
         entry["measured"] = format == sent
     formats[sent]["metrics"] = dict(metrics)

@@ -15,6 +15,11 @@ WHERE: dict[ProtocolName, str] = {
 }
 
 
+def of_networks(report: Report) -> bool:
+    """Whether a report is of whole networks, in which a hospital's is the one it has alone."""
+    return report.get("training", {}).get("mode") == "network"
+
+
 def scored_on(report: Report, protocol: ProtocolName) -> str:
     """`the official test, n = 624`."""
     return f"{WHERE[protocol]}, n = {report['protocols'][protocol]['n']:,}"

@@ -10,6 +10,7 @@ from fedmed.evaluation.metrics import METRICS, MetricName
 from fedmed.report.claims import summary
 from fedmed.report.highlights import displayed_models, note, one_class_words, spread
 from fedmed.report.phrases import unfinished
+from fedmed.report.phrases import of_networks
 from fedmed.report.schema import PROTOCOLS, Report
 
 COLUMNS: tuple[MetricName, ...] = ("accuracy", "precision", "recall", "f1")
@@ -30,6 +31,10 @@ def table(report: Report) -> str:
     if left_out := note(models):
         rows = [_row(spread(protocols[name]["models"], COLUMNS)) for name in PROTOCOLS]
         lines += [f"{'median of all':<13}{'  '.join(rows)}", *textwrap.wrap(left_out, 80)]
+    if of_networks(report):
+        lines += textwrap.wrap(
+            "A hospital's network is the one it has without the others, trained as long.", 80
+        )
     lines += textwrap.wrap(one_class_words(report["partition"]), 80)
     return "\n".join([*lines, "", *_bytes(report), "", *_told(report)])
 

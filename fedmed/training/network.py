@@ -26,7 +26,7 @@ from fedmed.imaging.augmentation import Kind, View, render
 from fedmed.imaging.preprocessing import to_input
 from fedmed.task import CLASSES
 from fedmed.training.gradient import Gradient
-from fedmed.training.local_training import epoch_order
+from fedmed.training.local_training import epoch_order, one_thread
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.tensors import Tensors
 
@@ -48,6 +48,12 @@ class Classifier(ResNet18):
             inputs = layer(inputs)
         logits: Tensor = self.fc(inputs.mean(dim=(2, 3)))
         return logits
+
+
+def state_names() -> frozenset[str]:
+    """The names of a network's tensors."""
+    with torch.device("meta"):
+        return frozenset(trained_state(Classifier()))
 
 
 def norm_names() -> frozenset[str]:
@@ -180,6 +186,7 @@ class NetworkBatch:
         return (losses / share * weights[0].to(losses)).sum()
 
 
+@one_thread()
 def train_network(
     start: Tensors,
     site: ImageSite,

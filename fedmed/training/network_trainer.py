@@ -23,7 +23,7 @@ from fedmed.errors import UserError
 from fedmed.files import read_tensors, write_atomically
 from fedmed.training.gradient import Gradient
 from fedmed.training.local_training import Site
-from fedmed.training.network import ImageSite, Regime, train_network
+from fedmed.training.network import ImageSite, Regime, state_names, train_network
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.tensors import Tensors, digest
 from fedmed.training.workers import Tell, Workers, peak_bytes, result
@@ -41,7 +41,7 @@ class Said(NamedTuple):
     seconds: float
     done: bool  # with all epochs of this job
     process: int
-    peak_bytes: int  # of memory that its process had
+    peak_bytes: int  # of memory that its process had, shared libraries aside
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,9 @@ class Job:
 class NetworkTrainer:
     """A `federated.algorithm.Trainer` of whole networks, on `ImageSite`s.
 
-    `base` is a network that has what the given starts lack: with `regime.batch_norm` local or
-    frozen, normalisation stays at the hospital and is no part of them.
+    `base` is a network that has what the given starts lack: with `regime.batch_norm` local (Li,
+    Jiang, Zhang, Kamp, Dou: FedBN, ICLR 2021, arXiv:2102.07623) or frozen, normalisation stays at
+    the hospital and is no part of them.
     """
 
     workers: Workers
@@ -188,7 +189,7 @@ class NetworkTrainer:
 def run_job(job: Job, tell: Tell) -> None:
     """In a worker process: train, and keep what was trained."""
     given = read_network(job.start)
-    whole = read_network(job.rest) | given
+    whole = given if set(given) == state_names() else read_network(job.rest) | given
     said, last_images, last_epoch = time.monotonic(), 0, job.epochs.start
     waiting = 0
 
@@ -210,7 +211,7 @@ def run_job(job: Job, tell: Tell) -> None:
                 seconds=now - said,
                 done=over,
                 process=os.getpid(),
-                peak_bytes=peak_bytes(),
+                peak_bytes=peak_bytes(own=True),
             )
         )
         said, waiting = now, 0

@@ -84,12 +84,16 @@ def result(future: Future[Any]) -> Any:
         ) from error
 
 
-def peak_bytes() -> int:
-    """Return the most memory that this process has had so far; 0 where nothing tells."""
-    with suppress(OSError, ValueError, StopIteration):
-        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-        line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-        return 1024 * int(line.split()[1])
+def peak_bytes(*, own: bool = False) -> int:
+    """Return the most memory that this process has had so far; 0 where nothing tells.
+
+    Its `own` is without the files it has mapped, libraries above all, which processes share.
+    """
+    with suppress(OSError, ValueError, KeyError):
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+        told = dict(line.split(":", 1) for line in lines if ":" in line)
+        peak, files = (int(told[name].split()[0]) for name in ("VmHWM", "RssFile"))
+        return 1024 * (peak - files if own else peak)
     return 0
 
 

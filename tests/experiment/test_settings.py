@@ -39,7 +39,13 @@ PROMISED = {
     "deterministic": False,
     "resume": False,
     "demo": False,
+    "train": "head",
+    "batch_norm": "average",
+    "size": 128,
+    "workers": None,
 }
+# With --train network.
+OF_NETWORKS = {"rounds": 5, "epochs": 15, "batch_size": 32, "learning_rate": 3e-4}
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -53,6 +59,25 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def test_defaults_are_the_promised_ones() -> None:
     assert dataclasses.asdict(parse([])) == PROMISED
+
+
+def test_networks_have_defaults_of_their_own_and_as_many_epochs_centrally() -> None:
+    assert dataclasses.asdict(parse(["--train=network"])) == (
+        PROMISED | {"train": "network"} | OF_NETWORKS
+    )
+    assert parse(["--train=network", "--rounds=4", "--local-epochs=2"]).epochs == 8
+    assert parse(["--train=network", "--rounds=4", "--epochs=7"]).epochs == 7
+    demo = parse(["--train=network", "--demo"])
+    assert (demo.data, demo.size, demo.epochs) == ("simulated", 64, 2)
+
+
+def test_what_decides_a_run_of_networks_is_told_and_nothing_of_them_in_others() -> None:
+    networks = parse(["--train=network", "--workers=3"]).of_the_run()
+    assert (networks["train"], networks["size"], networks["batch_norm"]) == (
+        "network", 128, "average",
+    )  # fmt: skip
+    assert "workers" not in networks, "it changes nothing of the result"
+    assert not {"train", "size", "batch_norm", "workers"} & set(parse([]).of_the_run())
 
 
 def test_every_option_is_read() -> None:
@@ -99,7 +124,8 @@ def test_help_reads_well_at_80_columns(
     for name, default in PROMISED.items():
         assert f"--{name.replace('_', '-')}" in told
         if default is not None and not isinstance(default, bool):
-            assert f"[{default}]" in told, name
+            other = f"; {OF_NETWORKS[name]} of networks" if name in OF_NETWORKS else ""
+            assert f"[{default}{other}]" in told, name
 
 
 @pytest.mark.parametrize(
@@ -108,6 +134,13 @@ def test_help_reads_well_at_80_columns(
         ("--partition=random", ["--partition", "label-skew", "dirichlet", "quantity-skew", "iid"]),
         ("--quantize=int4", ["--quantize", "none", "fp16", "int8"]),
         ("--algorithm=fedsgd", ["--algorithm", "fedavg", "fedprox", "fedadam"]),
+        ("--train=all", ["--train", "head", "network"]),
+        ("--size=128", ["--size", "--train network"]),
+        ("--batch-norm=local", ["--batch-norm", "--train network"]),
+        ("--train=network --views=2", ["--views", "--train head"]),
+        ("--train=network --size=32", ["--size", "from 64 to 224"]),
+        ("--train=network --algorithm=scaffold", ["scaffold", "fedavg", "--train head"]),
+        ("--train=network --algorithm=ridge", ["ridge", "frozen backbone", "--train head"]),
         ("--recipe=best", ["--recipe", "auto", "mission", "robust"]),
         ("--hospitals=0", ["--hospitals", "'0'", "from 1 to 10000"]),
         ("--hospitals=five", ["--hospitals", "'five'"]),

@@ -141,3 +141,15 @@ def test_the_wire_is_plain_safetensors() -> None:
     sent = updates(2)
     for h, message in enumerate(encode(sent, 2)):
         assert same(load(message), pick(sent, h))
+
+
+def test_nothing_is_read_where_one_of_many_is_too_long() -> None:
+    layout = layout_of({"weight": torch.zeros(40, 512), "bias": torch.zeros(2)})
+    large = encode({"weight": torch.ones(2, 40, 512), "bias": torch.ones(2, 2)}, 2)
+    messages = [*large, bytes(largest(layout) + 1)]
+    tracemalloc.start()
+    with pytest.raises(TransportError, match="too long"):
+        decode(messages, layout)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < len(large[0]) / 2

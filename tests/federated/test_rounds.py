@@ -185,3 +185,31 @@ def test_many_large_messages_are_averaged_as_they_come(monkeypatch):
     for part in ("models", "own", "server"):
         for name, tensor in getattr(whole, part).items():
             assert torch.allclose(tensor, getattr(parts, part)[name], atol=1e-6)
+
+
+def test_variances_never_fall_below_nothing() -> None:
+    """A server's step with momentum or moments does not know what a variance is."""
+
+    class Overshooting(FedAvg):
+        def step(self, server: Tensors, mean: Tensors) -> Tensors:
+            return under("model", {name: tensor - 1 for name, tensor in mean.items()})
+
+    model = {"bn1.running_var": torch.ones(4), "bn1.running_mean": torch.ones(4)}
+    state = federate(
+        iid()[:2],
+        algorithm=Overshooting(),
+        model=model,
+        rounds=1,
+        local_epochs=1,
+        trainer=lambda start, *rest, **named: start,
+        seed=0,
+    )
+    assert torch.equal(state.model["bn1.running_var"], torch.zeros(4))
+    assert torch.equal(state.model["bn1.running_mean"], -torch.ones(4))
+
+
+def test_the_last_model_alone_is_held_where_asked_and_is_the_same() -> None:
+    every, last = run(iid()), run(iid(), every_round=False)
+    assert len(every.models["weight"]) == 5 and len(last.models["weight"]) == 1
+    assert torch.equal(every.model["weight"], last.model["weight"])
+    assert last.round == 5

@@ -137,3 +137,34 @@ def test_int8_that_nobody_honest_sends_is_refused(change: Tensors) -> None:
     assert (received["weight"] == 1).all()
     with pytest.raises(TransportError):
         channel.receive(encode(HONEST | change, 1), expected, one, NOW)
+
+
+def test_what_int8_loses_of_a_networks_update_is_sent_in_the_next_round() -> None:
+    """The same update ten times: rounded alike each time, the loss adds up; carried over, not."""
+    sent = updates()
+    layout = layout_of(pick(sent, 0))
+    arrived = {}
+    for networks in (False, True):
+        channel, kept = Channel.of("int8", networks=networks), {}
+        total = {name: torch.zeros_like(tensor) for name, tensor in sent.items()}
+        for _ in range(10):
+            messages, kept = channel.send(sent, kept, TWO, NOW)
+            received, _ = channel.receive(messages, layout, TWO, NOW)
+            total = {name: tensor + received[name] for name, tensor in total.items()}
+        arrived[networks] = total
+        assert torch.allclose(total["bias"], 10 * sent["bias"])
+    step = sent["weight"].abs().amax(2, keepdim=True) / 127
+    lost = {networks: 10 * sent["weight"] - total["weight"] for networks, total in arrived.items()}
+    assert (lost[True].abs() <= 0.51 * step * 1.01).all()
+    assert (lost[False].abs() > 2 * step).any()
+    assert torch.allclose(kept["int8/weight"], lost[True], atol=1e-6)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_sizes_counted_on_nothing_are_those_of_messages(format: str) -> None:
+    sent = updates()
+    channel = Channel.of(format, networks=True)
+    messages, _ = channel.send(sent, {}, TWO, NOW)
+    layout = layout_of(pick(sent, 0))
+    down = channel.broadcast(pick(sent, 0), pick(sent, 1), NOW)
+    assert channel.sizes(layout, layout, NOW) == (len(messages[0]), len(down))

@@ -61,3 +61,10 @@ def test_the_claims_stand_below_but_for_what_the_table_tells():
     for claim in summary(EXAMPLE):
         in_the_table = claim.kind in ("bytes", "record", "mix")
         assert (" ".join(f"- {claim.text}".split()) in told) != in_the_table
+
+
+def test_of_networks_it_says_whose_a_hospitals_is():
+    told = "A hospital's network is the one it has without the others, trained as long."
+    assert told not in table(EXAMPLE)
+    lines = table({**EXAMPLE, "training": {"mode": "network"}}).splitlines()
+    assert told in lines and max(map(len, lines)) <= 80

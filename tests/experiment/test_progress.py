@@ -1,0 +1,53 @@
+"""Lines of progress: who, how far, how fast, how long yet; and few enough to read."""
+
+from __future__ import annotations
+
+import pytest
+
+from fedmed.experiment.progress import SILENT_SECONDS, Memory, Progress, duration
+from fedmed.training.network_trainer import Said
+from fedmed.training.workers import peak_bytes
+
+
+def said(images: int, *, chain: str = "federated", site: str = "hospital_2", done: bool = False):
+    return Said(chain, site, 3, images, 2.0, done, process=7, peak_bytes=2**30)
+
+
+def test_a_line_says_who_how_far_how_fast_and_how_long_yet(capsys) -> None:
+    now = [0.0]
+    progress = Progress(400, {"federated": 15, "central": 15}, clock=lambda: now[0])
+    now[0] = 60.0
+    progress(said(100, done=True))
+    assert capsys.readouterr().out.endswith(
+        "  federated, hospital 2: epoch 3 of 15, 50 images/s; 25 % of all, 3 min left\n"
+    )
+    now[0] = 120.0
+    progress(said(300, chain="central", site="central", done=True))
+    out = capsys.readouterr().out
+    assert "  central: epoch 3" in out and out.endswith("100 % of all, 0 s left\n")
+
+
+def test_between_two_ends_it_speaks_now_and_then(capsys) -> None:
+    now = [0.0]
+    progress = Progress(1000, {"federated": 15}, clock=lambda: now[0])
+    for second in range(61):
+        now[0] = float(second)
+        progress(said(1))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 60 // SILENT_SECONDS
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(4.4, "4 s"), (89, "89 s"), (100, "2 min"), (5400, "1 h 30 min")]
+)
+def test_durations_are_told_as_people_do(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_memory_is_that_of_all_processes_at_their_peaks() -> None:
+    memory = Memory()
+    before = peak_bytes()
+    for process, peak in ((1, 3), (1, 2), (2, 4)):
+        memory(said(1)._replace(process=process, peak_bytes=peak * 2**30))
+    assert memory.gib() == pytest.approx(7 + before / 2**30, abs=0.1)

@@ -1,0 +1,65 @@
+"""Processes that work side by side: what they say, how they end, and what happens if one dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+import torch
+
+from fedmed.errors import UserError
+from fedmed.training.workers import Stopped, Tell, Workers, peak_bytes, result
+
+
+def talking(number: int, tell: Tell) -> tuple[int, int, int]:
+    tell(("at work", number))
+    return number * number, torch.get_num_threads(), os.getpid()
+
+
+def dying(number: int, tell: Tell) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def endless(number: int, tell: Tell) -> None:
+    while True:
+        tell("still here")
+        time.sleep(0.01)
+
+
+def failing(number: int, tell: Tell) -> None:
+    raise UserError(f"number {number} is no good")
+
+
+def test_jobs_run_elsewhere_on_one_thread_and_all_they_say_is_heard() -> None:
+    said: list[object] = []
+    with Workers(2, said.append) as workers:
+        futures = [workers.submit(talking, number) for number in range(5)]
+        made = [result(future) for future in futures]
+    assert [square for square, _, _ in made] == [0, 1, 4, 9, 16]
+    assert {threads for _, threads, _ in made} == {1}
+    assert os.getpid() not in {process for _, _, process in made}
+    assert sorted(said) == [("at work", number) for number in range(5)]  # type: ignore[type-var]
+
+
+def test_an_error_is_the_jobs_own_and_a_death_is_one_sentence() -> None:
+    with Workers(1) as workers:
+        with pytest.raises(UserError, match="number 7 is no good"):
+            result(workers.submit(failing, 7))
+        with pytest.raises(UserError, match=r"process was ended.*--resume.*--workers"):
+            result(workers.submit(dying, 0))
+
+
+def test_stopping_ends_what_would_never_end() -> None:
+    heard: list[object] = []
+    with Workers(1, heard.append) as workers:
+        future = workers.submit(endless, 0)
+        while not heard:
+            time.sleep(0.01)
+    with pytest.raises(Stopped):
+        future.result(timeout=10)
+
+
+def test_peak_memory_is_told() -> None:
+    assert peak_bytes() > 2**26
