@@ -6,7 +6,7 @@ ARGS ?=
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := app
-.PHONY: help app train demo test quick lint figures lock licences audit clean
+.PHONY: help app train demo space test quick lint figures lock licences audit clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -19,6 +19,9 @@ train: $(VENV)/app.done ## train.py on DATA=DIR, BACKBONE=imagenet, ARGS="..."
 
 demo: $(VENV)/app.done ## a whole run on simulated patients, offline, in about a minute
 	$(BIN)/python train.py --demo $(ARGS)
+
+space: $(VENV)/app.done ## a folder to upload as a Space, with nothing else in it
+	$(BIN)/python -m fedmed.space
 
 test: lint ## lint and every test
 	$(BIN)/python -m pytest $(ARGS)

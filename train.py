@@ -23,6 +23,7 @@ def train(settings: Settings) -> None:
     from fedmed.experiment.score import score
     from fedmed.experiment.timing import Stopwatch
     from fedmed.progress import step
+    from fedmed.report.in_short import in_short
     from fedmed.report.table import table
     from fedmed.snapshot import publish
     from fedmed.snapshot.replace import check_output, claim
@@ -43,7 +44,7 @@ def train(settings: Settings) -> None:
                 report = score(settings, prepared, fitted, watch)
             with step("Writing the snapshot"):
                 save(settings, prepared, fitted, report)
-    print(f"\n{table(report)}")
+    print(f"\n{table(report)}\n\n{in_short(report)}")
     app = Path(__file__).with_name("app.py")
     if app.is_relative_to(Path.cwd()):
         app = app.relative_to(Path.cwd())

@@ -31,11 +31,15 @@ def main() -> None:
 
 def filled(text: str) -> str:
     """README's text with every marked part written anew."""
-    parts: dict[str, Callable[[], str]] = {"recipes": recipes, "speed": speed}
+    parts: dict[str, Callable[[], str]] = {
+        "recipes": recipes,
+        "speed": speed,
+        "warnings": warnings,
+    }
     for name, folder in SNAPSHOTS.items():
         parts[f"results of {name}"] = lambda folder=folder: results(_report(folder))  # type: ignore[misc]
         parts[f"command of {name}"] = lambda folder=folder: (  # type: ignore[misc]
-            f"```\n{command(_report(folder))}\n```"
+            f"```\n.venv/bin/{command(_report(folder))}\n```"
         )
     pattern = re.compile(r"(<!-- figures: ([\w ]+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
     return pattern.sub(lambda found: f"{found[1]}{parts[found[2]]()}\n{found[3]}", text)
@@ -116,6 +120,31 @@ def recipes() -> str:
 def _cells(scores: dict[str, dict[str, float]]) -> str:
     return ", ".join(
         f"{found['balanced_accuracy']:.1f} / {found['auc']:.1f}" for found in scores.values()
+    )
+
+
+def warnings() -> str:
+    """What pictures are warned about, in two sentences, and what is not told."""
+    rows = _stored("warnings")["rows"]
+    told = {
+        wanted: ", ".join(
+            f"{row['pictures']} {100 * row['warned']:.0f} % of {row['n']}"
+            for row in rows
+            if row["wanted"] == wanted
+        )
+        for wanted in ("pass", "warn")
+    }
+    changed = ", ".join(
+        f"{row['pictures']} {100 * row['changed_unwarned']:.0f} %"
+        for row in rows
+        if row["changed_unwarned"]
+    )
+    return "\n".join(
+        [
+            f"- Should pass, and is warned about: {told['pass']}.",
+            f"- Should be warned about, and is: {told['warn']}.",
+            f"- Changes the federated label, unwarned: {changed or 'none'}.",
+        ]
     )
 
 

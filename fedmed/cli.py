@@ -51,7 +51,7 @@ def python() -> str:
         return "python"
     with suppress(ValueError):
         here = here.relative_to(Path.cwd())
-    return shlex.quote(str(here))
+    return shlex.quote(str(here) if here.parent != Path() else os.path.join(".", here))
 
 
 def command(*words: str, **variables: str) -> str:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import __main__ as topics
-from benchmarks import pipeline
+from benchmarks import engines, pipeline
 from benchmarks.pipeline import Run
+from fedmed import data
+from fedmed.evaluation.metrics import METRICS
+from tests.support.films import write_films
 
 
 def test_every_topic_is_listed_with_its_first_line() -> None:
@@ -50,3 +55,30 @@ def test_a_whole_plain_run_is_its_passes_over_the_median_speed() -> None:
     assert result["cold_over_floor"] == 1.25
     assert result["times_faster"] == {"cold": 241 / 12.5, "warm": 241 / 2}
     assert result["peak_memory_gib"] == 1.5
+
+
+def test_engines_are_told_apart_by_verdicts_and_third_decimals() -> None:
+    def models(auc: float, accuracy: float) -> dict[str, dict[str, dict[str, float]]]:
+        values = dict.fromkeys(METRICS, 0.5) | {"auc": auc, "accuracy": accuracy}
+        return {"central": {metric: {"value": value} for metric, value in values.items()}}
+
+    verdicts = np.array([[True, False, True]])
+    same = engines.against(models(0.9, 0.8), models(0.9004, 0.8), verdicts, verdicts)
+    assert (same["verdicts turned"], same["metrics moved by 0.001"]) == (0, 0)
+    moved = engines.against(models(0.9, 0.8), models(0.898, 0.85), verdicts, ~verdicts)
+    assert (moved["verdicts turned"], moved["of"]) == (3, 3)
+    assert (moved["metrics moved by 0.001"], moved["AUC, mean change"]) == (2, "-0.0020")
+    assert moved["most by"] == pytest.approx(0.05)
+
+
+def test_some_of_the_images_are_whole_patients_and_all_of_the_test_split(tmp_path: Path) -> None:
+    write_films(tmp_path / "clinic")
+    all_of_it = data.load(str(tmp_path / "clinic"))
+    folder = engines._linked(tmp_path / "clinic", len(all_of_it.train) // 2, tmp_path / "some")
+    some = data.load(str(folder))
+    assert {xray.name for xray in some.test} == {xray.name for xray in all_of_it.test}
+    chosen = {xray.patient for xray in some.train}
+    assert {xray.name for xray in some.train} == {
+        xray.name for xray in all_of_it.train if xray.patient in chosen
+    }
+    assert 0 < len(some.train) < len(all_of_it.train)

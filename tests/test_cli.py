@@ -101,7 +101,10 @@ def test_a_command_that_is_printed_works_where_it_is_printed(
     line = command("-c", "import os; print(os.environ['NAME'])", NAME="of a 'folder'")
     assert " .venv/bin/python -c " in line
     assert subprocess.check_output(line, shell=True, text=True) == "of a 'folder'\n"
-    monkeypatch.chdir("/")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
     assert python() == str(tmp_path / ".venv" / "bin" / "python")
+    monkeypatch.chdir(tmp_path / ".venv" / "bin")
+    assert python() == "./python", "without a slash it would be looked for on the path"
     monkeypatch.setenv("PATH", str(tmp_path / ".venv" / "bin"))
     assert python() == "python"

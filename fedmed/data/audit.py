@@ -16,6 +16,7 @@ def audit(cohort: Cohort) -> dict[str, Any]:
         "source": cohort.source,
         "hub_id": cohort.hub_id,
         "title": cohort.about["title"],
+        **{key: cohort.about[key] for key in ("description",) if key in cohort.about},
         "licence": cohort.about["licence"],
         "citation": cohort.about["citation"],
         "simulated": cohort.simulated,

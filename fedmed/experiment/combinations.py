@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from fedmed.experiment.choices import NEED_EVERYONE, NEED_FEATURES, NEED_THREE
 
-if TYPE_CHECKING:
-    from fedmed.experiment.settings import Settings
+
+class Options(Protocol):
+    """The options that are looked at."""
+
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def participation(self) -> float: ...
+    @property
+    def drop_out(self) -> float: ...
+    @property
+    def poison(self) -> str | None: ...
+    @property
+    def quantize(self) -> str: ...
+    @property
+    def hospitals(self) -> int: ...
+    @property
+    def train(self) -> str: ...
 
 
-def faults(settings: Settings) -> Iterator[str]:
+def faults(settings: Options) -> Iterator[str]:
     """Yield a sentence for each."""
     name = settings.algorithm
     if name in NEED_EVERYONE:

@@ -66,7 +66,8 @@ def save(settings: Settings, prepared: Prepared, fitted: Fitted, report: Report)
 def _write_examples(settings: Settings, prepared: Prepared, fitted: Fitted, folder: Path) -> None:
     """Put X-rays to click into the snapshot: of the test split, some that divide the hospitals."""
     predicted = prepared.test.probabilities(fitted.local) >= 0.5
-    chosen = examples.choose(predicted, labels(prepared.cohort.test), settings.examples)
+    together = prepared.test.probabilities(fitted.federated)[0] >= 0.5
+    chosen = examples.choose(predicted, labels(prepared.cohort.test), settings.examples, together)
     examples.write(folder / "examples", prepared.cohort, chosen)
 
 

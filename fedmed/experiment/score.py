@@ -12,6 +12,7 @@ from fedmed.experiment.fit import Fitted
 from fedmed.experiment.prepare import Prepared
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
+from fedmed.experiment.yardstick import gains, yardstick
 from fedmed.federated.ledger import full_model_bytes
 from fedmed.report import document, sections
 from fedmed.report.schema import Report
@@ -31,9 +32,20 @@ def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwat
     official = {"validation": prepared.validation, "test": prepared.test}
     shifted = prepared.shifted
     temperatures = sections.temperatures(prepared.validation, models)
+    sent = fitted.federations[settings.format]
+    validated = sections.protocol(prepared.validation, models, names, temperatures)
+    alone = {name: protocol.score(fitted.alone, sites) for name, protocol in official.items()}
+    partition = describe(
+        prepared.parts,
+        patients(prepared.training),
+        labels(prepared.training),
+        scheme=settings.partition,
+        alpha=settings.alpha,
+        seed=settings.seed,
+    )
     return document.build(
         protocols={
-            "validation": sections.protocol(prepared.validation, models, names, temperatures),
+            "validation": validated,
             "shifted": sections.shifted(shifted, models, names),
             "test": sections.protocol(prepared.test, models, names, temperatures),
         },
@@ -41,26 +53,20 @@ def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwat
             name: protocol.compare(fitted.federated, fitted.central)
             for name, protocol in official.items()
         },
-        rounds=sections.rounds(fitted.federations[settings.format], prepared.validation),
+        rounds=sections.rounds(sent, prepared.validation),
         communication=sections.communication(
             fitted.federations,
             settings.format,
             full_model_bytes({**prepared.backbone.state, **pick(fitted.federated.tensors(), 0)}),
             official,
+            fitted.plan.titles(sent),
             fitted.unfinished,
         ),
-        partition=describe(
-            prepared.parts,
-            patients(prepared.training),
-            labels(prepared.training),
-            scheme=settings.partition,
-            alpha=settings.alpha,
-            seed=settings.seed,
-        ),
-        local_only={
-            **{name: protocol.score(fitted.alone, sites) for name, protocol in official.items()},
-            "shifted": shifted.score(fitted.alone, sites),
-        },
+        partition=partition,
+        local_only={**alone, "shifted": shifted.score(fitted.alone, sites)},
+        **fitted.plan.report(sent),
+        yardstick=yardstick(prepared, fitted, sent, seed=settings.seed),
+        gains=gains(validated, alone["validation"], partition),
         calibration=sections.reliability(temperatures, official, models, names),
         data=prepared.audit,
         recipe=settings.of_the_run()

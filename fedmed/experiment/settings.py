@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from fedmed import files
+from fedmed import cli, files
 from fedmed.data import is_hub_id
 from fedmed.data.classes import ClassNames
 from fedmed.data.partition import SCHEMES
@@ -134,7 +134,12 @@ class Settings:
         SCHEMES[0], "how patients are dealt to hospitals", choices=tuple(SCHEMES)
     )
     alpha: float = _option(0.5, "Dirichlet concentration; small is very non-IID", type=_POSITIVE)
-    algorithm: str = _option("fedavg", "how hospitals train together", choices=ALGORITHMS)
+    algorithm: str = _option(
+        "fedavg",
+        f"how hospitals train together: {', '.join(ALGORITHMS)}",
+        choices=ALGORITHMS,
+        metavar="NAME",
+    )
     participation: float = _option(
         1.0,
         "share of the hospitals asked in each round, drawn by the seed",
@@ -221,7 +226,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         prog="train.py",
         description="Train a pneumonia classifier centrally and federated, measure both, and "
         "write a snapshot that the app opens.",
-        epilog="Defaults in brackets. A full run offline: python train.py --demo",
+        epilog=f"Defaults in brackets. A full run offline: {cli.command('train.py', '--demo')}",
         allow_abbrev=False,
     )
     for option in fields(Settings):

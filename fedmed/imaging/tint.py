@@ -29,14 +29,26 @@ def to_grey(image: Image.Image) -> tuple[Image.Image, float]:
 def colourfulness(colours: NDArray[np.float32]) -> float:
     """The mean spread of the channels of [n, 3] in 0..255 that brightness does not explain.
 
-    What each channel would be, were it a function (of second degree) of the strongest one, is
-    taken off first.
+    What each channel would be, were it a function of the strongest one that rises with it (of
+    second degree), is taken off first. A marker or a logo, a tenth of all, has no part in that.
     """
     strongest = colours[:, int(colours.std(0).argmax())] / 255 - 0.5
-    powers = np.stack([np.ones_like(strongest), strongest, strongest**2], 1)
-    explained, *_ = np.linalg.lstsq(powers, colours, rcond=None)
-    unexplained = colours - powers @ explained
-    return float(np.mean(unexplained.max(1) - unexplained.min(1)))
+    powers = np.stack([np.ones_like(strongest), strongest, strongest**2], 1).astype(np.float32)
+    spread = _unexplained(powers, colours, np.ones(len(colours), bool))
+    spread = _unexplained(powers, colours, spread <= np.quantile(spread, 0.9))
+    return float(spread.mean())
+
+
+def _unexplained(
+    powers: NDArray[np.floating], colours: NDArray[np.float32], used: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """The spread [n] of what is left of the channels after a fit to the `used` pixels."""
+    explained, *_ = np.linalg.lstsq(powers[used], colours[used], rcond=None)
+    falling = explained[1] < 0
+    explained[:, falling] = 0
+    explained[0, falling] = colours[used].mean(0)[falling]
+    left = colours - powers @ explained
+    return np.asarray(left.max(1) - left.min(1))
 
 
 def balance(colours: NDArray[np.float32]) -> tuple[tuple[float, ...], float]:

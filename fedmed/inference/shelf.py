@@ -157,20 +157,6 @@ class Shelf(Generic[Page]):
             return self._located[choice.name]
 
 
-def open_snapshot(environ: Mapping[str, str] = os.environ) -> Opened:
-    """`show` what was opened, undrawn."""
-    return show(lambda opened: opened, environ)
-
-
-def show(draw: Callable[[Opened], Page], environ: Mapping[str, str] = os.environ) -> Page:
-    """Open and draw what is shown first.
-
-    Raises:
-        UserError: as `Shelf`.
-    """
-    return Shelf(draw, environ).page()
-
-
 def _told(choice: Choice, error: Exception) -> str:
     """Why a choice could not be opened, for visitors; the log keeps more."""
     if isinstance(error, UserError):

@@ -10,8 +10,9 @@ from fedmed.backbones import resnet18
 from fedmed.backbones.engine import pick
 from fedmed.backbones.quantized import layout
 from fedmed.page.elements import size
+from fedmed.page.links import CODE, PAPERS
 from fedmed.page.rendering import render
-from fedmed.task import CLASSES, DATASET, DISCLAIMER, is_hospital
+from fedmed.task import CLASSES, DATASET, DISCLAIMER, SIMULATED, is_hospital
 from fedmed.uploads.storage import KEPT_MINUTES
 
 DRAWN = 6  # hospitals in the figure: the first ones and the last
@@ -36,15 +37,29 @@ def html(config: Mapping[str, Any], report: Mapping[str, Any] | None) -> str:
         houses=_houses(hospitals),
         update=_update(report),
         whole="networks" in config,
+        privacy=report is not None and bool(report.get("privacy")),
+        described=_described(report),
         head_numbers=HEAD_NUMBERS,
         network_numbers=sum(map(prod, layout().values())),
         disclaimer=DISCLAIMER,
+        code=CODE,
+        papers=PAPERS,
         simulated=report is not None and report["data"]["simulated"],
         kept_minutes=KEPT_MINUTES,
-        data=report["data"] if report else DATASET,
+        data=report["data"] if report else None,
         backbone=config.get("backbone", {}),
         engine=pick().title,
     )
+
+
+def _described(report: Mapping[str, Any] | None) -> str:
+    """What X-rays a snapshot was trained on, as far as its report tells; in the middle of words."""
+    if not report:
+        return ""
+    data = report["data"]
+    known = {about["title"]: about["description"] for about in (DATASET, SIMULATED)}
+    told = str(data.get("description") or known.get(data["title"], ""))
+    return told[:1].lower() + told[1:]
 
 
 def _update(report: Mapping[str, Any] | None) -> str:

@@ -86,6 +86,7 @@ class Answer:
             number=self.number,
             evidence=self._evidence(displayed),
             warnings=prediction.warnings,
+            notes=prediction.notes,
             headline=explanation.headline(prediction, self.config),
             # Nothing about a picture unlike any X-ray is explained by what the hospitals saw.
             reason="" if prediction.warnings else explanation.reason(prediction, self.config),

@@ -36,10 +36,15 @@ def build(snapshots: Snapshots, chosen: gr.Radio | None) -> gr.HTML:
     @cache
     def answer_example(snapshot: str, number: int) -> str:
         shown = snapshots.page(snapshot)
-        example = shown.examples[number]
-        prediction = snapshots.opened(snapshot).predictor.predict_image(example.image)
+        example, prediction = shown.examples[number], shown.predictions[number]
         return Answer(
-            example.image, prediction, shown.config, shown.report, shown.label, example, number
+            example.image,
+            prediction,
+            shown.config,
+            shown.report,
+            shown.label,
+            example,
+            number,
         ).html()
 
     def clicked(event: gr.EventData, snapshot: str = snapshots.first) -> str:
@@ -60,9 +65,9 @@ def build(snapshots: Snapshots, chosen: gr.Radio | None) -> gr.HTML:
         except ImageError as error:
             return _reply(problem(str(error)), event)
         with told():
-            opened = snapshots.opened(snapshot)
-        prediction, known = opened.predictor.predict(xray), opened.snapshot
-        answer = Answer(picture, prediction, known.config, known.report, opened.label)
+            shown, opened = snapshots.page(snapshot), snapshots.opened(snapshot)
+        prediction = opened.predictor.predict(xray)
+        answer = Answer(picture, prediction, shown.config, shown.report, shown.label)
         return _reply(answer.html(), event)
 
     first = snapshots.page()

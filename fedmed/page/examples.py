@@ -34,6 +34,7 @@ class Example:
     label: str
     source: str
     licence: str
+    how: str = ""  # all of its folder were chosen
 
 
 class Tile(NamedTuple):
@@ -48,14 +49,32 @@ class Tile(NamedTuple):
 def load(*folders: Path) -> list[Example]:
     """The examples of the first folder that has any. One that can't be read is left out."""
     for folder in folders:
-        opened = (_open(folder, entry) for entry in _listed(folder))
+        entries, how = _listed(folder)
+        opened = (_open(folder, entry, how) for entry in entries)
         if examples := [example for example in opened if example]:
             return examples
     return []
 
 
-def strip(examples: Sequence[Example], chosen: int | None) -> str:
-    """A button to choose a file, and tiles to click, as HTML."""
+def told(examples: Sequence[Example], said: Sequence[str]) -> str:
+    """How the examples were chosen, and which of them the federated model gets wrong.
+
+    `said` are its labels; none where there is no such model.
+    """
+    words = [examples[0].how] if examples and examples[0].how else []
+    if said:
+        wrong = [
+            str(number)
+            for number, (example, label) in enumerate(zip(examples, said, strict=True), 1)
+            if label != example.label
+        ]
+        which = f": {', '.join(wrong)}" if wrong else ""
+        words.append(f"The federated model gets {len(wrong) or 'none'} of them wrong{which}.")
+    return " ".join(words)
+
+
+def strip(examples: Sequence[Example], chosen: int | None, how: str = "") -> str:
+    """A button to choose a file, and tiles to click, as HTML; `how` is what is `told` of them."""
     tiles = [
         Tile(
             label=example.label,
@@ -65,7 +84,7 @@ def strip(examples: Sequence[Example], chosen: int | None) -> str:
         )
         for number, example in enumerate(examples)
     ]
-    return render("examples.html", tiles=tiles, formats=FORMATS, accept=ACCEPT)
+    return render("examples.html", tiles=tiles, how=how, formats=FORMATS, accept=ACCEPT)
 
 
 def data_uri(image: Image.Image, longest: int, quality: int = 88) -> str:
@@ -78,21 +97,23 @@ def data_uri(image: Image.Image, longest: int, quality: int = 88) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _listed(folder: Path) -> list[Any]:
+def _listed(folder: Path) -> tuple[list[Any], str]:
+    """The entries of a folder, and how they were chosen."""
     try:
-        return list(json.loads((folder / "examples.json").read_text("utf-8"))["examples"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+        listing = json.loads((folder / "examples.json").read_text("utf-8"))
+        return list(listing["examples"]), str(listing.get("chosen", ""))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return [], ""
 
 
-def _open(folder: Path, entry: Any) -> Example | None:
+def _open(folder: Path, entry: Any, how: str) -> Example | None:
     try:
         names = ("file", "label", "source", "licence")
         file, label, source, licence = (str(entry[name]) for name in names)
         # By its name, not by where a link in its place leads: the Hub's cache is made of links.
         if Path(file).name != file or label not in CLASSES:
             return None
-        return Example(decode((folder / file).read_bytes()), label, source, licence)
+        return Example(decode((folder / file).read_bytes()), label, source, licence, how)
     # The page comes up whatever a snapshot made by another program holds.
     except (OSError, ImageError, ValueError, KeyError, TypeError):
         return None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fedmed.inference.loading import Opened
+from fedmed.page.links import CODE, links
 from fedmed.page.rendering import render
 from fedmed.server.preview import Preview
 from fedmed.task import is_hospital
 
 TITLE = "FedMed: federated learning on chest X-rays"
-CODE = "https://github.com/fedmed/fedmed"
 PREVIEW = Preview(
     TITLE,
     "One chest X-ray, read side by side by models that were trained alone, together, and on "
@@ -32,4 +32,9 @@ def html(opened: Opened) -> str:
 
 def which(opened: Opened) -> str:
     """The foot of the page: which snapshot is shown, and why."""
-    return render("footer.html", label=opened.label, why=opened.why)
+    return render(
+        "footer.html",
+        label=opened.label,
+        why=opened.why,
+        links=links(opened.label, opened.snapshot.report),
+    )

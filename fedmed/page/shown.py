@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from markupsafe import escape
 
 from fedmed.errors import ImageError, UserError
 from fedmed.inference.loading import Opened
+from fedmed.inference.predictor import MOST, Prediction
 from fedmed.inference.shelf import Shelf
 from fedmed.page import about, examples, header
 from fedmed.page.examples import Example
@@ -29,6 +31,7 @@ class Shown:
     about: str
     footer: str
     examples: list[Example]
+    predictions: list[Prediction]  # of the examples
     config: Mapping[str, Any]
     report: Report | None
     label: str
@@ -54,13 +57,17 @@ def draw(opened: Opened) -> Shown:
     """Draw a snapshot; what cannot be drawn fails here, before anybody asks for it."""
     snapshot = opened.snapshot
     found = examples.load(snapshot.folder / "examples", examples.REPOSITORY)
+    with ThreadPoolExecutor(MOST) as pool:  # so that they share passes
+        predicted = list(pool.map(opened.predictor.predict_image, (one.image for one in found)))
+    said = [each.labels["federated"] for each in predicted if "federated" in each.labels]
     return Shown(
         header=header.html(opened),
-        strip=examples.strip(found, chosen=0),
+        strip=examples.strip(found, 0, examples.told(found, said)),
         report_tab=tab.html(snapshot.report),
         about=about.html(snapshot.config, snapshot.report),
         footer=header.which(opened),
         examples=found,
+        predictions=predicted,
         config=snapshot.config,
         report=snapshot.report,
         label=opened.label,

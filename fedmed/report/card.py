@@ -82,12 +82,18 @@ def _opening(report: Report, config: Config) -> str:
         "# FedMed: pneumonia on chest X-rays, learned without sharing images\n\n"
         f"**{DISCLAIMER}**\n\n{simulated}"
         f"{len(models)} classifiers ({' and '.join(CLASSES)}){_kind(report)}. `central` saw all "
-        "training images in one place. "
-        f"`federated` is the average over {len(report['partition']['hospitals'])} hospitals after "
-        f"{report['communication']['rounds']} rounds, in which updates travelled and images did "
-        f"not. {_own(report)}\n\n"
+        f"training images in one place. `federated` is {_federated_by(report)}, in which updates "
+        f"travelled and images did not. {_own(report)}\n\n"
         f"What the figures bear out:\n\n{said}"
     )
+
+
+def _federated_by(report: Report) -> str:
+    """What the federated model is, by its algorithm; a report of earlier days was of FedAvg."""
+    communication = report["communication"]
+    words = report["algorithm"]["words"] if "algorithm" in report else "the average of updates"
+    rounds = f"{communication['rounds']} round" + "s" * (communication["rounds"] != 1)
+    return f"{words}, of {len(report['partition']['hospitals'])} hospitals in {rounds}"
 
 
 def _kind(report: Report) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from fedmed.evaluation.comparison import verdict
 from fedmed.evaluation.intervals import difference, mean
+from fedmed.report import claims_federation
 from fedmed.report.phrases import (
     WHERE,
     any_of,
@@ -28,7 +29,20 @@ from fedmed.report.phrases import (
 from fedmed.report.schema import ProtocolName, Report, Scores
 from fedmed.task import CLASSES, ClassName
 
-Kind = Literal["collapse", "joining", "ranking", "gap", "mix", "framing", "record", "bytes"]
+Kind = Literal[
+    "poison",
+    "collapse",
+    "joining",
+    "ranking",
+    "gap",
+    "mix",
+    "framing",
+    "record",
+    "bytes",
+    "optimum",
+    "contribution",
+    "worst-off",
+]
 
 ON_BOTH = ("collapse", "joining")  # what is also said of validation
 ALIKE = 0.01  # AUCs that lie within this rank alike
@@ -243,6 +257,7 @@ def bytes_sent(report: Report, protocol: ProtocolName) -> str:
 
 
 RULES: dict[Kind, Callable[[Report, ProtocolName], str]] = {
+    "poison": claims_federation.poison,
     "collapse": collapse,
     "joining": joining,
     "ranking": ranking,
@@ -251,6 +266,9 @@ RULES: dict[Kind, Callable[[Report, ProtocolName], str]] = {
     "framing": framing,
     "record": record,
     "bytes": bytes_sent,
+    "optimum": claims_federation.optimum,
+    "contribution": claims_federation.contribution,
+    "worst-off": claims_federation.worst_off,
 }
 
 

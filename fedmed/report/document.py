@@ -39,6 +39,7 @@ def validate(report: Any) -> Report:
         )
     _check_models(checked)
     _check_formats(checked)
+    _check_federation(checked)
     return checked
 
 
@@ -66,6 +67,17 @@ def _check_models(report: Report) -> None:
                     require(models[model], ["calibrated"], where)
     if "calibration" in report:
         require(report["calibration"]["models"], names, "calibration.models")
+
+
+def _check_federation(report: Report) -> None:
+    """Every hospital is told of, where one is."""
+    hospitals = [hospital["name"] for hospital in report["partition"]["hospitals"]]
+    if "gains" in report:
+        require(report["gains"], hospitals, "gains")
+    if "yardstick" in report:
+        require(report["yardstick"]["alone"], hospitals, "yardstick.alone")
+        if shares := report["yardstick"]["contribution"]:
+            require(shares["hospitals"], hospitals, "yardstick.contribution.hospitals")
 
 
 def _check_formats(report: Report) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from fedmed.evaluation.intervals import difference
+from fedmed.report.numbers import Interval
 from fedmed.report.phrases import in_percent, percentage
-from fedmed.report.schema import Interval, Scores
+from fedmed.report.schema import Scores
 from fedmed.task import CLASSES
 
 NEARLY_ALL = 0.95  # of the X-rays that get one and the same answer

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fedmed.evaluation.intervals import percents
-from fedmed.report.schema import Interval, ProtocolName, Report
+from fedmed.report.numbers import Interval
+from fedmed.report.schema import ProtocolName, Report
 
 WHERE: dict[ProtocolName, str] = {
     "validation": "the validation patients",

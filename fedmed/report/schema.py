@@ -14,20 +14,16 @@ from typing import (
     TypeVar,
 )
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 from typing_extensions import TypedDict
+
+from fedmed.report.federated_schema import FederatedBy, Federation, Gain, Yardstick
+from fedmed.report.numbers import PAIR, Interval, Number, Positive, Temperature, Whole
 
 ProtocolName = Literal["validation", "shifted", "test"]
 PROTOCOLS: tuple[Literal["validation"], Literal["test"]] = ("validation", "test")  # of every report
 CURVES: tuple[Literal["roc"], Literal["calibration"]] = ("roc", "calibration")
 FORMATS = ("full_fp32", "fp32", "fp16", "int8")
-
-LARGEST = 10**15  # no count or measure comes near it; Python's integers would grow beyond a float
-Number = Annotated[float, Field(allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
-Whole = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
-Positive = Annotated[int, Field(gt=0, le=LARGEST)]
-Temperature = Annotated[float, Field(allow_inf_nan=False, ge=1e-3, le=1e3)]
-PAIR = Field(min_length=2, max_length=2)
 
 Curve = TypeVar("Curve", bound="Roc | Calibration")
 
@@ -36,14 +32,6 @@ def _of_one_length(curve: Curve) -> Curve:
     if len({len(numbers) for numbers in curve.values()}) > 1:  # type: ignore[arg-type]
         raise ValueError("must hold lists of one length")
     return curve
-
-
-class Interval(TypedDict):
-    """A share, or a difference of shares, with its 95 % interval."""
-
-    value: Number
-    low: Number
-    high: Number
 
 
 class Threshold(TypedDict):
@@ -231,6 +219,7 @@ class Data(TypedDict):
     source: str
     hub_id: NotRequired[str | None]
     title: str
+    description: NotRequired[str]  # whose X-rays they are, where that is known
     licence: str
     citation: str
     simulated: bool
@@ -276,8 +265,10 @@ class Report(TypedDict):
     training: NotRequired[Training]
     own_after_last_round: NotRequired[LocalOnly]  # each hospital's, which the round goes on from
     calibration: NotRequired[TemperatureScaling]
-    algorithm: NotRequired[dict[str, Any]]
-    federation: NotRequired[dict[str, Any]]
+    algorithm: NotRequired[FederatedBy]
+    federation: NotRequired[Federation]
+    yardstick: NotRequired[Yardstick]
+    gains: NotRequired[dict[str, Gain]]
     privacy: NotRequired[dict[str, Any]]
     study: NotRequired[dict[str, Any]]
 

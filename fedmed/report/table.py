@@ -9,12 +9,19 @@ from typing import Any
 from fedmed.evaluation.metrics import METRICS, MetricName
 from fedmed.report.claims import summary
 from fedmed.report.highlights import displayed_models, note, one_class_words, spread
-from fedmed.report.phrases import unfinished
-from fedmed.report.phrases import of_networks
+from fedmed.report.phrases import of_networks, unfinished
 from fedmed.report.schema import PROTOCOLS, Report
 
 COLUMNS: tuple[MetricName, ...] = ("accuracy", "precision", "recall", "f1")
-TOLD = ("collapse", "joining", "ranking", "gap", "framing")
+TOLD = (
+    "poison",
+    "collapse",
+    "joining",
+    "ranking",
+    "gap",
+    "framing",
+    "optimum",
+)
 WIDTHS = {name: max(len(METRICS[name].title) + 1, 6) for name in COLUMNS}
 
 
@@ -52,7 +59,7 @@ def _bytes(report: Report) -> list[str]:
         lines += textwrap.wrap(told, 80)
     lines.append(
         f"* sent in this run: {communication['hospitals']} hospitals, "
-        f"{communication['rounds']} rounds"
+        f"{communication['rounds']} round{'s' if communication['rounds'] != 1 else ''}"
     )
     return lines
 

@@ -18,11 +18,25 @@ from fedmed.task import CLASSES
 LONGEST_SIDE = 1024
 
 
-def choose(hospital_verdicts: np.ndarray, labels: Sequence[int], count: int) -> list[int]:
+CHOSEN = (
+    "Of the test split, as many of each class: half divide the hospitals, half do not, spread "
+    "evenly over those there are; where there is one that the federated model gets wrong, one is "
+    "among them."
+)
+
+
+def choose(
+    hospital_verdicts: np.ndarray,
+    labels: Sequence[int],
+    count: int,
+    federated: np.ndarray | None = None,
+) -> list[int]:
     """Pick `count` images, both classes in turn: half divide the hospitals, half do not.
 
-    `hospital_verdicts` [H, n] are 0 or 1. Of each class both halves are spread evenly over the
-    images they may come from. How the central or the federated model does plays no part.
+    `hospital_verdicts` [H, n] are 0 or 1, and so are those of the federated model, `federated` [n].
+    Of each class both halves are spread evenly over the images they may come from. An image that
+    the federated model gets wrong takes the last one's place where none is among them; how the
+    models do plays no other part.
     """
     alike = (hospital_verdicts == hospital_verdicts[:1]).all(axis=0)
     picked: list[list[int]] = []
@@ -34,7 +48,19 @@ def choose(hospital_verdicts: np.ndarray, labels: Sequence[int], count: int) -> 
         chosen += _spread(agreed, quota - len(chosen))
         chosen += _spread(np.setdiff1d(divided, chosen), quota - len(chosen))
         picked.append(chosen)
+    if federated is not None:
+        _admit(picked, np.flatnonzero(federated != np.asarray(labels)), labels)
     return [index for pair in _alternate(*picked) for index in pair]
+
+
+def _admit(picked: list[list[int]], wrong: np.ndarray, labels: Sequence[int]) -> None:
+    """Put the middle one of `wrong` among the picked of its class, if none is picked."""
+    if not len(wrong) or set(wrong.tolist()) & {*picked[0], *picked[1]}:
+        return
+    for image in (int(wrong[len(wrong) // 2]), *wrong.tolist()):
+        if picked[labels[image]]:
+            picked[labels[image]][-1] = image
+            return
 
 
 def _spread(members: np.ndarray, count: int) -> list[int]:
@@ -69,7 +95,7 @@ def write(folder: Path, cohort: Cohort, indices: Sequence[int]) -> None:
         entries.append(
             {"file": file, "label": label, "source": source, "licence": cohort.about["licence"]}
         )
-    text = json.dumps({"examples": entries}, indent=1, ensure_ascii=False)
+    text = json.dumps({"chosen": CHOSEN, "examples": entries}, indent=1, ensure_ascii=False)
     (folder / "examples.json").write_text(text + "\n", encoding="utf-8")
 
 

@@ -20,6 +20,8 @@ from typing import Any
 
 from fedmed.errors import UserError
 
+LAST_WORDS_SECONDS = 5.0  # that are waited for what jobs said at their end
+
 Tell = Callable[[Any], None]  # what a job says on its way
 
 
@@ -56,8 +58,9 @@ class Workers:
         self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
     ) -> None:
         self.stop()
-        self._said.put(_END)
-        self._listener.join()
+        # In a thread, for a process that was killed as it spoke has left the queue locked.
+        threading.Thread(target=self._said.put, args=(_END,), daemon=True).start()
+        self._listener.join(LAST_WORDS_SECONDS)
 
     def stop(self) -> None:
         """End all jobs at their next word, and the processes."""

@@ -16,13 +16,14 @@ from safetensors.torch import save_file
 from fedmed.backbones import backbone, weights
 from fedmed.errors import UserError
 from fedmed.inference import choices
-from fedmed.inference.shelf import open_snapshot, show
+from fedmed.inference.shelf import Shelf
 from fedmed.snapshot import fetch
 from fedmed.snapshot.manifest import seal
 from fedmed.snapshot.original import Original
 from fedmed.snapshot.reader import Snapshot
 from tests.support.hub_server import HubServer
 from tests.support.hub_tools import contents
+from tests.support.shelves import first_opened
 
 REPO = "alice/fedmed"
 
@@ -59,7 +60,7 @@ def assert_bundled(opened, bundled: Path, *, saying: str) -> None:
 
 @pytest.mark.parametrize("environ", [{}, {"FEDMED_SNAPSHOT": " ", "FEDMED_MODEL_REPO": ""}])
 def test_nothing_asked_for_is_the_bundled_one_without_a_network(bundled, no_network, environ):
-    opened = open_snapshot(environ)
+    opened = first_opened(environ)
     assert (opened.label, opened.problem) == ("imagenet", None)
     assert opened.snapshot.folder == bundled
     assert "FEDMED_SNAPSHOT" in opened.why and "FEDMED_MODEL_REPO" in opened.why
@@ -67,7 +68,7 @@ def test_nothing_asked_for_is_the_bundled_one_without_a_network(bundled, no_netw
 
 
 def test_a_folder_is_opened_without_a_network(copy, no_network):
-    opened = open_snapshot({"FEDMED_SNAPSHOT": str(copy), "FEDMED_MODEL_REPO": REPO})
+    opened = first_opened({"FEDMED_SNAPSHOT": str(copy), "FEDMED_MODEL_REPO": REPO})
     assert (opened.label, opened.problem) == ("folder mine", None)
     assert opened.snapshot.folder == copy
     assert opened.why == "FEDMED_SNAPSHOT names this folder."
@@ -76,13 +77,13 @@ def test_a_folder_is_opened_without_a_network(copy, no_network):
 def test_a_snapshot_that_a_killed_run_had_moved_away_is_put_back(copy, no_network, monkeypatch):
     monkeypatch.chdir(copy.parent.parent)
     copy.rename(copy.with_name(".mine.fedmed-retired"))
-    assert open_snapshot({"FEDMED_SNAPSHOT": "elsewhere/mine"}).label == "folder mine"
+    assert first_opened({"FEDMED_SNAPSHOT": "elsewhere/mine"}).label == "folder mine"
     assert [path.name for path in copy.parent.iterdir()] == ["mine"]
 
 
 def test_a_relative_folder_that_looks_like_a_repository_is_a_folder(copy, no_network, monkeypatch):
     monkeypatch.chdir(copy.parent.parent)
-    assert open_snapshot({"FEDMED_SNAPSHOT": "elsewhere/mine"}).label == "folder mine"
+    assert first_opened({"FEDMED_SNAPSHOT": "elsewhere/mine"}).label == "folder mine"
 
 
 @pytest.mark.parametrize("asked", [".", "..", "./", "../mine"])
@@ -90,7 +91,7 @@ def test_a_relative_folder_is_told_by_its_name(bundled, copy, no_network, monkey
     (copy / "below").mkdir()
     monkeypatch.chdir(copy / "below" if asked == ".." else copy)
     (copy / "config.json").write_text("{}")
-    opened = open_snapshot({"FEDMED_SNAPSHOT": asked})
+    opened = first_opened({"FEDMED_SNAPSHOT": asked})
     said = "The reason: mine is no snapshot: config.json is missing or damaged."
     assert_bundled(opened, bundled, saying=said)
 
@@ -101,7 +102,7 @@ def test_a_folder_of_the_original_project_is_opened(tmp_path, no_network):
 
     torch.save(resnet18(num_classes=2).state_dict(), tmp_path / "central_model.pth")
     (tmp_path / "client_1_model.pth").symlink_to(tmp_path / "central_model.pth")
-    opened = open_snapshot({"FEDMED_SNAPSHOT": str(tmp_path)})
+    opened = first_opened({"FEDMED_SNAPSHOT": str(tmp_path)})
     assert isinstance(opened.snapshot, Original) and opened.problem is None
     assert list(opened.predictor.predict_image(Image.new("L", (64, 64))).labels) == [
         "central",
@@ -112,13 +113,13 @@ def test_a_folder_of_the_original_project_is_opened(tmp_path, no_network):
 def test_a_damaged_original_file_is_named(bundled, tmp_path):
     (tmp_path / "central_model.pth").write_bytes(b"no model")
     (tmp_path / "client_1_model.pth").write_bytes(b"no model")
-    opened = open_snapshot({"FEDMED_SNAPSHOT": str(tmp_path)})
+    opened = first_opened({"FEDMED_SNAPSHOT": str(tmp_path)})
     assert_bundled(opened, bundled, saying="central_model.pth can't be read")
 
 
 @pytest.mark.parametrize("asked", ["/no/such/folder", "./folder", "folder", "a/b/c"])
 def test_a_folder_that_is_not_there(bundled, no_network, asked):
-    opened = open_snapshot({"FEDMED_SNAPSHOT": asked})
+    opened = first_opened({"FEDMED_SNAPSHOT": asked})
     assert_bundled(opened, bundled, saying=f"there is no folder {Path(asked).name}")
 
 
@@ -126,7 +127,7 @@ def test_a_tampered_file_is_named_without_the_folder_it_is_in(bundled, copy):
     with (copy / "client_3_model.safetensors").open("r+b") as file:
         file.seek(-1, 2)
         file.write(b"\x01")
-    opened = open_snapshot({"FEDMED_SNAPSHOT": str(copy)})
+    opened = first_opened({"FEDMED_SNAPSHOT": str(copy)})
     assert_bundled(opened, bundled, saying="mine: client_3_model.safetensors is not the file")
     assert str(copy.parent) not in opened.problem
 
@@ -161,7 +162,7 @@ def another_schema(config) -> None:
 )
 def test_a_sealed_snapshot_of_another_kind(bundled, copy, change, saying):
     reseal(copy, change)
-    assert_bundled(open_snapshot({"FEDMED_SNAPSHOT": str(copy)}), bundled, saying=saying)
+    assert_bundled(first_opened({"FEDMED_SNAPSHOT": str(copy)}), bundled, saying=saying)
 
 
 def test_a_report_that_lacks_a_field(bundled, copy):
@@ -169,7 +170,7 @@ def test_a_report_that_lacks_a_field(bundled, copy):
     del report["partition"]
     (copy / "evaluation.json").write_text(json.dumps(report))
     reseal(copy, lambda config: None)
-    assert_bundled(open_snapshot({"FEDMED_SNAPSHOT": str(copy)}), bundled, saying="partition")
+    assert_bundled(first_opened({"FEDMED_SNAPSHOT": str(copy)}), bundled, saying="partition")
 
 
 def test_examples_that_are_not_vouched_for_are_refused(bundled, copy):
@@ -178,7 +179,7 @@ def test_examples_that_are_not_vouched_for_are_refused(bundled, copy):
     (copy / "examples" / "examples.json").write_text(json.dumps({"examples": [entry]}))
     reseal(copy, lambda config: None)
     Image.new("L", (30, 30)).save(copy / "examples" / "a.png")
-    opened = open_snapshot({"FEDMED_SNAPSHOT": str(copy)})
+    opened = first_opened({"FEDMED_SNAPSHOT": str(copy)})
     assert_bundled(opened, bundled, saying="names what is not there")
 
 
@@ -203,7 +204,7 @@ def test_weights_whose_answers_are_no_numbers_are_refused(bundled, copy):
         config["backbone"]["sha256"] = whole.sha256
 
     reseal(copy, belong)
-    opened = open_snapshot({"FEDMED_SNAPSHOT": str(copy)})
+    opened = first_opened({"FEDMED_SNAPSHOT": str(copy)})
     assert_bundled(opened, bundled, saying="answers are not finite")
 
 
@@ -213,40 +214,40 @@ def test_a_page_that_cannot_be_drawn_is_drawn_of_the_bundled_snapshot(bundled, c
             raise ZeroDivisionError
         return opened
 
-    opened = show(draw, {"FEDMED_SNAPSHOT": str(copy)})
+    opened = Shelf(draw, {"FEDMED_SNAPSHOT": str(copy)}).page()
     assert_bundled(opened, bundled, saying="can't show it (ZeroDivisionError)")
     with pytest.raises(ZeroDivisionError):
-        show(lambda opened: 1 / 0, {})
+        Shelf(lambda opened: 1 / 0, {})
 
 
 @pytest.mark.parametrize("variable", choices.VARIABLES)
 def test_a_repository_is_fetched_and_opens_offline_afterwards(hub, copy, variable):
     commit = hub.add(REPO, contents(copy))
     asked = {variable: f"{REPO}@{commit}"}
-    opened = open_snapshot(asked)
+    opened = first_opened(asked)
     assert (opened.label, opened.problem) == (f"{REPO}@{commit[:7]}", None)
     assert opened.why == f"{variable} names this repository on the Hugging Face Hub."
     assert isinstance(opened.snapshot, Snapshot) and opened.snapshot.models[0] == "central"
     hub.stop()
-    assert open_snapshot(asked).label == opened.label
+    assert first_opened(asked).label == opened.label
 
 
 def test_a_folder_or_repository_in_fedmed_snapshot_comes_before_fedmed_model_repo(hub, copy):
     hub.add(REPO, contents(copy))
-    opened = open_snapshot({"FEDMED_SNAPSHOT": REPO, "FEDMED_MODEL_REPO": "alice/other"})
+    opened = first_opened({"FEDMED_SNAPSHOT": REPO, "FEDMED_MODEL_REPO": "alice/other"})
     assert opened.label.startswith(f"{REPO}@")
 
 
 @pytest.mark.parametrize("variable", choices.VARIABLES)
 def test_a_repository_that_does_not_exist(hub: HubServer, bundled, variable):
-    opened = open_snapshot({variable: "alice/none"})
+    opened = first_opened({variable: "alice/none"})
     assert_bundled(opened, bundled, saying="alice/none can't be fetched: it does not exist")
     assert variable in opened.problem
 
 
 def test_a_hub_that_is_not_there(hub: HubServer, bundled):
     hub.stop()
-    opened = open_snapshot({"FEDMED_MODEL_REPO": REPO})
+    opened = first_opened({"FEDMED_MODEL_REPO": REPO})
     assert_bundled(opened, bundled, saying="the connection to")
 
 
@@ -254,7 +255,7 @@ def test_a_repository_with_a_tampered_file(hub: HubServer, bundled, copy, tmp_pa
     files = contents(copy)
     files["central_model.safetensors"] = files["federated_model.safetensors"]
     commit = hub.add(REPO, files)
-    opened = open_snapshot({"FEDMED_MODEL_REPO": REPO})
+    opened = first_opened({"FEDMED_MODEL_REPO": REPO})
     named = f"{REPO}@{commit[:7]}: central_model.safetensors is not the file"
     assert_bundled(opened, bundled, saying=named)
     assert str(tmp_path) not in opened.problem
@@ -262,14 +263,14 @@ def test_a_repository_with_a_tampered_file(hub: HubServer, bundled, copy, tmp_pa
 
 @pytest.mark.parametrize("asked", ["fedmed", "alice/fedmed@", "al..ice/fedmed"])
 def test_a_name_that_is_none(bundled, no_network, asked):
-    assert_bundled(open_snapshot({"FEDMED_MODEL_REPO": asked}), bundled, saying=f"'{asked}'")
+    assert_bundled(first_opened({"FEDMED_MODEL_REPO": asked}), bundled, saying=f"'{asked}'")
 
 
 def test_a_hub_that_takes_for_ever_is_given_up(bundled, monkeypatch, caplog):
     monkeypatch.setattr(fetch, "fetch", lambda *_, **__: time.sleep(30))
     monkeypatch.setattr(choices, "FETCH_SECONDS", 0.1)
     with caplog.at_level(logging.WARNING):
-        opened = open_snapshot({"FEDMED_MODEL_REPO": REPO})
+        opened = first_opened({"FEDMED_MODEL_REPO": REPO})
     assert_bundled(opened, bundled, saying="did not deliver it within")
     assert f"FEDMED_MODEL_REPO={REPO} could not be opened" in caplog.text  # operators read it
 
@@ -277,4 +278,4 @@ def test_a_hub_that_takes_for_ever_is_given_up(bundled, monkeypatch, caplog):
 def test_a_bundled_snapshot_that_does_not_open_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(backbone, "IMAGENET", tmp_path / "none")
     with pytest.raises(UserError, match=r"^imagenet is no snapshot"):
-        open_snapshot({})
+        first_opened({})

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from fedmed.backbones.engine import pick
 from fedmed.page import about
 from fedmed.task import DATASET, DISCLAIMER
@@ -27,9 +29,33 @@ def test_figure_limits_privacy_and_citation(stored):
     assert f"{sent / 1000:.1f} kB" in shown
 
 
-def test_without_a_report_the_public_data_set_is_cited():
+def test_without_a_report_nothing_is_known_of_the_data():
     shown = text(about.html(example_config(), None))
-    assert DATASET["citation"] in shown
+    assert "whose X-rays they were trained on is not known" in shown
+    assert DATASET["title"] not in shown and "children" not in shown.lower()
+
+
+OWN = {"title": "Our own <films>", "licence": "unknown", "citation": "", "description": ""}
+
+
+@pytest.mark.parametrize(
+    ("data", "told", "not_told"),
+    [
+        (DATASET, "paediatric frontal radiographs, Guangzhou", "Our own"),
+        (OWN, "They were trained on Our own", "Guangzhou"),
+        (OWN | {"description": "Films of adults"}, "trained on: films of adults.", "aediatric"),
+    ],
+)
+def test_it_speaks_of_the_data_that_the_models_were_trained_on(stored, data, told, not_told):
+    shown = text(about.html(example_config(), stored | {"data": stored["data"] | data}))
+    assert told in shown and not_told not in shown and "children" not in shown
+
+
+def test_a_network_that_travels_whole_is_not_called_frozen(stored):
+    head = text(about.html(example_config(), stored))
+    assert "frozen but for its last layer" in head
+    whole = stored | {"recipe": stored["recipe"] | {"train": "network"}}
+    assert "frozen" not in text(about.html(example_config(), whole))
 
 
 def test_of_a_thousand_hospitals_the_figure_draws_the_first_ones_and_the_last():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -64,8 +65,24 @@ def test_an_example_shows_what_was_expected_and_where_it_is_from():
 
 def test_warnings_are_visible_and_escaped():
     html = Answer(FILM, prediction((), warnings=("Unlike <any> X-ray.",)), config()).html()
-    assert len(tags(html, "p", class_="fm-warning", role="alert")) == 1
+    assert len(tags(html, "div", class_="fm-warning", role="alert")) == 1
     assert "Unlike &lt;any&gt; X-ray." in html
+
+
+def test_under_a_warning_the_answer_steps_back():
+    html = Answer(FILM, prediction((), warnings=("Unlike.", "In colour.")), config()).html()
+    assert len(tags(html, "section", class_="fm-doubtful")) == 1
+    assert html.count("<h2>") == 1 and "<h2>Unlike.</h2>" in html
+    assert "What the models would say: All seven models say NORMAL." in text(html)
+    plain = Answer(FILM, prediction(()), config()).html()
+    assert not tags(plain, "section", class_="fm-doubtful")
+    assert "<h2>All seven models say NORMAL.</h2>" in plain and "would say" not in text(plain)
+
+
+def test_notes_are_told_without_alarm():
+    found = replace(prediction(()), notes=["A <frame> was cut off."])
+    html = Answer(FILM, found, config()).html()
+    assert "A &lt;frame&gt; was cut off." in html and "fm-doubtful" not in html
 
 
 def test_unknown_training_mix():

@@ -27,7 +27,7 @@ def client(server):
 
 def test_predict_has_the_promised_shape(client):
     answer = client.predict(image=handle_file(EXAMPLE), api_name="/predict")
-    assert list(answer) == ["models", "agreement", "warnings", "snapshot"]
+    assert list(answer) == ["models", "agreement", "warnings", "notes", "snapshot"]
     assert list(answer["models"]) == list(MODELS)
     for said in answer["models"].values():
         assert said["label"] in ("NORMAL", "PNEUMONIA")

@@ -110,6 +110,51 @@ def test_switch_heat_map_and_its_strength(visit):
     assert "log-odds" in page.locator(".fm-readout").inner_text()
 
 
+def test_the_heat_map_is_off_until_it_is_asked_for_again(visit):
+    page = visit()
+    canvas = page.locator(".fm-light canvas")
+    page.locator(".fm-map-on").uncheck()
+    assert canvas.evaluate("canvas => getComputedStyle(canvas).opacity") == "0"
+    page.locator(".fm-tile >> nth=1").click()
+    page.wait_for_selector(".fm-answer[data-example='1'] canvas[data-model]")
+    assert canvas.evaluate("canvas => getComputedStyle(canvas).opacity") == "0"
+    assert not page.locator(".fm-map-on").is_checked() and "map=off" in page.url
+    page.locator(".fm-model[data-model=hospital_3]").click()
+    assert canvas.get_attribute("data-model") == "hospital_3"
+    assert float(canvas.evaluate("canvas => getComputedStyle(canvas).opacity")) > 0
+
+
+def test_answers_tell_how_models_did_on_what_the_report_shows(visit):
+    page = visit()
+    shown = page.locator(".fm-model[data-model=central] .fm-standing:visible")
+    assert shown.get_attribute("data-protocol-is") == "test"
+    page.get_by_role("tab", name="Report").click()
+    page.locator("[data-switch=protocol] button", has_text="Shifted").click()
+    page.get_by_role("tab", name="Compare").click()
+    assert shown.get_attribute("data-protocol-is") == "shifted"
+    page.locator(".fm-tile >> nth=1").click()
+    page.wait_for_selector(".fm-answer[data-example='1'] canvas[data-model]")
+    assert shown.get_attribute("data-protocol-is") == "shifted"
+
+
+def test_what_is_saved_is_the_answer(visit):
+    page = visit()
+    upload(page, REPOSITORY / "examples" / EXAMPLES[3]["file"])
+    page.wait_for_selector(".fm-answer:not([data-example])")
+    with page.expect_download() as download:
+        page.locator(".fm-save").click()
+    assert download.value.suggested_filename == f"{EXAMPLES[3]['file']}.json"
+    answer = json.loads(download.value.path().read_text(encoding="utf-8"))
+    assert list(answer["models"]) == list(MODELS) and answer["snapshot"] == "folder snapshot"
+    page.evaluate("window.print = () => { window.printed = true; }")
+    page.locator(".fm-print").click()
+    assert page.evaluate("window.printed")
+    page.emulate_media(media="print")
+    assert page.locator(".fm-caveats").is_visible() and page.locator(".fm-light img").is_visible()
+    for hidden in (".fm-tools", ".fm-controls", '[role="tab"] >> nth=0'):
+        assert not page.locator(hidden).is_visible()
+
+
 def test_heat_map_colours_follow_the_evidence(visit):
     page = visit()
     found = page.evaluate("""() => {

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from PIL import Image
 
 from fedmed.errors import FORMATS
-from fedmed.page.examples import load, strip
+from fedmed.page.examples import load, strip, told
 from tests.support.markup import tags, text
 
 
@@ -73,3 +74,24 @@ def test_tiles(tmp_path):
     assert f"{FORMATS} NORMAL PNEUMONIA" in text(html)
     assert "a <test>" not in html
     assert len(html) < 10_000, "thumbnails travel small"
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (["NORMAL", "NORMAL"], "How. The federated model gets 1 of them wrong: 2."),
+        (["PNEUMONIA", "NORMAL"], "How. The federated model gets 2 of them wrong: 1, 2."),
+        (["NORMAL", "PNEUMONIA"], "How. The federated model gets none of them wrong."),
+        ([], "How."),
+    ],
+)
+def test_how_they_were_chosen_and_which_are_answered_wrong(tmp_path, said, words):
+    own = folder_of(tmp_path / "own", ("a.png", "NORMAL"), ("b.png", "PNEUMONIA"))
+    listing = json.loads((own / "examples.json").read_text())
+    (own / "examples.json").write_text(json.dumps({"chosen": "How."} | listing))
+    for name in ("a.png", "b.png"):
+        Image.new("L", (60, 40), 90).save(own / name)
+    found = load(own)
+    assert told(found, said) == words
+    assert words in text(strip(found, 0, told(found, said)))
+    assert told([], []) == ""

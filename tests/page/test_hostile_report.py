@@ -15,7 +15,7 @@ from fedmed.backbones import backbone
 from fedmed.errors import UserError
 from fedmed.inference.loading import Opened
 from fedmed.inference.predictor import Prediction, agreement
-from fedmed.inference.shelf import show
+from fedmed.inference.shelf import Shelf
 from fedmed.page import about, header
 from fedmed.page.answer import Answer
 from fedmed.page.examples import Example, strip
@@ -180,6 +180,6 @@ def test_a_sealed_report_that_cannot_be_drawn_does_not_keep_the_page_from_coming
     ):
         (folder / "evaluation.json").write_text(json.dumps(put(example_report(), path, wrong)))
         reseal(folder)
-        drawn = show(draw, {"FEDMED_SNAPSHOT": str(folder)})
+        drawn = Shelf(draw, {"FEDMED_SNAPSHOT": str(folder)}).page()
         assert "The reason: mine" in drawn or "can&#39;t show it" in drawn
         assert "Models shown: <b>imagenet</b>" in drawn

@@ -236,17 +236,38 @@ def test_names_are_text_and_stay_in_the_browser(page, xray):
     assert overflow <= 0
 
 
-def test_a_file_dropped_on_any_tab_is_read_and_a_second_one_is_said_to_be_left(page):
+def test_files_dropped_on_any_tab_are_read_two_side_by_side(page):
     page.get_by_role("tab", name="About").click()
     page.locator(".fm-story").wait_for()
-    page.evaluate(DROP, [["one.png", "two.png"], "dragover"])
+    names = ["one.png", "two.png", "three.png"]
+    page.evaluate(DROP, [names, "dragover"])
     assert page.locator("html.fm-dropping").count() == 1
-    page.evaluate(DROP, [["one.png", "two.png"], "drop"])
+    page.evaluate(DROP, [names, "drop"])
     assert page.locator("html.fm-dropping").count() == 0
-    page.wait_for_selector(".fm-problem")
-    ends_on(page, "one.png")
+    page.wait_for_selector(".fm-kept + .fm-reply .fm-problem")
+    assert page.locator(".fm-reply .fm-name").inner_text() == "two.png"
+    assert page.locator(".fm-kept .fm-name").inner_text() == "one.png"
     assert "the other file was left" in page.locator(".fm-left").inner_text()
-    assert page.locator(".fm-problem").is_visible()
+    assert page.locator(".fm-problem").first.is_visible()
+
+
+def test_an_answer_is_kept_beside_the_next_one(page, xray):
+    upload(page, xray(301))
+    ends_on(page, "301.png", 301)
+    kept = page.locator(".fm-reply h2").inner_text()
+    page.locator(".fm-keep").click()
+    assert page.locator(".fm-reply .fm-next").is_visible() and pressed(page) == []
+    page.locator(".fm-tile >> nth=0").click()  # that which was shown first, too
+    page.wait_for_selector(".fm-reply .fm-answer[data-example='0'] canvas[data-model]")
+    left, right = (page.locator(each).bounding_box() for each in (".fm-kept", ".fm-reply"))
+    assert left["x"] + left["width"] <= right["x"] and abs(left["y"] - right["y"]) < 2
+    assert page.locator(".fm-kept h2").inner_text() == kept
+    assert "301.png" in page.locator(".fm-kept-over").inner_text()
+    page.locator(".fm-kept .fm-model[data-model=hospital_2]").click()  # one choice for both
+    assert page.locator("canvas[data-model=hospital_2]").count() == 2
+    page.locator(".fm-let-go").click()
+    assert page.locator(".fm-kept").count() == 0
+    ends_on(page, "Example 1")
 
 
 def test_every_format_is_named_and_offered(page):

@@ -14,7 +14,7 @@ from tests.support.reports import MODELS
 
 def test_it_is_the_contract_in_plain_json():
     answer = json.loads(json.dumps(as_json(prediction(()), "bundled"), allow_nan=False))
-    assert set(answer) == {"models", "agreement", "warnings", "snapshot"}
+    assert set(answer) == {"models", "agreement", "warnings", "notes", "snapshot"}
     assert list(answer["models"]) == list(MODELS)
     for model in answer["models"].values():
         assert set(model) == {"label", "probabilities", "threshold"}

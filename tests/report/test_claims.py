@@ -100,9 +100,8 @@ class TestRanking:
         text = said(made(alone=alone), "ranking")
         assert text.startswith("All 12 models rank X-rays alike (AUC on the official test, n = 300")
         of_networks = made(alone=alone) | {"training": {"mode": "network"}}
-        assert said(of_networks, "ranking").startswith("All 7 models"), (
-            "alone is what hospitals have"
-        )
+        said_of_networks = said(of_networks, "ranking")
+        assert said_of_networks.startswith("All 7 models"), "alone is what hospitals have"
         assert "0.950 to 0.954" in text
         assert "only in where they draw the line" in text
         assert "recall from 60.0 to 99.0 %, specificity from 40.0 to 99.0 %" in text

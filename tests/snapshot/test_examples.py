@@ -13,7 +13,7 @@ from PIL import Image
 from fedmed.data.cohort import Cohort, Xray
 from fedmed.errors import UserError
 from fedmed.imaging.decode import decode
-from fedmed.snapshot.examples import choose, write
+from fedmed.snapshot.examples import CHOSEN, choose, write
 
 LABELS = [0, 1] * 20
 
@@ -48,6 +48,23 @@ def test_the_others_are_spread_over_the_rest() -> None:
     assert max(normal) == 38
 
 
+def test_one_that_the_federated_model_gets_wrong_is_among_them_where_there_is_one() -> None:
+    right = np.array(LABELS)
+    plain = choose(verdicts({}), LABELS, 8)
+    assert choose(verdicts({}), LABELS, 8, right) == plain
+    for missed in set(range(40)) - set(plain):
+        wrong = right.copy()
+        wrong[missed] = 1 - wrong[missed]
+        chosen = choose(verdicts({}), LABELS, 8, wrong)
+        assert missed in chosen and len(set(chosen)) == 8
+        assert [LABELS[i] for i in chosen] == [LABELS[i] for i in plain]
+        assert len(set(chosen) - set(plain)) == 1
+    wrong = right.copy()
+    wrong[plain[0]] = 1 - wrong[plain[0]]
+    assert choose(verdicts({}), LABELS, 8, wrong) == plain
+    assert choose(verdicts({}), LABELS, 0, 1 - right) == []
+
+
 def test_none_or_more_than_there_are() -> None:
     assert choose(verdicts({}), LABELS, 0) == []
     assert sorted(choose(verdicts({}), LABELS, 100)) == list(range(40))
@@ -74,8 +91,9 @@ def cohort() -> Cohort:
 
 def test_they_are_written_with_where_they_come_from(cohort: Cohort, tmp_path: Path) -> None:
     write(tmp_path / "examples", cohort, [2, 1])
-    entries = json.loads((tmp_path / "examples" / "examples.json").read_text())["examples"]
-    assert entries == [
+    listing = json.loads((tmp_path / "examples" / "examples.json").read_text())
+    assert listing["chosen"] == CHOSEN
+    assert listing["examples"] == [
         {
             "file": "01_normal.png",
             "label": "NORMAL",

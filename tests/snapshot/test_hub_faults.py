@@ -15,10 +15,10 @@ from fedmed.backbones import backbone
 from fedmed.errors import UserError
 from fedmed.hub import client
 from fedmed.inference import choices, loading
-from fedmed.inference.shelf import open_snapshot
 from fedmed.snapshot.manifest import verify
 from tests.support.hub_server import HubServer
 from tests.support.hub_tools import contents, small_snapshot
+from tests.support.shelves import first_opened
 
 REPO = "alice/fedmed"
 OLD = {"README.md": b"old"}
@@ -174,7 +174,7 @@ def test_a_start(
     if fault.how == "drip":
         monkeypatch.setattr(choices, "FETCH_SECONDS", 0.3)
     with caplog.at_level(logging.DEBUG):
-        opened = open_snapshot({"FEDMED_SNAPSHOT": REPO})
+        opened = first_opened({"FEDMED_SNAPSHOT": REPO})
     assert max(pauses, default=0) <= client.PAUSE_SECONDS + 1
     assert opened.label == "imagenet"
     assert opened.problem is not None
@@ -184,7 +184,7 @@ def test_a_start(
     assert "/tmp" not in opened.problem
     hub.heal()
     monkeypatch.setattr(choices, "FETCH_SECONDS", 60.0)
-    opened = open_snapshot({"FEDMED_SNAPSHOT": REPO})
+    opened = first_opened({"FEDMED_SNAPSHOT": REPO})
     assert (opened.label, opened.problem) == (f"{REPO}@{commit[:7]}", None), "it heals by itself"
 
 
@@ -193,7 +193,7 @@ def test_a_repository_that_changes_between_two_files_is_shown_as_it_was(
 ) -> None:
     commit = hub.add(REPO, contents(snapshot_folder))
     hub.before("GET", "/resolve/", lambda: hub[REPO].commit({"config.json": b"other"}))
-    opened = open_snapshot({"FEDMED_SNAPSHOT": REPO})
+    opened = first_opened({"FEDMED_SNAPSHOT": REPO})
     assert (opened.label, opened.problem) == (f"{REPO}@{commit[:7]}", None)
 
 
@@ -202,14 +202,14 @@ def test_a_repository_that_goes_away_between_two_files_is_told(
 ) -> None:
     hub.add(REPO, contents(snapshot_folder))
     hub.before("GET", "/resolve/", lambda: hub.repositories.clear())
-    opened = open_snapshot({"FEDMED_SNAPSHOT": REPO})
+    opened = first_opened({"FEDMED_SNAPSHOT": REPO})
     assert opened.label == "imagenet"
     assert opened.problem is not None and ABSENT in opened.problem
 
 
 def test_a_commit_that_is_gone_is_told(hub: HubServer, snapshot_folder: Path) -> None:
     hub.add(REPO, contents(snapshot_folder))
-    opened = open_snapshot({"FEDMED_SNAPSHOT": f"{REPO}@{'b' * 40}"})
+    opened = first_opened({"FEDMED_SNAPSHOT": f"{REPO}@{'b' * 40}"})
     assert opened.problem is not None and "no such revision" in opened.problem
 
 
@@ -218,7 +218,7 @@ def test_wrong_bytes_are_fetched_once_more(
 ) -> None:
     commit = hub.add(REPO, contents(snapshot_folder))
     hub.fail("GET", "/client_2_model.safetensors", "flip", times=1)
-    opened = open_snapshot({"FEDMED_SNAPSHOT": REPO})
+    opened = first_opened({"FEDMED_SNAPSHOT": REPO})
     assert (opened.label, opened.problem) == (f"{REPO}@{commit[:7]}", None)
     assert "client_2_model.safetensors is not the file" in caplog.text
 
@@ -226,12 +226,12 @@ def test_wrong_bytes_are_fetched_once_more(
 def test_a_cache_that_went_bad_heals(hub: HubServer, snapshot_folder: Path) -> None:
     commit = hub.add(REPO, contents(snapshot_folder))
     asked = {"FEDMED_SNAPSHOT": f"{REPO}@{commit}"}
-    blob = (open_snapshot(asked).snapshot.folder / "config.json").resolve()
+    blob = (first_opened(asked).snapshot.folder / "config.json").resolve()
     blob.write_bytes(blob.read_bytes()[:-20] + b" " * 20)
-    assert open_snapshot(asked).problem is None
+    assert first_opened(asked).problem is None
     blob.write_bytes(b"{")
     hub.stop()
-    opened = open_snapshot(asked)
+    opened = first_opened(asked)
     assert opened.label == "imagenet"
     assert opened.problem is not None and "config.json is missing or damaged" in opened.problem
 
@@ -242,14 +242,14 @@ def test_a_repository_that_is_wrong_itself_is_fetched_twice_not_for_ever(
     files = contents(snapshot_folder)
     files["central_model.safetensors"] += b"\0"  # like no other file, or one fetch may do for two
     hub.add(REPO, files)
-    opened = open_snapshot({"FEDMED_SNAPSHOT": REPO})
+    opened = first_opened({"FEDMED_SNAPSHOT": REPO})
     assert opened.problem is not None and "central_model.safetensors" in opened.problem
     assert hub.count("GET", "/central_model.safetensors") == 2
 
 
 def test_what_is_no_snapshot_is_not_fetched(hub: HubServer) -> None:
     hub.add(REPO, {"config.json": b'{"model_type": "bert"}', "model.safetensors": b"weights"})
-    opened = open_snapshot({"FEDMED_SNAPSHOT": REPO})
+    opened = first_opened({"FEDMED_SNAPSHOT": REPO})
     assert opened.problem is not None and "is no snapshot" in opened.problem
     assert hub.count("GET", "/model.safetensors") == 0
     assert hub.count("GET", "/config.json") == 1
@@ -257,10 +257,10 @@ def test_what_is_no_snapshot_is_not_fetched(hub: HubServer) -> None:
 
 def test_the_page_tells_of_a_copy_that_may_be_old(hub: HubServer, snapshot_folder: Path) -> None:
     hub.add(REPO, contents(snapshot_folder))
-    first = open_snapshot({"FEDMED_SNAPSHOT": REPO})
+    first = first_opened({"FEDMED_SNAPSHOT": REPO})
     assert "copy fetched earlier" not in first.why
     hub.fail("GET", "/api/models/", status=500)
-    second = open_snapshot({"FEDMED_SNAPSHOT": REPO})
+    second = first_opened({"FEDMED_SNAPSHOT": REPO})
     assert (second.label, second.problem) == (first.label, None)
     assert "It is a copy fetched earlier" in second.why
 
@@ -272,7 +272,7 @@ def test_an_address_with_a_password_is_told_without_it(
 
     hub.stop()
     monkeypatch.setattr(constants, "ENDPOINT", constants.ENDPOINT.replace("//", "//me:secret@"))
-    opened = open_snapshot({"FEDMED_SNAPSHOT": REPO})
+    opened = first_opened({"FEDMED_SNAPSHOT": REPO})
     assert opened.problem is not None
     assert "127.0.0.1" in opened.problem and "secret" not in opened.problem
 
@@ -291,7 +291,7 @@ def test_a_full_disk_is_told_without_its_places(
 
     hub.add(REPO, contents(snapshot_folder))
     monkeypatch.setattr(huggingface_hub, "snapshot_download", full)
-    opened = open_snapshot({"FEDMED_SNAPSHOT": REPO})
+    opened = first_opened({"FEDMED_SNAPSHOT": REPO})
     assert opened.problem is not None and "no space left on device" in opened.problem
     assert "/home/me" not in opened.problem
 
@@ -313,7 +313,7 @@ def test_a_card_that_is_a_link_elsewhere_is_not_published(
 
 def test_what_was_fetched_can_be_published(hub: HubServer, snapshot_folder: Path) -> None:
     hub.add(REPO, contents(snapshot_folder))
-    fetched = open_snapshot({"FEDMED_SNAPSHOT": REPO}).snapshot.folder
+    fetched = first_opened({"FEDMED_SNAPSHOT": REPO}).snapshot.folder
     assert (fetched / "README.md").is_symlink()
     assert push.main([str(fetched), "alice/copy"]) == 0
     assert hub["alice/copy"].files == hub[REPO].files

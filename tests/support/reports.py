@@ -95,6 +95,7 @@ def example_report() -> dict[str, Any]:
             round_scores = [
                 score(_probabilities(generator, labels, 1.0 + number)) for number in range(ROUNDS)
             ]
+    near = {"loss": 0.21, "auc": 0.95, "balanced_accuracy": 0.9, "distance": 1.5}
     protocols["shifted"], local_only["shifted"] = _shifted(protocols, local_only)
     return document.build(
         protocols=protocols,
@@ -123,6 +124,39 @@ def example_report() -> dict[str, Any]:
             ],
         },
         local_only=local_only,
+        algorithm={
+            "name": "fedavg",
+            "words": "the average of the hospitals' updates",
+            "settings": {},
+            "rounds": ROUNDS,
+            "one_round": False,
+        },
+        federation={"participation": 1.0, "drop_out": 0.0, "poison": None},
+        yardstick={
+            "method": "logistic regression",
+            "l2": 0.01,
+            "optimum": near | {"distance": 0.0},
+            "central": near,
+            "rounds": [near] * ROUNDS,
+            "alone": dict.fromkeys(HOSPITALS, near),
+            "within": {"loss": {"rounds": 1, "bytes": 4000}, "auc": None},
+            "contribution": {
+                "method": "ridge",
+                "metric": "auc",
+                "exact": True,
+                "federations": 31,
+                "nobody": 0.5,
+                "everybody": 0.95,
+                "hospitals": {name: 0.07 + 0.01 * h for h, name in enumerate(HOSPITALS)},
+            },
+        },
+        gains={
+            name: {
+                "own_mix": {"alone": 0.8, "federated": 0.82 + 0.01 * h},
+                "everybody": {"alone": 0.75, "federated": 0.85},
+            }
+            for h, name in enumerate(HOSPITALS)
+        },
         calibration={"method": "temperature", "fitted_on": "validation", "models": scaling},
         data=_data(),
         recipe=Settings(data="simulated", backbone="bundled", rounds=ROUNDS).of_the_run()
@@ -173,6 +207,10 @@ def with_hospitals(stored: dict[str, Any], count: int) -> dict[str, Any]:
         entry["bytes_up"], entry["bytes_down"] = map(
             repeat, (entry["bytes_up"], entry["bytes_down"])
         )
+    made["gains"] = repeat(made["gains"])
+    made["yardstick"]["alone"] = repeat(made["yardstick"]["alone"])
+    shares = made["yardstick"]["contribution"]
+    shares["hospitals"] = repeat(shares["hospitals"])
     parts = {hospital["name"]: hospital for hospital in made["partition"]["hospitals"]}
     made["partition"]["hospitals"] = [part | {"name": name} for name, part in repeat(parts).items()]
     made["communication"]["hospitals"] = count

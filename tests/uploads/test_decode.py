@@ -16,7 +16,7 @@ from fedmed.imaging.decode import Decoded
 from fedmed.imaging.preprocessing import to_pixels
 from fedmed.imaging.tint import COLOURED
 from fedmed.uploads import sandbox
-from fedmed.uploads.decode import decode_upload, decode_upload_to_show
+from fedmed.uploads.decode import CUT, decode_upload, decode_upload_to_show
 
 GREY = Image.fromarray((np.arange(600 * 900) % 251).astype(np.uint8).reshape(600, 900))
 
@@ -36,6 +36,15 @@ def test_the_pixels_come_from_the_full_size():
     assert xray.colour == 0
     _, small = decode_upload_to_show(encoded(GREY), 1000)
     assert small.size == GREY.size
+
+
+def test_what_is_shown_is_what_is_read_without_its_frame():
+    screen = Image.new("L", (1400, 700))
+    screen.paste(GREY, (250, 50))
+    xray, picture = decode_upload_to_show(encoded(screen), 2000)
+    assert xray.notes == (CUT,) and picture.size == GREY.size
+    assert np.array_equal(xray.pixels, decode_upload(encoded(GREY)).pixels)
+    assert decode_upload(encoded(GREY)).notes == ()
 
 
 def test_colour_is_judged_before_it_is_gone():

@@ -48,8 +48,11 @@ def roc(models: Mapping[str, Fields]) -> Markup:
     return charts.svg(frame, "ROC curves of all models", *marks)
 
 
-def calibration(models: Mapping[str, Fields]) -> Markup:
-    """How often it was pneumonia where a model said so with a given probability."""
+def calibration(models: Mapping[str, Fields], field: str = "calibration") -> Markup:
+    """How often it was pneumonia where a model said so with a given probability.
+
+    `field` is `calibrated` for probabilities as they are with temperatures.
+    """
     frame = Frame()
     marks = [
         charts.axes(
@@ -58,7 +61,7 @@ def calibration(models: Mapping[str, Fields]) -> Markup:
         charts.rule(frame, (0, 0), (1, 1)),
     ]
     for model in _background_first(models):
-        bins = models[model]["calibration"]
+        bins = models[model][field]
         points = list(zip(bins["predicted"], bins["observed"], strict=True))
         marks.append(charts.line(frame, points, model=model, tip=model_title(model)))
         for point, count in zip(points, bins["count"], strict=True):

@@ -92,12 +92,17 @@ def bytes_table(report: Fields) -> str:
     return render("report/bytes.html", units=UNITS.values(), rows=rows)
 
 
-def saving(report: Fields) -> str:
-    """How many times smaller the run's updates are than the whole model."""
+def update(report: Fields) -> tuple[str, str]:
+    """The size of one update, and what it is of the whole network."""
     communication = report["communication"]
     formats = communication["formats"]
-    ratio = formats["full_fp32"]["update_bytes"] / formats[communication["sent"]]["update_bytes"]
-    return f"{ratio:,.0f}×"
+    sent, whole = formats[communication["sent"]], formats["full_fp32"]["update_bytes"]
+    if 2 * formats["fp32"]["update_bytes"] >= whole:
+        return size(sent["update_bytes"]), f"{sent['title']}: the whole network travels"
+    return size(sent["update_bytes"]), (
+        f"{sent['title']}. The whole network has {size(whole)}, but it is frozen and the same for "
+        "all: nobody would send it"
+    )
 
 
 def audit(report: Fields) -> str:

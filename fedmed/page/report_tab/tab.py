@@ -11,13 +11,22 @@ from typing import Any, NamedTuple
 from fedmed.page.elements import PercentInterval, in_percent
 from fedmed.page.rendering import render
 from fedmed.page.report_tab import curves, run_facts, tables
+from fedmed.page.report_tab.yardstick import yardstick
+from fedmed.report import claims
 from fedmed.report.highlights import displayed_models, note
 from fedmed.report.joining import trains_networks
-from fedmed.report.schema import PROTOCOLS
+from fedmed.report.reliability import reliability
+from fedmed.report.schema import PROTOCOLS, ProtocolName, protocols
 from fedmed.task import model_title
 
 Fields = Mapping[str, Any]
 
+TITLES: dict[ProtocolName, str] = {
+    "test": "Official test",
+    "validation": "Validation",
+    "shifted": "Shifted validation",
+}
+ORDER = list(TITLES)
 LINK_BYTES = 500_000
 COMPARED = {
     "accuracy": "Accuracy",
@@ -44,14 +53,15 @@ class Protocol(NamedTuple):
     headline: str
     central: PercentInterval  # balanced accuracy
     federated: PercentInterval
-    differences: list[Difference]
+    differences: list[Difference]  # none where they were not computed
     description: str
     images: int
     patients: int
     scores: str
     confusion: str
-    roc: str
-    calibration: str
+    charts: dict[str, str]  # by title; none where the report has no curves
+    reliability: str
+    pairs: str  # of swapped validation
 
 
 class Link(NamedTuple):
@@ -62,7 +72,7 @@ class Link(NamedTuple):
     href: str
 
 
-def html(report: Fields | None) -> str:
+def html(report: Any) -> str:
     """The whole tab; a notice where the models came without a report."""
     if not report:
         return render("report/none.html")
@@ -72,13 +82,15 @@ def html(report: Fields | None) -> str:
         downloads=_downloads(report),
         simulated=report["data"]["simulated"],
         whole=trains_networks(report),
-        protocols=[_protocol(report, protocol) for protocol in PROTOCOLS],
-        saving=run_facts.saving(report),
+        switches=TITLES,
+        protocols=[_protocol(report, name) for name in sorted(protocols(report), key=ORDER.index)],
+        update=run_facts.update(report),
         note=note(models),
         legend_titles={model: model_title(model) for model in displayed_models(models)},
         round_metrics=curves.ROUND_METRICS,
         rounds={metric: curves.rounds(report, metric) for metric in curves.ROUND_METRICS},
         hospitals=run_facts.hospitals(report),
+        yardstick=yardstick(report),
         bytes_chart=run_facts.bytes_chart(report),
         bytes_table=run_facts.bytes_table(report),
         audit=run_facts.audit(report),
@@ -86,27 +98,37 @@ def html(report: Fields | None) -> str:
     )
 
 
-def _protocol(report: Fields, key: str) -> Protocol:
-    scored, compared = report["protocols"][key], report["comparison"][key]
+def _protocol(report: Any, key: ProtocolName) -> Protocol:
+    scored, compared = report["protocols"][key], report["comparison"].get(key)
     models = scored["models"]
     description = scored["description"].rstrip(".")
     return Protocol(
         key=key,
-        headline=compared["words"],
+        headline=claims.gap(report, key) or claims.framing(report, key),
         central=in_percent(models["central"]["balanced_accuracy"]),
         federated=in_percent(models["federated"]["balanced_accuracy"]),
         differences=[
             _difference(title, compared[f"{metric}_difference"])
             for metric, title in COMPARED.items()
+            if compared
         ],
         description=description[:1].upper() + description[1:],
         images=scored["n"],
         patients=scored["patients"],
         scores=tables.table(report, key),
         confusion=tables.confusion(report, key),
-        roc=curves.roc(models),
-        calibration=curves.calibration(models),
+        charts=_charts(models) if key in PROTOCOLS else {},
+        reliability=reliability(report, key),
+        pairs=tables.pairs(models) if key == "shifted" else "",
     )
+
+
+def _charts(models: Fields) -> dict[str, str]:
+    charts: dict[str, str] = {"ROC": curves.roc(models), "Calibration": curves.calibration(models)}
+    if all("calibrated" in models[model] for model in displayed_models(models)):
+        charts["Calibration, as it is"] = charts.pop("Calibration")
+        charts["Calibration, with temperatures"] = curves.calibration(models, "calibrated")
+    return charts
 
 
 def _difference(title: str, interval: Fields) -> Difference:
@@ -114,7 +136,7 @@ def _difference(title: str, interval: Fields) -> Difference:
     return Difference(title, value, low, high, interval["low"] > 0 or interval["high"] < 0)
 
 
-def _downloads(report: Fields) -> list[Link]:
+def _downloads(report: Any) -> list[Link]:
     text = json.dumps(report, ensure_ascii=False)
     return [
         _link("evaluation.json", "application/json", text.encode()),

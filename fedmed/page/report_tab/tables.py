@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from fedmed.page.elements import PercentInterval, in_percent
 from fedmed.page.rendering import render
 from fedmed.report.highlights import displayed_models, note, spread
-from fedmed.report.schema import PROTOCOLS
+from fedmed.report.schema import Report, protocols
 from fedmed.task import CLASSES, ClassName, model_title
 
 Fields = Mapping[str, Any]
@@ -24,6 +24,7 @@ COLUMNS = {
     "f1": "F1",
     "auc": "AUC",
 }
+BY_PAIR = ("balanced_accuracy", "auc")
 FLOOR = 40  # percent: where the little interval bars begin
 
 
@@ -102,12 +103,23 @@ def confusion(report: Fields, protocol: str) -> str:
     return render("report/confusion.html", matrices=matrices)
 
 
-def as_csv(report: Fields) -> str:
-    """The table of both protocols, one number a line, with its interval."""
+def pairs(models: Mapping[str, Fields]) -> str:
+    """Balanced accuracy and AUC of central and federated on each pair of shifts, in percent."""
+    kept = ("central", "federated")
+    names = list(models["federated"]["pairs"])
+    found = {
+        name: [100 * models[model]["pairs"][name][key] for key in BY_PAIR for model in kept]
+        for name in names
+    }
+    return render("report/pairs.html", models=[model_title(model) for model in kept], pairs=found)
+
+
+def as_csv(report: Report) -> str:
+    """The table of all protocols, one number a line, with its interval."""
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["protocol", "model", "metric", "value", "low", "high", "n"])
-    for protocol in PROTOCOLS:
+    for protocol in protocols(report):
         for key, _, metrics in rows(report, protocol):
             for column in COLUMNS:
                 interval = [metrics[column][end] for end in ("value", "low", "high")]

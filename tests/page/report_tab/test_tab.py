@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import csv
 import gzip
 import json
@@ -9,6 +10,8 @@ from io import StringIO
 import pytest
 
 from fedmed.page.report_tab import curves, run_facts, tab, tables
+from fedmed.report import claims
+from fedmed.report.reliability import reliability
 from tests.support.markup import read, tags, text
 from tests.support.reports import HOSPITALS, MODELS, with_hospitals
 
@@ -25,11 +28,21 @@ def test_no_report_says_so():
 def test_both_protocols_and_every_part(stored, html):
     shown = text(html)
     for protocol in ("validation", "test"):
-        assert stored["comparison"][protocol]["words"] in shown
+        assert stored["comparison"][protocol]["words"][1:].partition(" images")[0] in shown
         assert stored["protocols"][protocol]["description"][1:] in shown
-    for heading in ("Every model, every metric", "Confusion matrices", "Curves", "Round by round"):
+    for heading in (
+        "Every model, every metric",
+        "Confusion matrices",
+        "Ranking and calibration",
+    ):
         assert heading in shown
-    for heading in ("What travelled", "Who held what", "The data, audited", "How it was made"):
+    for heading in (
+        "Round by round",
+        "What travelled",
+        "Who held what",
+        "The data, audited",
+        "How it was made",
+    ):
         assert heading in shown
     assert "Simulated X-rays." in shown
 
@@ -58,7 +71,7 @@ def test_confusion_counts(stored):
 
 def test_csv_is_the_whole_table(stored):
     rows = list(csv.DictReader(StringIO(tables.as_csv(stored))))
-    assert len(rows) == 2 * (len(MODELS) + len(HOSPITALS)) * len(tables.COLUMNS)
+    assert len(rows) == 3 * (len(MODELS) + len(HOSPITALS)) * len(tables.COLUMNS)
     found = {(row["protocol"], row["model"], row["metric"]): row for row in rows}
     auc = stored["protocols"]["test"]["models"]["federated"]["auc"]
     row = found["test", "federated", "auc"]
@@ -107,7 +120,12 @@ def test_bytes_on_a_logarithmic_scale(stored):
         for sent in formats.values()
     ]
     assert places == sorted(places, reverse=True)
-    assert run_facts.saving(stored).endswith("×")
+    told, of_whole = run_facts.update(stored)
+    assert told == "4.3 kB" and "frozen" in of_whole
+    formats = copy.deepcopy(stored["communication"]["formats"])
+    formats["fp32"]["update_bytes"] = formats["full_fp32"]["update_bytes"]
+    whole = stored | {"communication": stored["communication"] | {"formats": formats}}
+    assert "the whole network travels" in run_facts.update(whole)[1]
 
 
 def test_text_of_the_report_is_escaped(stored):
@@ -152,7 +170,7 @@ def test_a_thousand_hospitals_make_no_longer_a_page(stored):
     html = tab.html(many)
     read(html)
     assert len(tags(tables.table(many, "test"), "tr", class_=None)) == 1 + 12 + 10 + 2
-    assert len(tags(html, "table", class_="fm-confusion")) == 2 * 12
+    assert len(tags(html, "table", class_="fm-confusion")) == 3 * 12
     assert len(tags(curves.roc(many["protocols"]["test"]["models"]), "g", class_="fm-line")) == 12
     assert "Of 1,000 hospitals, 10 are shown" in text(html)
     links = {tag["download"]: tag["href"] for tag in tags(html, "a") if "download" in tag}
@@ -163,3 +181,27 @@ def test_a_thousand_hospitals_make_no_longer_a_page(stored):
     assert json.loads(content["evaluation.json.gz"]) == many
     assert content["evaluation.csv.gz"].decode() == tables.as_csv(many)
     assert len(html) - sum(map(len, links.values())) < 400_000
+
+
+def test_shifted_validation_stands_beside_the_others_with_its_meaning(stored, html):
+    switch = [tag["data-to"] for tag in tags(html, "button") if "data-to" in tag]
+    assert switch[:3] == ["test", "validation", "shifted"]
+    shown = text(html)
+    assert claims.framing(stored, "shifted") in shown
+    for pair in stored["protocols"]["shifted"]["pairs"]:
+        assert pair.capitalize() in shown
+    older = copy.deepcopy(stored)
+    del older["protocols"]["shifted"], older["local_only"]["shifted"]
+    assert "shifted" not in [tag.get("data-to") for tag in tags(tab.html(older), "button")]
+
+
+def test_calibration_is_drawn_before_and_after_where_the_report_has_both(stored, html):
+    assert "Calibration, with temperatures" in text(html)
+    assert reliability(stored, "test") in text(html)
+    older = copy.deepcopy(stored)
+    del older["calibration"]
+    for protocol in ("validation", "test"):
+        for scores in older["protocols"][protocol]["models"].values():
+            del scores["calibrated"]
+    shown = text(tab.html(older))
+    assert "temperature" not in shown and "Calibration" in shown
