@@ -127,8 +127,7 @@ class Bench:
 def _real(bench: Bench, snapshot: Snapshot, folder: str, count: int) -> list[Image.Image]:
     """Held-out films of the snapshot's own run; those and the test split's are told as they are."""
     cohort = data.load(folder)
-    private = cohort.train
-    _, held_out = hold_out(private, seed=int(snapshot.config["seed"]))
+    _, held_out = hold_out(cohort.train, seed=int(snapshot.config["seed"]))
     for name, xrays in (("held-out films", held_out), ("official test split", cohort.test)):
         bench.row(name, "pass", (encoded(film) for film in _some(xrays, 3 * count)))
     return _some(held_out, count)
