@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks import measuring
 from benchmarks.serving import REPOSITORY, running
 from fedmed import cli
-from fedmed.backbones.backbone import BUNDLED
+from fedmed.backbones.backbone import IMAGENET
 
 ANSWER = b"fm-model"
 IMPORTS = [sys.executable, "-c", "import torch, gradio"]
@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.app", description=__doc__)
     parser.add_argument("--readings", type=int, default=200, help="default: %(default)s")
     parser.add_argument("--starts", type=int, default=7, help="default: %(default)s")
-    parser.add_argument("--snapshot", type=Path, default=BUNDLED, help="default: the bundled one")
+    parser.add_argument("--snapshot", type=Path, default=IMAGENET, help="default: imagenet")
     options = parser.parse_args()
     result = {
         "reading": reading(options.readings, options.snapshot),

@@ -26,7 +26,7 @@ from typing import Any
 from benchmarks import measuring
 from benchmarks.serving import REPOSITORY, Server, running
 from fedmed import cli
-from fedmed.backbones.backbone import BUNDLED
+from fedmed.backbones.backbone import IMAGENET
 from fedmed.inference.predictor import MOST, Prediction, Predictor
 from fedmed.snapshot.reader import Snapshot
 from fedmed.uploads.decode import decode_upload
@@ -91,7 +91,7 @@ def engine() -> dict[int, float]:
 
     from fedmed.imaging.preprocessing import to_input
 
-    backbone = Snapshot.open(BUNDLED).backbone
+    backbone = Snapshot.open(IMAGENET).backbone
     inputs = to_input(torch.rand(max(BATCHES), 1, 224, 224))
 
     def passing(size: int) -> Callable[[], object]:
@@ -168,7 +168,7 @@ def load(
 
 def neighbours() -> dict[str, Any]:
     """How far sharing a batch moves a probability, over the examples, and what verdicts change."""
-    predictor = Predictor(Snapshot.open(BUNDLED))
+    predictor = Predictor(Snapshot.open(IMAGENET))
     files = [path.read_bytes() for path in EXAMPLES]
 
     def predict(data: bytes) -> Prediction:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fedmed.backbones.backbone import BUNDLED, IMAGENET
+from fedmed.backbones.backbone import IMAGENET, NETWORK
 from fedmed.evaluation.intervals import percent
 from fedmed.report.card import command
 from fedmed.report.claims import summary
@@ -21,7 +21,7 @@ from fedmed.report.schema import PROTOCOLS, PerClass, Report, Scores
 REPOSITORY = Path(__file__).parent.parent
 README = REPOSITORY / "README.md"
 RESULTS = Path(__file__).parent / "results"
-SNAPSHOTS = {"imagenet": IMAGENET, "bundled": BUNDLED}
+SNAPSHOTS = {"network": NETWORK, "imagenet": IMAGENET}
 NAMED = {"flip-rotate": "mission", "clean, degraded, balanced": "robust"}
 
 

@@ -21,7 +21,6 @@ from fedmed.backbones.backbone import load as load_backbone
 from fedmed.data.cohort import labels, patients
 from fedmed.data.holdout import description, hold_out
 from fedmed.data.partition import split
-from fedmed.data.public_cohort import public_patients
 from fedmed.evaluation import shifted
 from fedmed.evaluation.evaluation_set import EvaluationSet
 from fedmed.evaluation.shifted import SwappedValidation
@@ -68,9 +67,7 @@ def main() -> None:
     options = parser.parse_args()
 
     backbone = load_backbone(options.backbone)
-    public = public_patients()  # of whichever backbone, so that backbones compare
-    ours = [xray for xray in data.load(options.data).train if xray.patient not in public]
-    training, validation = hold_out(ours, seed=options.seed)
+    training, validation = hold_out(data.load(options.data).train, seed=options.seed)
     cache = FeatureCache(backbone)
     pairs = list(product(candidates(), options.views))
     every = dict.fromkeys(view for one, count in pairs for view in one.views(count, options.seed))

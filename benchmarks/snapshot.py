@@ -24,7 +24,7 @@ from benchmarks import measuring
 from benchmarks.app import ANSWER
 from benchmarks.serving import GIVE_UP_SECONDS, REPOSITORY, running
 from fedmed import cli
-from fedmed.backbones.backbone import BUNDLED
+from fedmed.backbones.backbone import IMAGENET
 from fedmed.errors import UserError
 
 REPO = "alice/snapshot"
@@ -33,7 +33,7 @@ MEGABYTE = 1e6
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.snapshot", description=__doc__)
-    parser.add_argument("--snapshot", type=Path, default=BUNDLED, help="default: the bundled one")
+    parser.add_argument("--snapshot", type=Path, default=IMAGENET, help="default: imagenet")
     parser.add_argument("--starts", type=int, default=5, help="default: %(default)s")
     options = parser.parse_args()
     result: dict[str, Any] = {"megabytes": weights(options.snapshot)}

@@ -27,7 +27,6 @@ from fedmed.backbones.backbone import IMAGENET
 from fedmed.data.cohort import Xray
 from fedmed.data.holdout import hold_out
 from fedmed.data.layout import files_below
-from fedmed.data.public_cohort import public_patients
 from fedmed.data.simulated import FIRST_TEST, simulated_xrays
 from fedmed.errors import ImageError, UserError
 from fedmed.inference import out_of_distribution, views
@@ -128,9 +127,7 @@ class Bench:
 def _real(bench: Bench, snapshot: Snapshot, folder: str, count: int) -> list[Image.Image]:
     """Held-out films of the snapshot's own run; those and the test split's are told as they are."""
     cohort = data.load(folder)
-    public = public_patients() if snapshot.config["backbone"].get("public_cohort") else frozenset()
-    private = [xray for xray in cohort.train if xray.patient not in public]
-    _, held_out = hold_out(private, seed=int(snapshot.config["seed"]))
+    _, held_out = hold_out(cohort.train, seed=int(snapshot.config["seed"]))
     for name, xrays in (("held-out films", held_out), ("official test split", cohort.test)):
         bench.row(name, "pass", (encoded(film) for film in _some(xrays, 3 * count)))
     return _some(held_out, count)

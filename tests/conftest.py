@@ -36,7 +36,6 @@ def feature_cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 SLOW_FIXTURES = {"server", "chromium", "finished", "app"}
 SLOW = (
     "tests/endurance/",
-    "tests/backbones/test_pretraining.py",
     "tests/properties/",
     "tests/server/test_hostile_uploads.py",
     "tests/server/test_request_bodies",

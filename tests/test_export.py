@@ -79,6 +79,22 @@ def test_plain_torchvision_loads_it_and_predicts_the_same(folder, exported, mode
     assert found.std() > 0.1
 
 
+def test_whole_networks_are_each_their_own(networks_folder, tmp_path):
+    opened = Snapshot.open(networks_folder)
+    for path in export.export(opened, tmp_path):
+        network = resnet18(num_classes=2)
+        network.load_state_dict(torch.load(path, weights_only=True))
+        model = next(m for m in opened.models if model_file(m).startswith(path.stem))
+        state = opened.state(model)
+        assert all(torch.equal(network.state_dict()[name], state[name]) for name in state)
+        if model == "federated":
+            break
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "central_model.pth",
+        "federated_model.pth",
+    }
+
+
 def test_the_models_differ_in_their_heads_alone(exported):
     central, federated = (
         torch.load(exported / f"{model}_model.pth", weights_only=True)

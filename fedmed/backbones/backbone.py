@@ -40,7 +40,7 @@ from fedmed.task import IMAGE_SIZE
 
 # The snapshots that ship; their backbones serve others, too.
 IMAGENET = Path(__file__).parents[1] / "bundled" / "imagenet"
-BUNDLED = Path(__file__).parents[1] / "bundled" / "scratch"
+NETWORK = Path(__file__).parents[1] / "bundled" / "network"
 NAMES = ("imagenet", "bundled", "torchvision")
 PATIENCE_SECONDS = 30.0
 _PREPARING = Lock()
@@ -50,8 +50,8 @@ class Backbone:
     """A frozen ResNet18 without its classifier, in eval mode, ready for inference.
 
     `state` has torchvision's names, without `fc`. `origin` says where the weights came from:
-    `id`, `source`, for some `licence` and what was `left_out`, for a backbone of our own whether
-    a public cohort trained it, and the `size` of its input where that is another than everybody's.
+    `id`, `source`, for some `licence` and what was `left_out`, the data set it was `trained_on`
+    where it knows X-rays, and the `size` of its input where that is another than everybody's.
     `engine` is what passes run on. Threads may share it.
     """
 
@@ -91,10 +91,9 @@ class Backbone:
         """How many numbers an image's features are."""
         return WIDTH
 
-    @property
-    def public_cohort(self) -> bool:
-        """Whether patients of the public cohort trained it, and so may not be used again."""
-        return bool(self.origin.get("public_cohort"))
+    def knows(self, title: str) -> bool:
+        """Whether X-rays of the data set with this title trained it."""
+        return self.origin.get("trained_on") == title
 
     def to(self, device: str) -> Backbone:
         """Run passes on `cpu` or `cuda` from now on; inputs and maps stay on the CPU."""
@@ -150,20 +149,21 @@ def pool(maps: Tensor) -> Tensor:
 def load(name: str) -> Backbone:
     """Load one of NAMES, or the backbone in a safetensors file or snapshot folder.
 
-    `imagenet` and `bundled` ship; `torchvision` is its ResNet18's V1 weights, fetched once.
+    `imagenet` ships, and so does `bundled`, the trunk of the federated network; `torchvision` is
+    its ResNet18's V1 weights, fetched once.
 
     Raises:
         UserError: the weights are not there, cannot be fetched, or are no ResNet18.
     """
     if name == "torchvision":
         return _load_torchvision()
-    path = {"imagenet": IMAGENET, "bundled": BUNDLED}.get(name) or Path(name)
+    path = {"imagenet": IMAGENET, "bundled": NETWORK}.get(name) or Path(name)
     if not is_text(path.resolve().name):
         raise UserError(f"--backbone {name!a}: its name is not UTF-8; rename it.")
     if not os.path.exists(path):
         raise UserError(
             f"--backbone {name}: no such file. Use {', '.join(map(repr, NAMES))} or the path of "
-            "a backbone written by `python -m fedmed.pretrain`."
+            "a snapshot, or of a backbone's file."
         )
     backbone = read(path)
     check_state(backbone.state, f"--backbone {name}, rounded to FP16,")

@@ -93,7 +93,13 @@ def trunk(folder: Path) -> tuple[State, dict[str, Any]] | None:
         return None
     network, about = read(paths)
     state = {name: tensor for name, tensor in network.items() if not name.startswith("fc.")}
-    return state, about.origin | {"size": about.size}
+    began = about.origin.get("id", "unknown")
+    origin = about.origin | {
+        "id": f"federated-from-{began}",
+        "source": f"the trunk of a federated network, trained end to end from {began}",
+        "size": about.size,
+    }
+    return state, origin
 
 
 def _about(text: str, where: str) -> About:

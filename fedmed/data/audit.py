@@ -8,7 +8,6 @@ from typing import Any
 
 from fedmed.data.cohort import Cohort, Xray, count, patients
 from fedmed.data.overlap import troubles
-from fedmed.data.public_cohort import public_patients
 
 
 def audit(cohort: Cohort) -> dict[str, Any]:
@@ -36,10 +35,10 @@ def audit(cohort: Cohort) -> dict[str, Any]:
     }
 
 
-def words(cohort: Cohort, facts: dict[str, Any], public_backbone: bool) -> list[str]:
+def words(cohort: Cohort, facts: dict[str, Any], known_to_backbone: bool) -> list[str]:
     """What whoever starts a run should be told of a cohort and its audit, a line a thing.
 
-    `public_backbone` is whether patients of the public data set trained the backbone.
+    `known_to_backbone` is whether X-rays of the same data set trained the backbone.
     """
     images = len(cohort.images)
     splits = " and ".join(
@@ -51,10 +50,10 @@ def words(cohort: Cohort, facts: dict[str, Any], public_backbone: bool) -> list[
     for trouble in facts["troubles"]:
         names = f" ({'; '.join(trouble['examples'])})" if trouble["examples"] else ""
         lines.append(f"Trouble: {trouble['count']:,} times {trouble['kind']}{names}.")
-    if public_backbone and cohort.public and not set(patients(cohort.train)) & public_patients():
+    if known_to_backbone:
         lines.append(
-            "Trouble: this is the public data set under names that do not tell which of its "
-            "patients trained the backbone. They are not set aside: the figures are too good."
+            "Trouble: X-rays of this data set trained the backbone, among them some that are held "
+            "out now: figures on validation are too good. Choose nothing by them."
         )
     return lines
 

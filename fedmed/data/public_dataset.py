@@ -1,7 +1,6 @@
 """Whether a data set is the public one, judged by what it holds and never by a pattern of names.
 
-Only then may its title, licence and citation be said of the pictures, and its patients be set
-aside as the public cohort. Any of these tells it:
+Only then may its title, licence and citation be said of the pictures. Any of these tells it:
 - nine in ten pictures of each class bear the exact name of one of its files of that class
   (public_names.txt), whatever was done to the pixels since;
 - its published files are there under other names: as many of a sample's digests as there would be;

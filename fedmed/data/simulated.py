@@ -10,8 +10,6 @@ from fedmed import simulation
 from fedmed.data.cohort import Cohort, Xray
 from fedmed.task import CLASSES, SIMULATED
 
-# Patients up to PUBLIC_LAST may have trained the bundled backbone; cohorts start well after them.
-PUBLIC_LAST = 9_999
 FIRST_TRAIN, FIRST_TEST, FIRST_EXAMPLE = 10_000, 50_000, 90_000
 
 

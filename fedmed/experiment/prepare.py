@@ -77,7 +77,7 @@ def prepare(settings: Settings, watch: Stopwatch) -> Prepared:
     device = pick_device(settings.device)
     backbone = load_backbone(settings.backbone).to(device)
     learner = backbone if settings.deterministic else backbone.on(pick_to_train(device))
-    recipe = pick_recipe(settings.recipe, backbone.origin)
+    recipe = pick_recipe(settings.recipe)
 
     dealt = deal(settings, backbone)
     cohort, training, held_out = dealt.cohort, dealt.training, dealt.held_out

@@ -67,7 +67,7 @@ def prepare_network(settings: Settings, watch: Stopwatch) -> PreparedNetwork:
     """
     device = pick_device(settings.device)
     backbone = load_backbone(settings.backbone)
-    recipe = pick_recipe(settings.recipe, backbone.origin)
+    recipe = pick_recipe(settings.recipe)
     recipe = replace(
         recipe,
         clean=False,

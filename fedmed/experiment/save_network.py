@@ -43,7 +43,8 @@ def save_network(
         OSError: a disk is full or cannot be written.
     """
     folder = prepared.state.aside()
-    networks, origin, size = scored.networks, prepared.backbone.origin, prepared.regime.size
+    networks, size = scored.networks, prepared.regime.size
+    origin = prepared.backbone.origin | {"trained_on": prepared.cohort.about["title"]}
     trained = {name: read_network(path) for name, path in fitted.shipped().items()}
     files = write_networks(folder, trained, origin, size)
     del trained

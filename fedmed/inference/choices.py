@@ -35,7 +35,7 @@ class Located(NamedTuple):
     """A folder to open. The sentences are for visitors: they name no place on this machine."""
 
     folder: Path
-    label: str  # "bundled", "folder NAME" or "USER/REPO@COMMIT"
+    label: str  # "network", "folder NAME" or "USER/REPO@COMMIT"
     why: str
     called: str  # in place of the folder's path
 
@@ -70,9 +70,9 @@ def named(environ: Mapping[str, str]) -> tuple[str | None, list[Choice]]:
 
 def shipped(reason: str) -> list[Choice]:
     """Those that come with FedMed, the one to show first first; `reason` begins why it is shown."""
-    # The one on ImageNet features may have no heads yet; its backbone serves training all the same.
-    folders = {"imagenet": backbone.IMAGENET, "bundled": backbone.BUNDLED}
-    found = [name for name in folders if name != "imagenet" or (folders[name] / CONFIG).is_file()]
+    # A checkout may lack the networks, which are large.
+    folders = {"network": backbone.NETWORK, "imagenet": backbone.IMAGENET}
+    found = [name for name in folders if name != "network" or (folders[name] / CONFIG).is_file()]
     why = f"{reason} {'the one that comes' if len(found) == 1 else 'one of those that come'}"
     return [
         Choice(

@@ -22,7 +22,7 @@ class Opened:
 
     snapshot: Snapshot | Original
     predictor: Predictor
-    label: str  # "bundled", "folder NAME" or "USER/REPO@COMMIT"
+    label: str  # "network", "folder NAME" or "USER/REPO@COMMIT"
     why: str
     problem: str | None = None  # why it is not what was asked for
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from fedmed.page.rendering import render
 from fedmed.page.result import as_json
 from fedmed.page.standing import Standing, scored_on, standings
 from fedmed.report.highlights import displayed_models, note
+from fedmed.report.joining import joined
 from fedmed.report.schema import Report
 from fedmed.task import CLASSES, DISCLAIMER, is_hospital
 
@@ -73,7 +75,6 @@ class Answer:
     snapshot: str  # its label
     example: Example | None = None  # where a visitor clicked one
     number: int | None = None  # of that example in the strip
-    joined: Mapping[str, str] = field(default_factory=dict)  # by hospital, as `joining.joined`
 
     def html(self) -> str:
         """The whole answer."""
@@ -90,7 +91,7 @@ class Answer:
             # Nothing about a picture unlike any X-ray is explained by what the hospitals saw.
             reason="" if prediction.warnings else explanation.reason(prediction, self.config),
             models=[self._model(model) for model in displayed],
-            joined=bool(self.joined),
+            joined=bool(self._joined),
             agreement=prediction.agreement,
             expected=example
             and Expected(
@@ -120,8 +121,12 @@ class Answer:
             dissents=model in prediction.agreement["dissenting"],
             training={label: training[label] for label in CLASSES} if training else None,
             standings=standings(self.report, model),
-            joined=self.joined.get(model),
+            joined=self._joined.get(model),
         )
+
+    @cached_property
+    def _joined(self) -> dict[str, str]:
+        return joined(self.report) if self.report else {}
 
     def _crowd(self) -> Crowd | None:
         labels, probabilities = self.prediction.labels, self.prediction.probabilities

@@ -45,7 +45,6 @@ def build(snapshots: Snapshots, chosen: gr.Radio | None) -> gr.HTML:
             shown.label,
             example,
             number,
-            shown.joined,
         ).html()
 
     def clicked(event: gr.EventData, snapshot: str = snapshots.first) -> str:
@@ -68,9 +67,7 @@ def build(snapshots: Snapshots, chosen: gr.Radio | None) -> gr.HTML:
         with told():
             shown, opened = snapshots.page(snapshot), snapshots.opened(snapshot)
         prediction = opened.predictor.predict(xray)
-        answer = Answer(
-            picture, prediction, shown.config, shown.report, shown.label, joined=shown.joined
-        )
+        answer = Answer(picture, prediction, shown.config, shown.report, shown.label)
         return _reply(answer.html(), event)
 
     first = snapshots.page()

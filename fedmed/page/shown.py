@@ -18,7 +18,6 @@ from fedmed.inference.shelf import Shelf
 from fedmed.page import about, examples, header
 from fedmed.page.examples import Example
 from fedmed.page.report_tab import tab
-from fedmed.report.joining import joined
 from fedmed.report.schema import Report
 
 
@@ -35,7 +34,6 @@ class Shown:
     predictions: list[Prediction]  # of the examples
     config: Mapping[str, Any]
     report: Report | None
-    joined: Mapping[str, str]  # what joining changed for each hospital, where it is known
     label: str
     why: str
     problem: str | None
@@ -72,7 +70,6 @@ def draw(opened: Opened) -> Shown:
         predictions=predicted,
         config=snapshot.config,
         report=snapshot.report,
-        joined=joined(snapshot.report) if snapshot.report else {},
         label=opened.label,
         why=opened.why,
         problem=opened.problem,

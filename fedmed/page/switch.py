@@ -21,7 +21,6 @@ from fedmed.snapshot.reader import Snapshot
 TITLES = {
     "network": "The whole network travels",
     "imagenet": "Only the last layer travels",
-    "bundled": "A backbone trained on chest X-rays only",
 }
 
 

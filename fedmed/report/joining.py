@@ -34,8 +34,7 @@ def joined(report: Mapping[str, Any]) -> dict[str, str]:
         for hospital in report["partition"]["hospitals"]
     }
     return {
-        name: f"{shares[name]} of its X-rays show PNEUMONIA. On the official test, "
-        + _told(alone, federated)
+        name: f"{shares[name]} PNEUMONIA here. {_told(alone, federated)}"
         for name, alone in report["local_only"]["test"].items()
         if name in shares
     }
@@ -49,7 +48,7 @@ def _told(alone: Scores, federated: Interval) -> str:
     elif gain["high"] < 0:
         outcome = "joining costs it"
     return (
-        f"{in_percent(alone['balanced_accuracy'])} of both classes right alone, "
+        f"Balanced accuracy on the official test {in_percent(alone['balanced_accuracy'])} alone, "
         f"{in_percent(federated)} joined: {outcome}.{_one_answer(alone)}"
     )
 

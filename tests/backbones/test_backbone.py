@@ -26,7 +26,7 @@ from fedmed.errors import UserError
 from fedmed.imaging.preprocessing import resize, to_input
 from tests.support.snapshots import random_backbone
 
-ORIGIN = {"id": "random-0", "source": "a test", "public_cohort": True, "recipe": "robust"}
+ORIGIN = {"id": "random-0", "source": "a test", "trained_on": "some X-rays"}
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_what_is_known_of_its_origin_survives_sharding(written: Path) -> None:
     assert len(list(written.glob("backbone-*.safetensors"))) > 1
     again = load(str(written))
     assert again.origin == ORIGIN
-    assert again.public_cohort
+    assert again.knows("some X-rays") and not again.knows("others")
 
 
 def test_no_file_is_above_9_mb(written: Path) -> None:
@@ -168,7 +168,7 @@ def test_one_file_will_do(backbone: Backbone, tmp_path: Path) -> None:
     read = load(str(path))
     assert read.sha256 == backbone.sha256
     assert read.id == "file:mine.safetensors"
-    assert not read.public_cohort
+    assert not read.knows("some X-rays")
 
 
 def test_the_classifier_is_left_out(backbone: Backbone, tmp_path: Path) -> None:
@@ -341,11 +341,11 @@ class TestTorchvision:
         torch.save(network.state_dict(), checkpoints / "resnet18-f37072fd.pth")
         loaded = load("torchvision")
         assert loaded.sha256 == backbone.sha256
-        assert not loaded.public_cohort
+        assert not loaded.knows("some X-rays")
 
 
 def test_bundled_is_the_packages_own(
     copy: Path, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "BUNDLED", copy)
+    monkeypatch.setattr(module, "NETWORK", copy)
     assert load("bundled").sha256 == backbone.sha256

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from fedmed.data.patients import key_patients, named_patient, patient_order, public_patient
-from fedmed.data.public_cohort import public_patients
 from tests.support.xrays import listed
 
 
@@ -67,13 +66,6 @@ def test_what_tells_a_patient_goes_in_order() -> None:
     assert (key, list(tellers)) == ("folder-p1", ["folder"])
     [key], tellers = key_patients([listed("scan.png")], public=False)
     assert (key, list(tellers)) == ("scan.png", ["nobody"])
-
-
-def test_no_told_patient_is_one_of_the_public_cohort() -> None:
-    told = [listed(f"{n}.png", told=patient) for n, patient in enumerate(public_patients())]
-    assert not set(key_patients(told, public=False)[0]) & public_patients()
-    names = [listed(f"person{n}_virus_1.png") for n in range(2000)]
-    assert not set(key_patients(names, public=False)[0]) & public_patients()
 
 
 def test_the_same_picture_is_the_same_patient_whatever_told_them() -> None:

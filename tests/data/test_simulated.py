@@ -6,8 +6,7 @@ import numpy as np
 
 from fedmed import data
 from fedmed.data.cohort import labels, patients
-from fedmed.data.public_cohort import public_patients
-from fedmed.data.simulated import PUBLIC_LAST, simulated_cohort, simulated_xrays
+from fedmed.data.simulated import simulated_cohort, simulated_xrays
 
 
 def test_it_says_that_it_is_simulated() -> None:
@@ -23,12 +22,6 @@ def test_classes_are_equal_and_patients_are_all_different() -> None:
     assert labels(cohort.test).count(1) == 5
     assert len(set(patients(cohort.images))) == 50
     assert len({xray.digest for xray in cohort.images}) == 50
-
-
-def test_its_patients_never_trained_a_backbone() -> None:
-    numbers = [int(p.removeprefix("sim-")) for p in patients(simulated_cohort(40, 10).images)]
-    assert min(numbers) > PUBLIC_LAST
-    assert not set(patients(simulated_cohort(40, 10).images)) & public_patients()
 
 
 def test_a_patient_is_the_same_in_any_cohort() -> None:

@@ -22,6 +22,7 @@ import atheris
 with atheris.instrument_imports(include=["fedmed", "safetensors"]):
     import torchvision  # noqa: F401  (first: it is large, and not ours to instrument)
 
+    from fedmed.backbones import network_files
     from fedmed.backbones.weights import SINGLE, read_state
     from fedmed.errors import UserError
     from fedmed.inference import out_of_distribution, views
@@ -92,6 +93,11 @@ def original(data: bytes) -> None:
     read_model(FOLDER / "model.pth")
 
 
+def network(data: bytes) -> None:
+    (FOLDER / "federated_model.bin").write_bytes(data)
+    network_files.read([FOLDER / "federated_model.bin"])
+
+
 TARGETS: tuple[Callable[[bytes], None], ...] = (
     config,
     evaluation,
@@ -101,6 +107,7 @@ TARGETS: tuple[Callable[[bytes], None], ...] = (
     index,
     statistics,
     original,
+    network,
 )
 
 

@@ -30,8 +30,8 @@ REPO = "alice/fedmed"
 
 @pytest.fixture(autouse=True)
 def bundled(snapshot_folder, monkeypatch) -> Path:
-    monkeypatch.setattr(backbone, "BUNDLED", snapshot_folder)
-    monkeypatch.setattr(backbone, "IMAGENET", snapshot_folder / "none")
+    monkeypatch.setattr(backbone, "IMAGENET", snapshot_folder)
+    monkeypatch.setattr(backbone, "NETWORK", snapshot_folder / "none")
     return snapshot_folder
 
 
@@ -50,7 +50,7 @@ def no_network(monkeypatch) -> None:
 
 
 def assert_bundled(opened, bundled: Path, *, saying: str) -> None:
-    assert opened.label == "bundled" and opened.snapshot.folder == bundled
+    assert opened.label == "imagenet" and opened.snapshot.folder == bundled
     assert "could not be opened" in opened.why
     assert opened.problem is not None and saying in opened.problem
     assert opened.problem.count("The reason: ") == 1
@@ -61,7 +61,7 @@ def assert_bundled(opened, bundled: Path, *, saying: str) -> None:
 @pytest.mark.parametrize("environ", [{}, {"FEDMED_SNAPSHOT": " ", "FEDMED_MODEL_REPO": ""}])
 def test_nothing_asked_for_is_the_bundled_one_without_a_network(bundled, no_network, environ):
     opened = first_opened(environ)
-    assert (opened.label, opened.problem) == ("bundled", None)
+    assert (opened.label, opened.problem) == ("imagenet", None)
     assert opened.snapshot.folder == bundled
     assert "FEDMED_SNAPSHOT" in opened.why and "FEDMED_MODEL_REPO" in opened.why
     assert opened.snapshot.report["schema_version"] == 1
@@ -210,7 +210,7 @@ def test_weights_whose_answers_are_no_numbers_are_refused(bundled, copy):
 
 def test_a_page_that_cannot_be_drawn_is_drawn_of_the_bundled_snapshot(bundled, copy):
     def draw(opened):
-        if opened.label != "bundled":
+        if opened.label != "imagenet":
             raise ZeroDivisionError
         return opened
 
@@ -276,6 +276,6 @@ def test_a_hub_that_takes_for_ever_is_given_up(bundled, monkeypatch, caplog):
 
 
 def test_a_bundled_snapshot_that_does_not_open_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(backbone, "BUNDLED", tmp_path / "none")
-    with pytest.raises(UserError, match=r"^bundled is no snapshot"):
+    monkeypatch.setattr(backbone, "IMAGENET", tmp_path / "none")
+    with pytest.raises(UserError, match=r"^imagenet is no snapshot"):
         first_opened({})

@@ -34,8 +34,8 @@ def other_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def ships(snapshot_folder: Path, other_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backbone, "IMAGENET", other_folder)
-    monkeypatch.setattr(backbone, "BUNDLED", snapshot_folder)
+    monkeypatch.setattr(backbone, "NETWORK", other_folder)
+    monkeypatch.setattr(backbone, "IMAGENET", snapshot_folder)
 
 
 def label(opened: Opened) -> str:
@@ -53,9 +53,9 @@ def answers(opened: Opened) -> dict[str, dict[str, float]]:
 
 def test_the_two_that_ship(snapshot_folder: Path, other_folder: Path) -> None:
     shown = Shelf(label, {})
-    assert names(shown) == ["imagenet", "bundled"] and shown.first == "imagenet"
+    assert names(shown) == ["network", "imagenet"] and shown.first == "network"
     assert shown.opened().snapshot.folder == other_folder
-    assert shown.opened("bundled").snapshot.folder == snapshot_folder
+    assert shown.opened("imagenet").snapshot.folder == snapshot_folder
     assert "one of those that come with FedMed" in shown.opened().why
     assert shown.problem is None
 
@@ -63,9 +63,9 @@ def test_the_two_that_ship(snapshot_folder: Path, other_folder: Path) -> None:
 def test_a_backbone_that_ships_without_heads_is_no_choice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backbone, "IMAGENET", tmp_path)
+    monkeypatch.setattr(backbone, "NETWORK", tmp_path)
     shown = Shelf(label, {})
-    assert names(shown) == ["bundled"]
+    assert names(shown) == ["imagenet"]
     assert "the one that comes with FedMed" in shown.opened().why
 
 
@@ -102,7 +102,7 @@ def test_a_folder_whose_name_has_a_comma(snapshot_folder: Path, tmp_path: Path) 
 
 
 def test_a_name_there_is_not() -> None:
-    with pytest.raises(UserError, match=r"no snapshot x\. Choose from: imagenet, bundled\."):
+    with pytest.raises(UserError, match=r"no snapshot x\. Choose from: network, imagenet\."):
         Shelf(label, {}).opened("x")
 
 
@@ -113,14 +113,14 @@ def test_one_is_in_memory_and_calls_in_flight_keep_theirs() -> None:
     gone = weakref.ref(first.predictor)
     gc.disable()  # what was there as the app started is never looked through
     try:
-        other = shown.opened("bundled")
+        other = shown.opened("imagenet")
         assert answers(other) != before
         assert answers(first) == before
         del first
         assert gone() is None, "no circle keeps it"
     finally:
         gc.enable()
-    assert shown.opened("bundled") is other
+    assert shown.opened("imagenet") is other
     assert answers(shown.opened()) == before
 
 
@@ -150,9 +150,9 @@ def test_threads_each_get_what_they_asked_for(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_drawn_page_is_kept_without_opening_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = Shelf(label, {})
-    assert [shown.page("bundled"), shown.page()] == ["bundled", "imagenet"]
+    assert [shown.page("imagenet"), shown.page()] == ["imagenet", "network"]
     monkeypatch.setattr(loading, "open_folder", None)
-    assert [shown.page("bundled"), shown.page()] == ["bundled", "imagenet"]
+    assert [shown.page("imagenet"), shown.page()] == ["imagenet", "network"]
 
 
 def damage(folder: Path) -> Path:
@@ -173,7 +173,7 @@ def test_a_first_one_that_does_not_open_leaves_the_next(
 
 def test_where_none_opens_it_is_those_that_ship(tmp_path: Path) -> None:
     shown = Shelf(label, {"FEDMED_SNAPSHOT": f"{tmp_path}/a,{tmp_path}/b"})
-    assert names(shown) == ["imagenet", "bundled"]
+    assert names(shown) == ["network", "imagenet"]
     assert shown.problem is not None
     assert "no folder a" in shown.problem and "no folder b" in shown.problem
 
@@ -181,12 +181,12 @@ def test_where_none_opens_it_is_those_that_ship(tmp_path: Path) -> None:
 def test_one_that_ships_and_does_not_open_leaves_the_other(
     other_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backbone, "IMAGENET", damage(linked_copy(other_folder, tmp_path / "bad")))
+    monkeypatch.setattr(backbone, "NETWORK", damage(linked_copy(other_folder, tmp_path / "bad")))
     shown = Shelf(label, {})
-    assert shown.first == "bundled"
-    assert shown.problem is not None and "imagenet" in shown.problem
-    monkeypatch.setattr(backbone, "BUNDLED", tmp_path / "none")
-    with pytest.raises(UserError, match=r"^bundled is no snapshot"):
+    assert shown.first == "imagenet"
+    assert shown.problem is not None and "network" in shown.problem
+    monkeypatch.setattr(backbone, "IMAGENET", tmp_path / "none")
+    with pytest.raises(UserError, match=r"^imagenet is no snapshot"):
         Shelf(label, {})
 
 
@@ -246,7 +246,7 @@ def test_others_go_on_while_the_hub_is_asked(
 def test_a_folder_of_the_shipped_ones_name_is_not_taken_for_it(
     snapshot_folder: Path, tmp_path: Path
 ) -> None:
-    copy = linked_copy(snapshot_folder, tmp_path / "imagenet")
+    copy = linked_copy(snapshot_folder, tmp_path / "network")
     seal(copy, {"schema_version": 1})
     shown = Shelf(label, {"FEDMED_SNAPSHOT": str(copy)})
-    assert shown.opened().snapshot.folder == backbone.IMAGENET
+    assert shown.opened().snapshot.folder == backbone.NETWORK

@@ -54,8 +54,8 @@ def test_it_speaks_of_the_data_that_the_models_were_trained_on(stored, data, tol
 def test_a_network_that_travels_whole_is_not_called_frozen(stored):
     head = text(about.html(example_config(), stored))
     assert "frozen but for its last layer" in head
-    whole = stored | {"recipe": stored["recipe"] | {"train": "network"}}
-    assert "frozen" not in text(about.html(example_config(), whole))
+    whole = example_config() | {"networks": {"size": 128}}
+    assert "frozen" not in text(about.html(whole, stored))
 
 
 def test_of_a_thousand_hospitals_the_figure_draws_the_first_ones_and_the_last():
@@ -63,3 +63,10 @@ def test_of_a_thousand_hospitals_the_figure_draws_the_first_ones_and_the_last():
     houses = re.findall(r">(Hospital \d+)<", html)
     assert houses == [f"Hospital {number}" for number in (1, 2, 3, 4, 5, 1000)]
     assert "1,000 hospitals want one good pneumonia detector" in text(html)
+
+
+def test_of_whole_networks_it_says_so(stored):
+    told = about.html(example_config() | {"networks": {"size": 128}}, stored)
+    assert "trains all of it" in told and "11,187,138 numbers" in told
+    assert "averages networks" in told and "up: a network" in told
+    assert "frozen" not in told

@@ -162,8 +162,8 @@ def test_numbers_that_cannot_be_are_refused_drawn_or_told(
 
 @pytest.fixture
 def bundled(snapshot_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(backbone, "BUNDLED", snapshot_folder)
-    monkeypatch.setattr(backbone, "IMAGENET", snapshot_folder / "none")
+    monkeypatch.setattr(backbone, "IMAGENET", snapshot_folder)
+    monkeypatch.setattr(backbone, "NETWORK", snapshot_folder / "none")
     return snapshot_folder
 
 
@@ -182,4 +182,4 @@ def test_a_sealed_report_that_cannot_be_drawn_does_not_keep_the_page_from_coming
         reseal(folder)
         drawn = Shelf(draw, {"FEDMED_SNAPSHOT": str(folder)}).page()
         assert "The reason: mine" in drawn or "can&#39;t show it" in drawn
-        assert "Models shown: <b>bundled</b>" in drawn
+        assert "Models shown: <b>imagenet</b>" in drawn

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import shutil
@@ -15,6 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
+from fedmed.backbones import network_files
+from fedmed.backbones.network_files import KEY
 from fedmed.backbones.weights import read_state
 from fedmed.errors import UserError
 from fedmed.inference import out_of_distribution, views
@@ -31,6 +34,7 @@ VALUES = st.sampled_from(
     [None, True, 0, -1, 10**30, 10**400, 0.5, 1e308, "", "../x", "<b>", "\0", [], [0], {}, {"": 0}]
 )
 BACKBONE = {"sha256": "0" * 64}
+SAID = json.dumps({"model": "federated", "size": 64, "base": None, "origin": {"id": "drawn"}})
 HEAD = save(
     {"fc.weight": torch.ones(2, 512), "fc.bias": torch.ones(2)},
     {"backbone": json.dumps(BACKBONE)},
@@ -155,6 +159,16 @@ def test_any_damage_to_a_backbone(tmp_path_factory, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(UserError):  # it was a part of one to begin with
         read_state(path)
+
+
+@given(content=damaged(save({"conv1.weight": torch.ones(64).half()}, {KEY: SAID}), reach=400))
+def test_any_damage_to_a_network(tmp_path_factory, content: bytes) -> None:
+    folder = tmp_path_factory.mktemp("network")
+    (folder / "federated_model.safetensors").write_bytes(content)
+    with pytest.raises(UserError):  # it was a part of one to begin with
+        network_files.read([folder / "federated_model.safetensors"])
+    with contextlib.suppress(UserError):
+        assert network_files.trunk(folder) is None
 
 
 def statistics() -> bytes:

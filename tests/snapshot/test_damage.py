@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from fedmed.backbones.backbone import BUNDLED
+from fedmed.backbones.backbone import IMAGENET
 from fedmed.errors import UserError
 from fedmed.inference.out_of_distribution import ReferenceStatistics
 from fedmed.snapshot.manifest import DamagedError, SnapshotError, printable, verify
@@ -334,7 +334,7 @@ def test_a_sealed_report_that_is_none_is_refused(content: bytes, folder: Path) -
 
 
 def test_statistics_of_another_shape_are_refused(folder: Path) -> None:
-    whole = BUNDLED / "outliers.safetensors"
+    whole = IMAGENET / "outliers.safetensors"
     for name, tensor in load_file(whole).items():
         for wrong in (torch.full_like(tensor, torch.nan), tensor[None], tensor.flatten()[:0]):
             changed = load_file(whole) | {name: wrong.contiguous()}

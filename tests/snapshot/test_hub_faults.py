@@ -93,8 +93,8 @@ def marked(hub: HubServer, snapshot_folder: Path, monkeypatch: pytest.MonkeyPatc
     """A token to look for in whatever is said; the snapshot to fall back on; no long waits."""
     hub.add_token(TOKEN, "alice", "write")
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    monkeypatch.setattr(backbone, "BUNDLED", snapshot_folder)
-    monkeypatch.setattr(backbone, "IMAGENET", snapshot_folder / "none")
+    monkeypatch.setattr(backbone, "IMAGENET", snapshot_folder)
+    monkeypatch.setattr(backbone, "NETWORK", snapshot_folder / "none")
     monkeypatch.setattr(choices, "FETCH_SECONDS", 90.0)
 
 
@@ -141,7 +141,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A snapshot without models, and what opens it; a start with models is in test_source.py."""
 
     def opens(
-        folder: Path, label: str, why: str, problem: str | None = None, called: str = "bundled"
+        folder: Path, label: str, why: str, problem: str | None = None, called: str = "imagenet"
     ) -> Any:
         try:
             verify(folder)
@@ -151,7 +151,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(loading, "open_folder", opens)
     folder = small_snapshot(tmp_path / "small")
-    monkeypatch.setattr(backbone, "BUNDLED", folder)
+    monkeypatch.setattr(backbone, "IMAGENET", folder)
     return folder
 
 
@@ -176,7 +176,7 @@ def test_a_start(
     with caplog.at_level(logging.DEBUG):
         opened = first_opened({"FEDMED_SNAPSHOT": REPO})
     assert max(pauses, default=0) <= client.PAUSE_SECONDS + 1
-    assert opened.label == "bundled"
+    assert opened.label == "imagenet"
     assert opened.problem is not None
     words = fault.asked if step == "asked" else fault.fetched
     assert (words or "") in opened.problem
@@ -203,7 +203,7 @@ def test_a_repository_that_goes_away_between_two_files_is_told(
     hub.add(REPO, contents(snapshot_folder))
     hub.before("GET", "/resolve/", lambda: hub.repositories.clear())
     opened = first_opened({"FEDMED_SNAPSHOT": REPO})
-    assert opened.label == "bundled"
+    assert opened.label == "imagenet"
     assert opened.problem is not None and ABSENT in opened.problem
 
 
@@ -232,7 +232,7 @@ def test_a_cache_that_went_bad_heals(hub: HubServer, snapshot_folder: Path) -> N
     blob.write_bytes(b"{")
     hub.stop()
     opened = first_opened(asked)
-    assert opened.label == "bundled"
+    assert opened.label == "imagenet"
     assert opened.problem is not None and "config.json is missing or damaged" in opened.problem
 
 

@@ -82,7 +82,7 @@ def test_seven_take_less_than_60_mb_and_no_file_more_than_9(networks_folder: Pat
 
 def test_the_federated_trunk_is_a_backbone(networks_folder: Path, kept: dict[str, State]) -> None:
     backbone = load(str(networks_folder))
-    assert (backbone.size, backbone.id) == (64, "random")
+    assert (backbone.size, backbone.id) == (64, "federated-from-random")
     weight = backbone.state["layer4.1.conv2.weight"]
     assert torch.equal(weight, kept["federated"]["layer4.1.conv2.weight"].half().float())
     assert not any(name.startswith("fc.") for name in backbone.state)

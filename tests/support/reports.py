@@ -227,7 +227,7 @@ def example_config() -> dict[str, Any]:
         "backbone": {
             "id": "fedmed-bundled",
             "sha256": "0" * 64,
-            "source": "python -m fedmed.pretrain, on a public cohort of chest X-rays",
+            "source": "a test",
             "files": ["backbone.safetensors"],
         },
         "models": {
