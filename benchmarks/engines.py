@@ -149,8 +149,10 @@ def faithful(
     return counts, {
         name: {
             split: against(
-                *(runs[one].report["protocols"][split]["models"] for one in (REFERENCE, name)),  # type: ignore[literal-required]
-                *(verdicts[one][split] for one in (REFERENCE, name)),
+                runs[REFERENCE].report["protocols"][split]["models"],  # type: ignore[literal-required]
+                runs[name].report["protocols"][split]["models"],  # type: ignore[literal-required]
+                verdicts[REFERENCE][split],
+                verdicts[name][split],
             )
             for split in SPLITS
         }
