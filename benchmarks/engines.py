@@ -149,8 +149,8 @@ def faithful(
     return counts, {
         name: {
             split: against(
-                runs[REFERENCE].report["protocols"][split]["models"],  # type: ignore[literal-required]
-                runs[name].report["protocols"][split]["models"],  # type: ignore[literal-required]
+                runs[REFERENCE].report["protocols"][split]["models"],
+                runs[name].report["protocols"][split]["models"],
                 verdicts[REFERENCE][split],
                 verdicts[name][split],
             )
