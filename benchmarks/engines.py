@@ -149,16 +149,16 @@ def faithful(
                 }.items()
             }
     counts = {"training": len(training), "validation": len(held_out), "test": len(cohort.test)}
-    return counts, {
-        name: {
-            split: against(
-                *(runs[one].report["protocols"][split]["models"] for one in (REFERENCE, name)),  # type: ignore[literal-required]
-                *(verdicts[one][split] for one in (REFERENCE, name)),
+    differences: dict[str, dict[str, Any]] = {}
+    for name, run in runs.items():
+        differences[name] = {}
+        for split in SPLITS:
+            reference = runs[REFERENCE].report["protocols"][split]["models"]
+            models = run.report["protocols"][split]["models"]
+            differences[name][split] = against(
+                reference, models, verdicts[REFERENCE][split], verdicts[name][split]
             )
-            for split in SPLITS
-        }
-        for name in runs
-    }
+    return counts, differences
 
 
 def _linked(root: Path, count: int | None, folder: Path) -> Path:
