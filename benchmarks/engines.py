@@ -30,6 +30,7 @@ from fedmed import cli, data
 from fedmed.backbones import engine
 from fedmed.backbones.backbone import Backbone, load
 from fedmed.data.holdout import hold_out
+from fedmed.data.public_cohort import public_patients
 from fedmed.errors import UserError
 from fedmed.evaluation.metrics import METRICS
 from fedmed.evaluation.shifted import SwappedValidation
@@ -131,7 +132,9 @@ def faithful(
         root = _linked(options.data.absolute(), options.images, Path(scratch) / "chest_xray")
         cohort = data.load(str(root))
         backbone = load(options.backbone)
-        training, held_out = hold_out(cohort.train, seed=42)
+        public = public_patients() if backbone.public_cohort else frozenset()
+        ours = [xray for xray in cohort.train if xray.patient not in public]
+        training, held_out = hold_out(ours, seed=42)
         for name in (*names, AUTO):
             runs[name] = _train(name, root, options, Path(scratch))
             scored_on = backbone.on(engine.ENGINES[name]() if name != AUTO else engine.pick())
@@ -146,18 +149,16 @@ def faithful(
                 }.items()
             }
     counts = {"training": len(training), "validation": len(held_out), "test": len(cohort.test)}
-    return counts, {
-        name: {
-            split: against(
-                runs[REFERENCE].report["protocols"][split]["models"],
-                runs[name].report["protocols"][split]["models"],
-                verdicts[REFERENCE][split],
-                verdicts[name][split],
+    differences: dict[str, dict[str, Any]] = {}
+    for name, run in runs.items():
+        differences[name] = {}
+        for split in SPLITS:
+            reference = runs[REFERENCE].report["protocols"][split]["models"]
+            models = run.report["protocols"][split]["models"]
+            differences[name][split] = against(
+                reference, models, verdicts[REFERENCE][split], verdicts[name][split]
             )
-            for split in SPLITS
-        }
-        for name in runs
-    }
+    return counts, differences
 
 
 def _linked(root: Path, count: int | None, folder: Path) -> Path:
