@@ -30,7 +30,6 @@ from fedmed import cli, data
 from fedmed.backbones import engine
 from fedmed.backbones.backbone import Backbone, load
 from fedmed.data.holdout import hold_out
-from fedmed.data.public_cohort import public_patients
 from fedmed.errors import UserError
 from fedmed.evaluation.metrics import METRICS
 from fedmed.evaluation.shifted import SwappedValidation
@@ -132,9 +131,7 @@ def faithful(
         root = _linked(options.data.absolute(), options.images, Path(scratch) / "chest_xray")
         cohort = data.load(str(root))
         backbone = load(options.backbone)
-        public = public_patients() if backbone.public_cohort else frozenset()
-        ours = [xray for xray in cohort.train if xray.patient not in public]
-        training, held_out = hold_out(ours, seed=42)
+        training, held_out = hold_out(cohort.train, seed=42)
         for name in (*names, AUTO):
             runs[name] = _train(name, root, options, Path(scratch))
             scored_on = backbone.on(engine.ENGINES[name]() if name != AUTO else engine.pick())
