@@ -141,7 +141,8 @@ def rounds_kept(folder: Path) -> dict[str, int]:
 
 
 def _told(wire: str) -> str:
-    return "without privacy" if wire == "unprotected" else f"in {wire}"
+    ways = {"unprotected": "without privacy", "masked": "behind masks"}
+    return ways.get(wire, f"in {wire}")
 
 
 def kept_words(settings: Settings) -> str:
