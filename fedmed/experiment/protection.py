@@ -84,7 +84,7 @@ def protect(settings: Settings, prepared: Prepared) -> Protection:
             patients=sum(len(site.labels) for site in sites),
             hospitals=len(sites),
         )
-        outbox = Outbox(prepared.state.folder / "sent.safetensors")
+        outbox = Outbox(prepared.state.outbox())
         trainer = PrivateTrainer(mechanism, prepared.space, outbox)
     if settings.secure_aggregation:
         check_count(len(sites))

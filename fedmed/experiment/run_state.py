@@ -72,7 +72,7 @@ class RunState:
         """What this run will not do again, of so many passes; empty if there is nothing to say."""
         rounds = rounds_kept(self.folder) if self._goes_on else {}
         kept = [f"{asked - lacking:,} of {asked:,} backbone passes"] if lacking < asked else []
-        kept += [f"round {number} of the federation in {wire}" for wire, number in rounds.items()]
+        kept += [f"round {n} of the federation {_told(wire)}" for wire, n in rounds.items()]
         if kept:
             return f"Kept from before: {', '.join(kept)}."
         if self._resume:
@@ -93,6 +93,12 @@ class RunState:
         folder = self.folder / "networks"
         folder.mkdir(exist_ok=True)
         return folder
+
+    def outbox(self) -> Path:
+        """The file in which a private run keeps what was sent; federations lie one folder up."""
+        folder = self.folder / "private"
+        folder.mkdir(exist_ok=True)
+        return folder / "sent.safetensors"
 
     def aside(self) -> Path:
         """An empty folder in which the snapshot is put together."""
@@ -134,11 +140,16 @@ def rounds_kept(folder: Path) -> dict[str, int]:
     return {path.stem: State.load(path).round for path in sorted(folder.glob("*.safetensors"))}
 
 
+def _told(wire: str) -> str:
+    ways = {"unprotected": "without privacy", "masked": "behind masks"}
+    return ways.get(wire, f"in {wire}")
+
+
 def kept_words(settings: Settings) -> str:
     """What a run that was broken off keeps, and how to go on."""
     kept = ["the passes that were done, in the cache of features"]
     if settings.train == "network":
         kept = ["what each network was trained in its rounds so far"]
     with suppress(UserError, OSError):
-        kept += [f"round {n} in {wire}" for wire, n in rounds_kept(settings.partial).items()]
+        kept += [f"round {n} {_told(w)}" for w, n in rounds_kept(settings.partial).items()]
     return f"Kept: {', '.join(kept)}. The same command with --resume goes on from here."

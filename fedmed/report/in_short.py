@@ -19,6 +19,11 @@ def in_short(report: Report) -> str:
         f"federated one. No X-ray left a hospital: in {rounds:,} rounds, what they had learned "
         f"travelled, {sent['run_bytes']:,} bytes in all."
     )
+    if "secure_aggregation" in report.get("privacy", {}):
+        together += (
+            " Masks hid what each had learned from a server that keeps to the protocol, which got "
+            "the mean alone."
+        )
     told = story(report)
     lines = textwrap.wrap(together, 78) + textwrap.wrap(told[:1].upper() + told[1:], 78)
     return "\n".join(["In short", *(f"  {line}" for line in lines)])

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
+import torch
 
 import train
+from fedmed.experiment import score
 from fedmed.experiment.settings import Settings
-from fedmed.report import document
+from fedmed.federated.state import State
 from fedmed.snapshot.reader import Snapshot
 from tests.support.runs import tensors
 
 pytestmark = pytest.mark.slow
 
 
-def test_a_private_run_promises_and_pays_and_goes_on_with_the_same_bits(
-    settings: Settings, monkeypatch: Any
+def test_a_private_run_promises_and_pays_and_goes_on_with_what_was_sent(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     private = replace(settings, epsilon=3.0, audit=True, examples=0)
 
@@ -25,15 +26,19 @@ def test_a_private_run_promises_and_pays_and_goes_on_with_the_same_bits(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(document, "build", die)
+        patch.setattr(score, "score", die)
         assert train.run(private) == 130
+    assert "round 2 in fp32, round 2 without privacy" in capsys.readouterr().err
+    kept = private.partial / "fp32.safetensors"
+    federation, whole = State.load(kept), kept.read_bytes()
+    kept.unlink()
+    assert train.run(replace(private, resume=True)) == 2
+    assert "training that round again would spend its privacy twice" in capsys.readouterr().err
     # Noise has no seed: the same bits, because what was sent is kept.
-    assert (private.partial / "sent.safetensors").exists()
-    (private.partial / "fp32.safetensors").unlink()
-    with monkeypatch.context() as patch:
-        patch.setattr(document, "build", die)
-        assert train.run(replace(private, resume=True)) == 2, "a round before would be sent twice"
-    assert train.run(private) == 0
+    kept.write_bytes(whole)
+    assert train.run(replace(private, resume=True)) == 0
+    head = Snapshot.open(private.output).heads().weight[1]
+    assert torch.equal(head, federation.model["weight"])
     report = Snapshot.open(private.output).report
     privacy = report["privacy"]
     promise = privacy["differential"]

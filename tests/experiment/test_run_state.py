@@ -67,6 +67,18 @@ def test_of_a_federation_the_last_round_is_kept_alone(settings: Settings) -> Non
     assert {path.name for path in settings.partial.iterdir()} == {"run.json", "fp32.safetensors"}
 
 
+def test_what_a_private_run_sent_is_kept_and_is_no_federation(settings: Settings) -> None:
+    state = begun(settings)
+    keep(state, 2)
+    keep(state, 1, "unprotected")
+    state.outbox().write_bytes(b"what was sent")
+    again = begun(resumed(settings))
+    told = "round 2 of the federation in fp32, round 1 of the federation without privacy"
+    assert again.words(asked=4, lacking=4) == f"Kept from before: {told}."
+    assert again.outbox().read_bytes() == b"what was sent"
+    assert not begun(settings).outbox().exists(), "a run that starts anew sends its own"
+
+
 def test_without_resume_a_run_starts_anew(settings: Settings) -> None:
     keep(begun(settings), 2)
     assert rounds(begun(settings)) == 0

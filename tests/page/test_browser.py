@@ -18,6 +18,11 @@ PASTE = """() => {
   carrier.items.add(new File(["no picture"], "pasted.png", {type: "image/png"}));
   document.dispatchEvent(new ClipboardEvent("paste", {clipboardData: carrier, bubbles: true}));
 }"""
+# Those in which the longest probability has no room.
+LONGEST = """all => all.filter((one) => {
+  one.lastChild.textContent = " >99.9 %";
+  return one.scrollWidth > one.clientWidth;
+}).map((one) => one.closest(".fm-model").dataset.model)"""
 PIXELS = "canvas => canvas.toDataURL()"
 
 
@@ -243,6 +248,7 @@ def test_layouts(visit, viewport, scheme):
         ground, ink = _shades(page)
         assert (ground < ink) == (scheme == "dark")
     page.get_by_role("tab", name="Compare").click()
+    assert page.locator(".fm-probability output").evaluate_all(LONGEST) == [], "beyond their cards"
     film, first = _box(page.locator(".fm-light")), _box(page.locator(".fm-model >> nth=0"))
     if viewport is PHONE:
         assert first["y"] > film["y"] + film["height"], "one column"

@@ -239,6 +239,7 @@ def test_names_are_text_and_stay_in_the_browser(page, xray):
 def test_files_dropped_on_any_tab_are_read_two_side_by_side(page):
     page.get_by_role("tab", name="About").click()
     page.locator(".fm-story").wait_for()
+    drawn = page.locator(".fm-story rect").count()
     names = ["one.png", "two.png", "three.png"]
     page.evaluate(DROP, [names, "dragover"])
     assert page.locator("html.fm-dropping").count() == 1
@@ -249,6 +250,8 @@ def test_files_dropped_on_any_tab_are_read_two_side_by_side(page):
     assert page.locator(".fm-kept .fm-name").inner_text() == "one.png"
     assert "the other file was left" in page.locator(".fm-left").inner_text()
     assert page.locator(".fm-problem").first.is_visible()
+    page.locator(".fm-let-go").click()
+    assert page.locator(".fm-story rect").count() == drawn  # no other tab's is let go
 
 
 def test_an_answer_is_kept_beside_the_next_one(page, xray):

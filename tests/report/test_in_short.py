@@ -30,3 +30,9 @@ def test_it_comes_out_the_other_way() -> None:
 
 def test_without_hospitals_alone_there_is_nothing_to_compare() -> None:
     assert said(changed("local_only", "test", to={})).endswith("bytes in all.")
+
+
+def test_masks_are_told_where_there_were_any() -> None:
+    report = changed("privacy", to={"secure_aggregation": {}})
+    assert "which got the mean alone" in said(report)
+    assert "mean alone" not in said(changed("privacy", to={}))
