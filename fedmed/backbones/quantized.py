@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from fedmed.backbones.resnet18 import WIDTH
-from fedmed.backbones.weights import State, check_state, empty_network
+from fedmed.backbones.weights import State, check_state, is_finite, shapes
 from fedmed.errors import UserError
 from fedmed.task import CLASSES
 
@@ -31,8 +31,8 @@ Base = Mapping[str, Tensor] | None
 
 def layout() -> dict[str, tuple[int, ...]]:
     """The shape of each of a network's tensors, its head's too, under torchvision's names."""
-    shapes = {name: tuple(tensor.shape) for name, tensor in empty_network().state_dict().items()}
-    return {n: s for n, s in shapes.items() if not n.endswith("num_batches_tracked")} | HEAD
+    trunk = {name: tuple(shape) for name, shape in shapes().items()}
+    return {n: s for n, s in trunk.items() if not n.endswith("num_batches_tracked")} | HEAD
 
 
 def check_network(network: Mapping[str, Tensor], where: str) -> None:
@@ -45,7 +45,7 @@ def check_network(network: Mapping[str, Tensor], where: str) -> None:
     if head != HEAD:
         raise UserError(f"{where}: the last layer has the shapes {head}, not {HEAD}.")
     check_state(network, where)
-    if not all(bool(torch.isfinite(network[name]).all()) for name in head):
+    if not all(is_finite(network[name]) for name in head):
         raise UserError(f"{where} holds numbers that are not finite, in its last layer.")
 
 

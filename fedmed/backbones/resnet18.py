@@ -67,8 +67,9 @@ def _graph(network: nn.Module, size: int) -> Any:
     def convolution(inputs: Any) -> Any:
         layer = next(convolutions)
         assert layer.bias is not None and not isinstance(layer.padding, str)
-        weight = layer.weight.detach().contiguous().numpy()
-        bias = layer.bias.detach().view(1, -1, 1, 1).numpy()
+        # Arrays that `convolution` makes constants of itself are copied number by number.
+        weight = ops.constant(layer.weight.detach().contiguous().numpy())
+        bias = ops.constant(layer.bias.detach().view(1, -1, 1, 1).numpy())
         stride, pad = list(layer.stride), list(layer.padding)
         return ops.add(ops.convolution(inputs, weight, stride, pad, pad, [1, 1]), bias)
 

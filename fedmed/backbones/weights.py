@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -101,8 +103,7 @@ def write_state(state: Mapping[str, Tensor], origin: Mapping[str, Any], folder: 
 def check_state(state: Mapping[str, Tensor], where: str) -> None:
     """Refuse weights that are not exactly a ResNet18's (classifier aside), all finite, and
     variances below zero, from which no finite features come."""
-    expected = {name: tensor.shape for name, tensor in empty_network().state_dict().items()}
-    expected = {name: shape for name, shape in expected.items() if _is_weight(name)}
+    expected = {name: shape for name, shape in shapes().items() if _is_weight(name)}
     wrong = [name for name, shape in expected.items() if name not in state] + [
         name for name, shape in expected.items() if name in state and state[name].shape != shape
     ]
@@ -119,12 +120,18 @@ def check_state(state: Mapping[str, Tensor], where: str) -> None:
         )
     if whole := [name for name in expected if not state[name].is_floating_point()]:
         raise UserError(f"{where} holds {state[whole[0]].dtype} in {whole[0]}, not fractions.")
-    bad = [name for name in expected if not torch.isfinite(state[name].float()).all()]
+    bad = [name for name in expected if not is_finite(state[name])]
     if bad:
         raise UserError(f"{where} holds numbers that are not finite, in {bad[0]}.")
     below = [name for name in expected if name.endswith("running_var") and state[name].min() < 0]
     if below:
         raise UserError(f"{where} holds variances below zero, in {below[0]}.")
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether all numbers are. One that is not makes the sum such, which is seen much sooner."""
+    numbers = tensor.float()
+    return bool(torch.isfinite(numbers.sum()) or torch.isfinite(numbers).all())
 
 
 def check_size(size: object, where: str) -> None:
@@ -171,3 +178,10 @@ def _is_weight(name: str) -> bool:
 def empty_network() -> nn.Module:
     with torch.device("meta"):
         return ResNet18()
+
+
+@cache
+def shapes() -> Mapping[str, torch.Size]:
+    """The shape of each tensor under torchvision's names, the classifier's aside."""
+    found = {name: tensor.shape for name, tensor in empty_network().state_dict().items()}
+    return MappingProxyType(found)

@@ -179,3 +179,15 @@ def test_a_backbone_runs_on_the_chosen_one(
     ours = Backbone(backbone.state, backbone.origin)
     assert ours.engine is chosen
     assert torch.equal(ours.feature_maps(inputs), maps(chosen, backbone, inputs))
+
+
+@pytest.mark.parametrize("name", ["gpu", "meta", "cuda:99", "cpu:0", "xla", ""])
+def test_a_device_that_is_not_there_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match="--device") as caught:
+        engine.pick_device(name)
+    assert "auto, cpu, cuda" in str(caught.value)
+
+
+def test_the_devices_that_are_there_are_taken() -> None:
+    assert engine.pick_device("cpu") == "cpu"
+    assert engine.pick_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")

@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from fedmed.backbones.backbone import Backbone
-from fedmed.backbones.engine import pick, pick_device
+from fedmed.backbones.engine import pick
 from fedmed.data.cohort import Xray
 from fedmed.data.decoding import UnreadableImages, decode_all
 from fedmed.errors import ImageError, UserError
@@ -342,15 +342,3 @@ def test_views_in_memory_are_bounded_by_their_size(
     monkeypatch.setattr(sites, "HELD_BYTES", 10 * 2048 * 3)
     assert Features(xrays(10), cache).view.cache_info().maxsize == 3
     assert Features(xrays(100), cache).view.cache_info().maxsize == 2
-
-
-@pytest.mark.parametrize("name", ["gpu", "meta", "cuda:99", "cpu:0", "xla", ""])
-def test_a_device_that_is_not_there_is_refused(name: str) -> None:
-    with pytest.raises(UserError, match="--device") as caught:
-        pick_device(name)
-    assert "auto, cpu, cuda" in str(caught.value)
-
-
-def test_the_devices_that_are_there_are_taken() -> None:
-    assert pick_device("cpu") == "cpu"
-    assert pick_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
