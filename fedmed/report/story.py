@@ -6,6 +6,8 @@ from fedmed.evaluation.intervals import difference
 from fedmed.report.phrases import in_percent, lowest_and_highest, scored_on, some_of
 from fedmed.report.schema import Report
 
+WELL = 0.85  # balanced accuracy, of which a hospital alone may be said to do well
+
 
 def story(report: Report) -> str:
     """Whether sharing lifts the hospitals, and if not, whether there was anything to share.
@@ -31,8 +33,10 @@ def story(report: Report) -> str:
         told = f"sharing hurts {some_of(hurt, len(alone))}"
     elif pooling_lifts:
         told = "sharing is not shown to lift a hospital, though pooling all images is"
-    else:
+    elif min(interval["value"] for interval in alone.values()) >= WELL:
         told = "each hospital alone does well enough that there is little to share"
+    else:
+        told = "neither sharing nor pooling all images is shown to lift a hospital"
     worst, best = lowest_and_highest(alone)
     return (
         f"{told} (balanced accuracy on {scored_on(report, 'test')}: {in_percent(federated)} "
