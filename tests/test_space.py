@@ -80,5 +80,5 @@ def test_the_app_starts_from_it_alone(tmp_path: Path) -> None:
     told = subprocess.check_output(
         [sys.executable, "-c", code], cwd=folder, text=True, timeout=300, env=environment
     )
-    assert told.strip().endswith("['imagenet', 'bundled']")
+    assert told.strip().endswith("['network', 'imagenet']")
     shutil.rmtree(folder)

@@ -195,17 +195,17 @@ def test_statistics_in_a_snapshot_are_used_to_warn(snapshot, predictions, tmp_pa
 def test_xrays_that_arrive_together_share_a_pass_and_keep_their_answers(
     snapshot, predictions, monkeypatch
 ):
-    predictor = Predictor(snapshot)
-    backbone = snapshot.backbone
+    run = snapshot.backbone.ready()
     sizes, first, go = [], threading.Event(), threading.Event()
 
-    def feature_maps(inputs):
+    def passed(inputs):
         sizes.append(len(inputs))
         first.set()
         assert go.wait(60)
-        return Backbone.feature_maps(backbone, inputs)
+        return run(inputs)
 
-    monkeypatch.setattr(backbone, "feature_maps", feature_maps)
+    monkeypatch.setattr(Backbone, "ready", lambda backbone: passed)
+    predictor = Predictor(snapshot)
     files = [encoded(image(seed)) for seed in range(4)]
 
     def predict(data):

@@ -221,7 +221,7 @@ def test_report(visit, snapshot_folder, tmp_path):
     page.locator("[data-protocol-is=test] .fm-scores th button", has_text="Recall").click()
     recall = [float(row.locator("td").nth(3).get_attribute("data-value")) for row in rows.all()]
     assert recall == sorted(recall, reverse=True)
-    page.locator("[data-switch=protocol] button", has_text="Validation").click()
+    page.get_by_role("button", name="Validation", exact=True).click()
     assert not rows.first.is_visible()
     assert page.locator("[data-protocol-is=validation] .fm-scores").is_visible()
     page.locator("[data-switch=metric] button", has_text="AUC").click()
