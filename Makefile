@@ -24,10 +24,10 @@ space: $(VENV)/app.done ## a folder to upload as a Space, with nothing else in i
 	$(BIN)/python -m fedmed.space
 
 test: lint ## lint and every test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 quick: lint ## lint and the fast tests, before a commit
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
 
 lint: $(VENV)/dev.done ## style, types, and which package may import which
 	$(BIN)/ruff check .
