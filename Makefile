@@ -35,8 +35,8 @@ lint: $(VENV)/dev.done ## style, types, and which package may import which
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# README's and the examples' parts that come from the snapshots that ship.
-figures: $(VENV)/dev.done ## copy figures into README.md
+# What comes from the snapshots that ship and from benchmarks, in README.md and docs/measured.md.
+figures: $(VENV)/dev.done ## copy figures into README.md and docs/measured.md
 	$(BIN)/python -m benchmarks.readme
 
 # Pins stay where requirements.txt and requirements-dev.txt still allow them. To take newer releases:

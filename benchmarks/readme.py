@@ -1,4 +1,4 @@
-"""Copy figures into README.md: `python -m benchmarks.readme` (or `make figures`).
+"""Copy figures into README.md and docs/measured.md: `python -m benchmarks.readme`, `make figures`.
 
 Between `<!-- figures: NAME -->` and `<!-- /figures -->` stands what this writes: the scores
 of the snapshots that ship, and what the other benchmarks left in benchmarks/results/.
@@ -19,18 +19,19 @@ from fedmed.report.claims import summary
 from fedmed.report.schema import PROTOCOLS, PerClass, Report, Scores
 
 REPOSITORY = Path(__file__).parent.parent
-README = REPOSITORY / "README.md"
+PAGES = (REPOSITORY / "README.md", REPOSITORY / "docs" / "measured.md")
 RESULTS = Path(__file__).parent / "results"
 SNAPSHOTS = {"network": NETWORK, "imagenet": IMAGENET}
 NAMED = {"flip-rotate": "mission", "clean, degraded, balanced": "robust"}
 
 
 def main() -> None:
-    README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def filled(text: str) -> str:
-    """README's text with every marked part written anew."""
+    """A page's text with every marked part written anew."""
     parts: dict[str, Callable[[], str]] = {
         "recipes": recipes,
         "speed": speed,

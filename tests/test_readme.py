@@ -1,11 +1,13 @@
 from __future__ import annotations
 
-from benchmarks.readme import README, filled
+from benchmarks.readme import PAGES, filled
 
 
 def test_figures_are_those_of_the_snapshots_that_ship():
-    text = README.read_text(encoding="utf-8")
-    assert filled(text) == text, "run `make figures`"
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        assert "<!-- figures:" in text
+        assert filled(text) == text, "run `make figures`"
 
 
 def test_figures_follow_the_report(monkeypatch, tmp_path):
