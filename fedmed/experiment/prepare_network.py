@@ -96,6 +96,7 @@ def prepare_network(settings: Settings, watch: Stopwatch) -> PreparedNetwork:
     folder = state.networks()
     if settings.resume:
         kept = len(list(folder.glob("*-*-*.safetensors")))
+        watch.kept = kept
         say(f"Kept from before: {kept} trainings." if kept else state.words(0, 0))
     file = folder / "pixels.safetensors"
     small = shrink(pixels[: len(training)], settings.size)
