@@ -23,9 +23,8 @@ demo: $(VENV)/app.done ## a whole run on simulated patients, offline, in about a
 space: $(VENV)/app.done ## a folder to upload as a Space, with nothing else in it
 	$(BIN)/python -m fedmed.space
 
-# What fails beside another test, for want of a core, is run once more by itself.
 test: lint ## lint and every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS) || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 quick: lint ## lint and the fast tests, before a commit
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
