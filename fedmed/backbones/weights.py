@@ -129,9 +129,11 @@ def check_state(state: Mapping[str, Tensor], where: str) -> None:
 
 
 def is_finite(tensor: Tensor) -> bool:
-    """Whether all numbers are. One that is not makes the sum such, which is seen much sooner."""
-    numbers = tensor.float()
-    return bool(torch.isfinite(numbers.sum()) or torch.isfinite(numbers).all())
+    """Whether all numbers are. One that is not makes the sum such, which is seen much sooner.
+
+    A sum of large ones may overflow, so then each is asked.
+    """
+    return bool(tensor.sum().isfinite()) or bool(tensor.isfinite().all())
 
 
 def check_size(size: object, where: str) -> None:

@@ -7,16 +7,15 @@ column is that network, to whatever scores heads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from fedmed.backbones.backbone import Backbone
-from fedmed.features.extract import BATCH, features_of
+from fedmed.features.extract import features_of
 from fedmed.imaging.augmentation import View
-from fedmed.parallel import on_all_cores
 from fedmed.task import CLASSES
 from fedmed.training.heads import Heads
 
@@ -38,35 +37,17 @@ class Answers:
         backbone: Backbone,
         head: Heads,
         wanted: Sequence[tuple[View, Images]],
-        tick: Callable[[int], None] = lambda count: None,
     ) -> None:
         """Have the network `name` (H = 1) answer on some views of images, each in one pass."""
         column = self.names.index(name)
-        backbone = backbone.shared_by(torch.get_num_threads())
         for view, (pixels, digests) in wanted:
             rows = self._rows.setdefault(view, {})
             new = [digest for digest in dict.fromkeys(digests) if digest not in rows]
             rows |= {digest: len(rows) + place for place, digest in enumerate(new)}
             table = self._columns.get(view, np.zeros((0, self.width), np.float32))
             table = np.vstack([table, np.zeros((len(new), self.width), np.float32)])
-            batches = [
-                range(len(digests))[first : first + BATCH]
-                for first in range(0, len(digests), BATCH)
-            ]
-
-            def passed(
-                batch: range,
-                view: View = view,
-                pixels: np.ndarray = pixels,
-                digests: Sequence[str] = digests,
-            ) -> np.ndarray:
-                some = [digests[row] for row in batch]
-                found = features_of(view, pixels[batch.start : batch.stop], some, backbone)
-                return log_odds(head, torch.from_numpy(found)).numpy()
-
-            for batch, answers in zip(batches, on_all_cores(passed, batches), strict=True):
-                table[[rows[digests[row]] for row in batch], column] = answers
-                tick(len(batch))
+            features = torch.from_numpy(features_of(view, pixels, digests, backbone))
+            table[[rows[digest] for digest in digests], column] = log_odds(head, features).numpy()
             self._columns[view] = table
 
     def load(self, view: View, digests: Sequence[str]) -> np.ndarray:

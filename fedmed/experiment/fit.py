@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import numpy as np
-
-from fedmed.data.cohort import labels
 from fedmed.errors import UserError
+from fedmed.experiment.optimisations import optimisations
 from fedmed.experiment.plan import Plan
 from fedmed.experiment.prepare import Prepared
 from fedmed.experiment.protection import Protection, protect, unprotected_sites
@@ -49,13 +47,7 @@ def fit(settings: Settings, prepared: Prepared, watch: Stopwatch) -> Fitted:
     Raises:
         UserError: training diverged.
     """
-    # The classes weigh the same for everybody: hospitals report how many X-rays of each they have.
-    normal, pneumonia = np.bincount(labels(prepared.training), minlength=2).tolist()
-    optimisation = Optimisation(
-        learning_rate=settings.learning_rate,
-        batch_size=settings.batch_size,
-        class_weights=prepared.recipe.class_weights(normal, pneumonia),
-    )
+    optimisation, of_its_own = optimisations(settings, prepared, prepared.recipe)
     zero = new_heads(1, prepared.validation.features.shape[1])
     with step(f"Training on everything in one place, {settings.epochs} epochs"):
         central = train(
@@ -86,7 +78,7 @@ def fit(settings: Settings, prepared: Prepared, watch: Stopwatch) -> Fitted:
     with step(f"Training federated, {settings.hospitals} hospitals, {settings.rounds} rounds"):
         sent = federated(settings.format, protection)
     federations = {settings.format: sent}
-    unfinished = protection.left_out
+    unfinished = dict(protection.left_out)
     for format in FORMATS:
         if format in unfinished:
             continue
@@ -105,14 +97,12 @@ def fit(settings: Settings, prepared: Prepared, watch: Stopwatch) -> Fitted:
             unprotected = Heads.of(federated("unprotected", unprotected_sites(prepared)).model)
     watch.lap("federated")
 
-    # Alone, a hospital knows nobody's counts but its own.
-    of_its_own = replace(optimisation, class_weights=None)
     with step("Training each hospital alone, as long"):
         alone = train(
             stack([zero] * settings.hospitals),
             prepared.hospitals,
             range(settings.rounds * settings.local_epochs),
-            of_its_own if prepared.recipe.balanced else optimisation,
+            of_its_own,
             seed=settings.seed,
         )
     watch.lap("local_only")

@@ -13,11 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from fedmed.data.cohort import labels
+from fedmed.experiment.optimisations import optimisations
 from fedmed.experiment.plan import Plan
 from fedmed.experiment.prepare_network import PreparedNetwork, start_of
 from fedmed.experiment.progress import Memory, Progress
@@ -71,16 +70,9 @@ def fit_network(settings: Settings, prepared: PreparedNetwork, watch: Stopwatch)
     base = folder / "start.safetensors"
     start = start_of(prepared.backbone)
     write_network(base, start)
-    normal, pneumonia = np.bincount(labels(prepared.training), minlength=2).tolist()
-    optimisation = Optimisation(
-        learning_rate=settings.learning_rate,
-        batch_size=settings.batch_size,
-        class_weights=prepared.recipe.class_weights(normal, pneumonia),
-        weight_decay=WEIGHT_DECAY,
+    optimisation, of_its_own = optimisations(
+        settings, prepared, prepared.recipe, weight_decay=WEIGHT_DECAY
     )
-    # Alone, a hospital knows nobody's counts but its own.
-    of_its_own = replace(optimisation, class_weights=None)
-    of_its_own = of_its_own if prepared.recipe.balanced else optimisation
     epochs = {"central": settings.epochs}
     epochs["federated"] = epochs["alone"] = settings.rounds * settings.local_epochs
     count = workers(settings, prepared)

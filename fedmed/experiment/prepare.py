@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from fedmed.backbones.backbone import Backbone
 from fedmed.backbones.backbone import load as load_backbone
 from fedmed.backbones.engine import pick_device, pick_to_train
-from fedmed.data import films
-from fedmed.data.cohort import Cohort, Xray
 from fedmed.data.holdout import description
 from fedmed.data.pixels import Pixels
 from fedmed.evaluation import shifted
 from fedmed.evaluation.evaluation_set import EvaluationSet
 from fedmed.evaluation.shifted import SwappedValidation
-from fedmed.experiment.deal import deal
+from fedmed.experiment.deal import Dealt, deal
 from fedmed.experiment.run_state import RunState
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
@@ -33,16 +30,12 @@ from fedmed.training.recipe import Recipe, pick_recipe
 
 
 @dataclass(frozen=True)
-class Prepared:
+class Prepared(Dealt):
     """All that training and scoring read: nothing below touches an image's pixels again."""
 
     backbone: Backbone  # for what is scored
     learner: Backbone  # the same on the engine for training views
     recipe: Recipe
-    cohort: Cohort
-    training: Sequence[Xray]
-    parts: Sequence[np.ndarray]  # of each hospital, its places in `training`
-    audit: dict[str, Any]  # the report's `data`
     views: Sequence[View]
     features: Features  # of `training`
     everything: TrainingSite
@@ -61,11 +54,6 @@ class Prepared:
         """What passes ran on, in words."""
         to_train, to_score = self.learner.engine.title, self.backbone.engine.title
         return to_score if to_train == to_score else f"{to_score}; training views {to_train}"
-
-    @property
-    def sites(self) -> list[str]:
-        """The hospitals' names, in their order."""
-        return [hospital.name for hospital in self.hospitals]
 
 
 def prepare(settings: Settings, watch: Stopwatch) -> Prepared:
@@ -107,10 +95,7 @@ def prepare(settings: Settings, watch: Stopwatch) -> Prepared:
         source.load(FILM, [xray.digest for xray in xrays])
         for source, xrays in ((learned, training), (cache, scored))
     ]
-    names = [xray.name for xray in (*training, *scored)]
-    dealt.audit["films"] = films.judge(names, np.concatenate(measures))
-    for line in films.words(dealt.audit["films"]):
-        print(line, flush=True)
+    dealt.judge_films(np.concatenate(measures))
     state.begin()
     features = Features(training, learned)
     # Read before the training: what lies idle for an hour, another run may drop from the cache.
@@ -118,19 +103,16 @@ def prepare(settings: Settings, watch: Stopwatch) -> Prepared:
     swapped = SwappedValidation.read(held_out, cache)
     watch.lap("features")
     return Prepared(
+        **vars(dealt),
         backbone=backbone,
         learner=learner,
         recipe=recipe,
-        cohort=cohort,
-        training=training,
-        parts=dealt.parts,
-        audit=dealt.audit,
         views=views,
         features=features,
         everything=TrainingSite("central", features, np.arange(len(training)), views),
         hospitals=[
-            TrainingSite(f"hospital_{number}", features, part, views)
-            for number, part in enumerate(dealt.parts, start=1)
+            TrainingSite(name, features, part, views)
+            for name, part in zip(dealt.sites, dealt.parts, strict=True)
         ],
         validation=EvaluationSet(description(cohort.patients_known), held_out, clean[0]),
         shifted=swapped,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,9 +18,9 @@ from fedmed.backbones.backbone import Backbone
 from fedmed.backbones.backbone import load as load_backbone
 from fedmed.backbones.engine import has_bf16, pick_device
 from fedmed.data import films
-from fedmed.data.cohort import Cohort, Xray, labels
+from fedmed.data.cohort import labels
 from fedmed.data.decoding import decode_all
-from fedmed.experiment.deal import deal
+from fedmed.experiment.deal import Dealt, deal
 from fedmed.experiment.run_state import RunState
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
@@ -36,27 +35,16 @@ SOME = 256  # images that are made smaller or measured at once
 
 
 @dataclass(frozen=True)
-class PreparedNetwork:
+class PreparedNetwork(Dealt):
     """All that training networks and scoring them read."""
 
     backbone: Backbone  # that training starts from
     recipe: Recipe
     regime: Regime
-    cohort: Cohort
-    training: Sequence[Xray]
-    held_out: Sequence[Xray]
-    parts: Sequence[np.ndarray]  # of each hospital, its places in `training`
-    audit: dict[str, Any]  # the report's `data`
     pixels: np.ndarray  # uint8 [n, 224, 224] of `read`
-    read: Sequence[Xray]  # training, held out and test, in this order
     everything: ImageSite
     hospitals: Sequence[ImageSite]
     state: RunState
-
-    @property
-    def sites(self) -> list[str]:
-        """The hospitals' names, in their order."""
-        return [hospital.name for hospital in self.hospitals]
 
 
 def prepare_network(settings: Settings, watch: Stopwatch) -> PreparedNetwork:
@@ -83,15 +71,12 @@ def prepare_network(settings: Settings, watch: Stopwatch) -> PreparedNetwork:
         device=device,
     )
     dealt = deal(settings, backbone)
-    cohort, training, held_out = dealt.cohort, dealt.training, dealt.held_out
+    training = dealt.training
     precision = "bf16" if regime.bf16 else "FP32"
-    state = RunState(settings, backbone.sha256, cohort.images, f"{device} {precision}")
+    state = RunState(settings, backbone.sha256, dealt.cohort.images, f"{device} {precision}")
     watch.lap("data")
-    read = [*training, *held_out, *cohort.test]
-    pixels = decode_all(read)
-    dealt.audit["films"] = films.judge([xray.name for xray in read], _measured(pixels))
-    for line in films.words(dealt.audit["films"]):
-        print(line, flush=True)
+    pixels = decode_all(dealt.read)
+    dealt.judge_films(_measured(pixels))
     state.begin()
     folder = state.networks()
     if settings.resume:
@@ -114,19 +99,15 @@ def prepare_network(settings: Settings, watch: Stopwatch) -> PreparedNetwork:
         )
 
     return PreparedNetwork(
+        **vars(dealt),
         backbone=backbone,
         recipe=recipe,
         regime=regime,
-        cohort=cohort,
-        training=training,
-        held_out=held_out,
-        parts=dealt.parts,
-        audit=dealt.audit,
         pixels=pixels,
-        read=read,
         everything=site("central", np.arange(len(training))),
         hospitals=[
-            site(f"hospital_{k}", np.asarray(part)) for k, part in enumerate(dealt.parts, 1)
+            site(name, np.asarray(part))
+            for name, part in zip(dealt.sites, dealt.parts, strict=True)
         ],
         state=state,
     )

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from fedmed import simulation
 from fedmed.backbones.backbone import Backbone
-from fedmed.features.extract import clean_features
+from fedmed.features.extract import features_of
+from fedmed.imaging.augmentation import CLEAN
 from fedmed.inference import out_of_distribution, views
 from fedmed.parallel import on_all_cores
 from fedmed.simulation.lateral import lateral
@@ -44,7 +45,7 @@ def write(
     fronts, sides = simulated(0 if is_simulated else count, 2 * count)
     known = list(features)
     if len(fronts):
-        known.append(torch.from_numpy(clean_features(fronts, backbone)))
+        known.append(torch.from_numpy(features_of(CLEAN, fronts, [""] * len(fronts), backbone)))
     statistics = out_of_distribution.fit(
         torch.cat(known), held_out_features, pixels, held_out_pixels
     )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from fedmed.backbones.weights import write_state
 from fedmed.data.cohort import labels
+from fedmed.evaluation.evaluation_set import EvaluationSet
 from fedmed.experiment import reference
+from fedmed.experiment.deal import Dealt
 from fedmed.experiment.fit import Fitted
 from fedmed.experiment.prepare import Prepared
 from fedmed.experiment.settings import Settings
@@ -22,7 +26,7 @@ from fedmed.snapshot import examples, manifest
 from fedmed.snapshot.reader import write_head
 from fedmed.snapshot.replace import move_into_place
 from fedmed.task import CLASSES
-from fedmed.training.heads import stack, unstack
+from fedmed.training.heads import Heads, stack, unstack
 
 
 def save(settings: Settings, prepared: Prepared, fitted: Fitted, report: Report) -> None:
@@ -38,18 +42,37 @@ def save(settings: Settings, prepared: Prepared, fitted: Fitted, report: Report)
     models = stack([fitted.central, fitted.federated, fitted.local])
     for name, head in zip(names, unstack(models), strict=True):
         write_head(folder / manifest.model_file(name), head, prepared.backbone)
-    _write_examples(settings, prepared, fitted, folder)
+    write_examples(settings, prepared, prepared.test, fitted.local, fitted.federated, folder)
     _write_reference(prepared, folder)
+    put_in_place(
+        settings,
+        folder,
+        report,
+        {
+            "backbone": prepared.backbone.origin
+            | {"sha256": prepared.backbone.sha256, "files": [path.name for path in stored]},
+            "models": manifest.model_entries(names, report),
+            "engine": prepared.engine,
+        },
+    )
+    prepared.state.finish()
+    prepared.cache.prune()
+
+
+def put_in_place(
+    settings: Settings, folder: Path, report: Report, entries: Mapping[str, Any]
+) -> None:
+    """Seal what was put together in `folder`, open it as the app will, and move it to its place.
+
+    `entries` of config.json say what the models are.
+    """
     document.write(report, folder / manifest.REPORT)
     config = manifest.seal(
         folder,
         {
             "classes": list(CLASSES),
             "preprocessing": PREPROCESSING,
-            "backbone": prepared.backbone.origin
-            | {"sha256": prepared.backbone.sha256, "files": [path.name for path in stored]},
-            "models": manifest.model_entries(names, report),
-            "engine": prepared.engine,
+            **entries,
             "versions": versions(),
             "seed": settings.seed,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -59,16 +82,21 @@ def save(settings: Settings, prepared: Prepared, fitted: Fitted, report: Report)
     (folder / manifest.CARD).write_text(card, encoding="utf-8")
     loading.check(folder)
     move_into_place(folder, settings.output)
-    prepared.state.finish()
-    prepared.cache.prune()
 
 
-def _write_examples(settings: Settings, prepared: Prepared, fitted: Fitted, folder: Path) -> None:
+def write_examples(
+    settings: Settings,
+    dealt: Dealt,
+    test: EvaluationSet,
+    hospitals: Heads,
+    federated: Heads,
+    folder: Path,
+) -> None:
     """Put X-rays to click into the snapshot: of the test split, some that divide the hospitals."""
-    predicted = prepared.test.probabilities(fitted.local) >= 0.5
-    together = prepared.test.probabilities(fitted.federated)[0] >= 0.5
-    chosen = examples.choose(predicted, labels(prepared.cohort.test), settings.examples, together)
-    examples.write(folder / "examples", prepared.cohort, chosen)
+    predicted = test.probabilities(hospitals) >= 0.5
+    together = test.probabilities(federated)[0] >= 0.5
+    chosen = examples.choose(predicted, labels(dealt.cohort.test), settings.examples, together)
+    examples.write(folder / "examples", dealt.cohort, chosen)
 
 
 def _write_reference(prepared: Prepared, folder: Path) -> None:

@@ -6,8 +6,6 @@ the classes apart by framing swapped.
 
 from __future__ import annotations
 
-from fedmed.data.cohort import labels, patients
-from fedmed.data.partition import describe
 from fedmed.experiment.attacks import attack
 from fedmed.experiment.fit import Fitted
 from fedmed.experiment.prepare import Prepared
@@ -47,14 +45,7 @@ def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwat
     sent = fitted.federations[settings.format]
     validated = sections.protocol(prepared.validation, models, names, temperatures)
     alone = {name: protocol.score(fitted.alone, sites) for name, protocol in official.items()}
-    partition = describe(
-        prepared.parts,
-        patients(prepared.training),
-        labels(prepared.training),
-        scheme=settings.partition,
-        alpha=settings.alpha,
-        seed=settings.seed,
-    )
+    partition = prepared.describe_partition(settings)
     return document.build(
         protocols={
             "validation": validated,

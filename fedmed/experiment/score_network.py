@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 
 from fedmed.backbones.backbone import Backbone
-from fedmed.data.cohort import Xray, labels, patients
+from fedmed.data.cohort import Xray
 from fedmed.data.holdout import description
-from fedmed.data.partition import describe
 from fedmed.evaluation import shifted
 from fedmed.evaluation.answers import Answers, Images
 from fedmed.evaluation.evaluation_set import EvaluationSet
@@ -49,6 +48,7 @@ class ScoredNetworks:
     networks: Mapping[str, Tensors]  # by model, as they are stored
     test: EvaluationSet  # whose `features` are the networks' answers
     alone: Heads  # the hospitals' networks, as heads on those
+    federated: Heads
 
 
 def backbone_of(network: Tensors, prepared: PreparedNetwork) -> Backbone:
@@ -116,14 +116,7 @@ def score_network(
             },
             titles(fitted.plan.algorithm.sends.replace("Head", "Network")),
         ),
-        partition=describe(
-            prepared.parts,
-            patients(prepared.training),
-            labels(prepared.training),
-            scheme=settings.partition,
-            alpha=settings.alpha,
-            seed=settings.seed,
-        ),
+        partition=prepared.describe_partition(settings),
         local_only={
             **{name: one.score(alone, sites) for name, one in official.items()},
             "shifted": swapped.score(alone, sites),
@@ -142,7 +135,7 @@ def score_network(
         environment=sections.versions()
         | {"engine": engine, "peak_memory_gib": fitted.peak_memory_gib},
     )
-    return ScoredNetworks(report, networks, test, alone)
+    return ScoredNetworks(report, networks, test, alone, federated)
 
 
 def _ask(

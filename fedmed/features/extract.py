@@ -14,7 +14,7 @@ from fedmed.data import films
 from fedmed.data.cohort import Xray
 from fedmed.data.decoding import decode_all
 from fedmed.features.cache import FeatureCache
-from fedmed.imaging.augmentation import CLEAN, FILM, View, render
+from fedmed.imaging.augmentation import FILM, View, render
 from fedmed.imaging.preprocessing import to_input
 from fedmed.parallel import on_all_cores
 from fedmed.progress import Progress
@@ -83,7 +83,7 @@ def extract_all(wanted: Sequence[tuple[Wanted, Source]], read: Read = decode_all
         if batch.view == FILM:
             return films.measure(pixels[batch.rows])
         names = [digests[row] for row in batch.rows]
-        return features_of(batch.view, pixels[batch.rows], names, shared[batch.source])
+        return _together(batch.view, pixels[batch.rows], names, shared[batch.source])
 
     batches = list(_batches(digests, lacking))
     passes = sum(len(absent) for (_, view), absent in lacking.items() if view != FILM)
@@ -147,17 +147,20 @@ def _keep(done: list[tuple[_Batch, np.ndarray]], digests: Sequence[str]) -> None
     done.clear()
 
 
-def clean_features(pixels: np.ndarray, backbone: Backbone) -> np.ndarray:
-    """Features [n, 512] of uint8 pixels [n, 224, 224] as they are, not kept in any cache."""
-    shared = backbone.shared_by(torch.get_num_threads())
-    batches = [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]
-    found = on_all_cores(lambda some: features_of(CLEAN, some, [""] * len(some), shared), batches)
-    return np.concatenate(list(found))
-
-
 def features_of(
-    view: View, pixels: np.ndarray, digests: list[str], backbone: Backbone
+    view: View, pixels: np.ndarray, digests: Sequence[str], backbone: Backbone
 ) -> np.ndarray:
+    """Features [n, 512] of a view of uint8 pixels [n, 224, 224], n >= 1, kept in no cache."""
+    shared = backbone.shared_by(torch.get_num_threads())
+
+    def passed(first: int) -> np.ndarray:
+        some = slice(first, first + BATCH)
+        return _together(view, pixels[some], list(digests[some]), shared)
+
+    return np.concatenate(list(on_all_cores(passed, range(0, len(pixels), BATCH))))
+
+
+def _together(view: View, pixels: np.ndarray, digests: list[str], backbone: Backbone) -> np.ndarray:
     """Features [n, 512] of at most BATCH images, in a batch of one size all the same, so that no
     image's depend on how many there are."""
     inputs = to_input(render(view, pixels, digests))

@@ -36,13 +36,14 @@ def optimum(report: Report, protocol: ProtocolName) -> str:
     if not yardstick:
         return ""
     best, last = yardstick["optimum"], yardstick["rounds"][-1]
-    within, done = yardstick["within"], len(yardstick["rounds"])
+    done = len(yardstick["rounds"])
+    within = {"loss": yardstick["within"]["loss"], "AUC": yardstick["within"]["auc"]}
     reached = [
         f"its {title} after {_rounds(at['rounds'])} and {at['bytes']:,} bytes"
-        for title, at in (("loss", within["loss"]), ("AUC", within["auc"]))
+        for title, at in within.items()
         if at
     ]
-    missed = [title for title, at in (("loss", within["loss"]), ("AUC", within["auc"])) if not at]
+    missed = [title for title, at in within.items() if not at]
     told = f"comes within 1 % of {listed(reached)}" if reached else ""
     if missed:
         told += f"{', and ' if reached else ''}does not come within 1 % of its {listed(missed)}"
