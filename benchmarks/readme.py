@@ -1,4 +1,4 @@
-"""Copy figures into README.md and docs/measured.md: `python -m benchmarks.readme`, `make figures`.
+"""Copy figures into README.md, docs/measured.md and the model cards that ship: `make figures`.
 
 Between `<!-- figures: NAME -->` and `<!-- /figures -->` stands what this writes: the scores
 of the snapshots that ship, and what the other benchmarks left in benchmarks/results/.
@@ -10,13 +10,15 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from fedmed.backbones.backbone import IMAGENET, NETWORK
 from fedmed.evaluation.intervals import percent
-from fedmed.report.card import command
+from fedmed.report.card import command, model_card
 from fedmed.report.claims import summary
-from fedmed.report.schema import PROTOCOLS, PerClass, Report, Scores
+from fedmed.report.schema import PROTOCOLS, Config, PerClass, Report, Scores
+from fedmed.snapshot.manifest import CARD
+from fedmed.snapshot.reader import Snapshot
 
 REPOSITORY = Path(__file__).parent.parent
 PAGES = (REPOSITORY / "README.md", REPOSITORY / "docs" / "measured.md")
@@ -28,6 +30,14 @@ NAMED = {"flip-rotate": "mission", "clean, degraded, balanced": "robust"}
 def main() -> None:
     for page in PAGES:
         page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
+    for folder in SNAPSHOTS.values():
+        (folder / CARD).write_text(card(folder), encoding="utf-8")
+
+
+def card(folder: Path) -> str:
+    """The model card of a snapshot that ships, as it is written today."""
+    snapshot = Snapshot.open(folder)
+    return model_card(snapshot.report, cast(Config, snapshot.config), None)
 
 
 def filled(text: str) -> str:

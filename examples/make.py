@@ -1,7 +1,7 @@
 """python examples/make.py: the simulated radiographs that visitors click.
 
 A pool of simulated patients whom no model has seen, without pneumonias that a reader would easily
-overlook; of each class, half are taken where hospitals of the snapshot that is shown first
+overlook; of each class, half are taken where hospitals of the snapshot of heads that ships
 disagree, half where they do not (`snapshot.examples.choose`), out of those that draw no warning.
 How the central or the federated model does plays no part.
 
@@ -61,7 +61,7 @@ def finished(film: simulation.Radiograph) -> Image.Image:
 
 
 def predictions(pool: list[simulation.Radiograph]) -> list[Prediction]:
-    """What the models of the snapshot that is shown first say of each film."""
+    """What the models of the snapshot of heads that ships say of each film."""
     predictor = Predictor(Snapshot.open(IMAGENET))
     return [predictor.predict_image(finished(film)) for film in pool]
 

@@ -133,7 +133,9 @@ def score_network(
         **fitted.plan.report(fitted.federation),
         timing=watch.report(),
         environment=sections.versions()
-        | {"engine": engine, "peak_memory_gib": fitted.peak_memory_gib},
+        | {"engine": engine}
+        # Of trainings that a run before did, nobody knows it any more.
+        | ({} if watch.kept else {"peak_memory_gib": fitted.peak_memory_gib}),
     )
     return ScoredNetworks(report, networks, test, alone, federated)
 
