@@ -10,11 +10,13 @@ from fedmed.experiment.optimisations import optimisations
 from fedmed.experiment.plan import Plan
 from fedmed.experiment.prepare import Prepared
 from fedmed.experiment.protection import Protection, protect, unprotected_sites
+from fedmed.experiment.run_state import RunState
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
 from fedmed.federated.rounds import federate
 from fedmed.federated.state import State
 from fedmed.federated.transforms import FORMATS
+from fedmed.privacy.outbox import Outbox
 from fedmed.progress import say, step
 from fedmed.training.heads import Heads, new_heads, stack
 from fedmed.training.local_training import train
@@ -57,22 +59,12 @@ def fit(settings: Settings, prepared: Prepared, watch: Stopwatch) -> Fitted:
 
     plan = Plan.of(settings, prepared.sites, simulated=prepared.audit["simulated"])
 
-    protection = protect(settings, prepared)
+    outbox = Outbox(prepared.state.outbox()) if settings.epsilon is not None else None
+    protection = protect(settings, prepared, outbox)
 
     def federated(format: str, protection: Protection) -> State:
-        return federate(
-            plan.sites(protection.sites),
-            algorithm=plan.algorithm,
-            model=pick(zero.tensors(), 0),
-            rounds=settings.rounds,
-            local_epochs=settings.local_epochs,
-            optimisation=optimisation,
-            channel=protection.wrap(plan.channel(format if format in FORMATS else "fp32")),
-            trainer=protection.trainer,
-            attendance=plan.attendance,
-            seed=settings.seed,
-            state=prepared.state.federation(format),
-            on_round=prepared.state.keeper(format),
+        return federation(
+            settings, plan, protection, zero, optimisation, format, kept=prepared.state
         )
 
     with step(f"Training federated, {settings.hospitals} hospitals, {settings.rounds} rounds"):
@@ -117,4 +109,31 @@ def fit(settings: Settings, prepared: Prepared, watch: Stopwatch) -> Fitted:
         unfinished=unfinished,
         protection=protection,
         unprotected=unprotected,
+    )
+
+
+def federation(
+    settings: Settings,
+    plan: Plan,
+    protection: Protection,
+    zero: Heads,
+    optimisation: Optimisation,
+    format: str,
+    *,
+    kept: RunState | None = None,
+) -> State:
+    """Run the run's federation with one update format, from `zero` or what was `kept` of it."""
+    return federate(
+        plan.sites(protection.sites),
+        algorithm=plan.algorithm,
+        model=pick(zero.tensors(), 0),
+        rounds=settings.rounds,
+        local_epochs=settings.local_epochs,
+        optimisation=optimisation,
+        channel=protection.wrap(plan.channel(format if format in FORMATS else "fp32")),
+        trainer=protection.trainer,
+        attendance=plan.attendance,
+        seed=settings.seed,
+        state=kept.federation(format) if kept else None,
+        on_round=kept.keeper(format) if kept else None,
     )

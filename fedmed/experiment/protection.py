@@ -10,6 +10,7 @@ from fedmed.data.cohort import patients
 from fedmed.experiment.prepare import Prepared
 from fedmed.experiment.settings import Settings
 from fedmed.federated.algorithm import Trainer
+from fedmed.federated.attendance import Attendance
 from fedmed.federated.channel import Channel
 from fedmed.federated.transforms import FORMATS
 from fedmed.privacy import statement
@@ -18,7 +19,11 @@ from fedmed.privacy.mechanism import Mechanism
 from fedmed.privacy.outbox import Outbox
 from fedmed.privacy.private_training import PrivateTrainer
 from fedmed.privacy.rows import patient_sites
-from fedmed.privacy.secure_aggregation import SecureAggregation, check_count
+from fedmed.privacy.secure_aggregation import (
+    SecureAggregation,
+    check_attendance,
+    check_count,
+)
 from fedmed.training.local_training import Site, train_heads
 
 
@@ -65,8 +70,8 @@ def unprotected_sites(prepared: Prepared) -> Protection:
     return Protection(prepared.hospitals, train_heads, None, None, "fp32")
 
 
-def protect(settings: Settings, prepared: Prepared) -> Protection:
-    """Return how the run's federation is protected.
+def protect(settings: Settings, prepared: Prepared, outbox: Outbox | None) -> Protection:
+    """Return how the run's federation is protected; what it sends is kept in `outbox`.
 
     Raises:
         UserError: there are too few or too many hospitals for secure aggregation.
@@ -84,9 +89,10 @@ def protect(settings: Settings, prepared: Prepared) -> Protection:
             patients=sum(len(site.labels) for site in sites),
             hospitals=len(sites),
         )
-        outbox = Outbox(prepared.state.outbox())
         trainer = PrivateTrainer(mechanism, prepared.space, outbox)
     if settings.secure_aggregation:
         check_count(len(sites))
+        attendance = Attendance(settings.participation, settings.drop_out)
+        check_attendance(attendance, len(sites), settings.rounds, settings.seed)
         keys = Keys.draw([site.name for site in sites])
     return Protection(sites, trainer, mechanism, keys, settings.format)

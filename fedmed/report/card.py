@@ -11,6 +11,7 @@ from fedmed.evaluation.metrics import METRICS
 from fedmed.report import card_tables
 from fedmed.report.claims import summary
 from fedmed.report.joining import trains_networks
+from fedmed.report.phrases import federated_by
 from fedmed.report.privacy_facts import privacy_section
 from fedmed.report.schema import Config, Report
 from fedmed.task import CLASSES, DISCLAIMER
@@ -91,11 +92,12 @@ def _opening(report: Report, config: Config) -> str:
 
 
 def _federated_by(report: Report) -> str:
-    """What the federated model is, by its algorithm; a report of earlier days was of FedAvg."""
+    """What the federated model is, of how many hospitals, in how many rounds."""
     communication = report["communication"]
-    words = report["algorithm"]["words"] if "algorithm" in report else "the average of updates"
     rounds = f"{communication['rounds']} round" + "s" * (communication["rounds"] != 1)
-    return f"{words}, of {len(report['partition']['hospitals'])} hospitals in {rounds}"
+    return (
+        f"{federated_by(report)}, of {len(report['partition']['hospitals'])} hospitals in {rounds}"
+    )
 
 
 def _kind(report: Report) -> str:

@@ -21,6 +21,13 @@ def of_networks(report: Report) -> bool:
     return report.get("training", {}).get("mode") == "network"
 
 
+def federated_by(report: Mapping[str, Any] | None) -> str:
+    """What the federated model is, by its algorithm; a report of earlier days was of FedAvg."""
+    if report and "algorithm" in report:
+        return str(report["algorithm"]["words"])
+    return "the average of the hospitals' updates"
+
+
 def scored_on(report: Report, protocol: ProtocolName) -> str:
     """`the official test, n = 624`."""
     return f"{WHERE[protocol]}, n = {report['protocols'][protocol]['n']:,}"
