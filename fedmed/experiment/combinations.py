@@ -74,7 +74,7 @@ def unprotectable(settings: Options) -> Iterator[str]:
         if settings.algorithm not in PRIVATE:
             yield (
                 f"--epsilon works with --algorithm {' or '.join(PRIVATE)}, whose every step can be "
-                f"bounded, and not with {settings.algorithm}"
+                f"bounded, and not with {settings.algorithm}: choose that, or leave out --epsilon"
             )
         if settings.train != "head":
             yield (

@@ -11,7 +11,7 @@ from fedmed.evaluation.metrics import METRICS
 from fedmed.report import card_tables
 from fedmed.report.claims import summary
 from fedmed.report.joining import trains_networks
-from fedmed.report.phrases import federated_by
+from fedmed.report.phrases import federated_by, number_of_rounds
 from fedmed.report.privacy_facts import privacy_section
 from fedmed.report.schema import Config, Report
 from fedmed.task import CLASSES, DISCLAIMER
@@ -94,7 +94,7 @@ def _opening(report: Report, config: Config) -> str:
 def _federated_by(report: Report) -> str:
     """What the federated model is, of how many hospitals, in how many rounds."""
     communication = report["communication"]
-    rounds = f"{communication['rounds']} round" + "s" * (communication["rounds"] != 1)
+    rounds = number_of_rounds(communication["rounds"])
     return (
         f"{federated_by(report)}, of {len(report['partition']['hospitals'])} hospitals in {rounds}"
     )

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from fedmed.evaluation.intervals import difference
-from fedmed.report.phrases import in_percent, listed, name_of, number_of_hospitals, scored_on
+from fedmed.report.phrases import (
+    in_percent,
+    listed,
+    name_of,
+    number_of_hospitals,
+    number_of_rounds,
+    scored_on,
+)
 from fedmed.report.schema import ProtocolName, Report
 
 SAME = 0.005  # an accuracy or AUC that differs by less is the same, rounded to a percent
@@ -39,7 +46,7 @@ def optimum(report: Report, protocol: ProtocolName) -> str:
     done = len(yardstick["rounds"])
     within = {"loss": yardstick["within"]["loss"], "AUC": yardstick["within"]["auc"]}
     reached = [
-        f"its {title} after {_rounds(at['rounds'])} and {at['bytes']:,} bytes"
+        f"its {title} after {number_of_rounds(at['rounds'])} and {at['bytes']:,} bytes"
         for title, at in within.items()
         if at
     ]
@@ -47,7 +54,7 @@ def optimum(report: Report, protocol: ProtocolName) -> str:
     told = f"comes within 1 % of {listed(reached)}" if reached else ""
     if missed:
         told += f"{', and ' if reached else ''}does not come within 1 % of its {listed(missed)}"
-        told += f" in {_rounds(done)}"
+        told += f" in {number_of_rounds(done)}"
     return (
         f"Held against the exact optimum of the same loss, federated {told} (loss "
         f"{last['loss']:.4g} against {best['loss']:.4g}, AUC {last['auc']:.3f} against "
@@ -103,7 +110,3 @@ def worst_off(report: Report, protocol: ProtocolName) -> str:
         f"{100 * gain['alone']:.1f} % of the validation patients' X-rays right alone, "
         f"{100 * gain['federated']:.1f} % federated)."
     )
-
-
-def _rounds(count: int) -> str:
-    return f"{count:,} round{'s' if count != 1 else ''}"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fedmed.report.schema import Partition
+from fedmed.report.schema import Format, Partition, Report
 from fedmed.task import CLASSES, is_hospital
 
 MANY = 20  # hospitals up to which each is shown
@@ -32,6 +32,17 @@ def displayed_models(models: Iterable[str]) -> list[str]:
     indices = np.linspace(0, len(hospitals) - 1, EXAMPLES).round().astype(int)
     kept = {hospitals[index] for index in indices}
     return [model for model in models if model in kept or not is_hospital(model)]
+
+
+def displayed_formats(report: Report) -> dict[str, Format]:
+    """The update formats to tell of: of several that send the very same, the one that was sent.
+
+    Sums in FP64 are rounded by none of them.
+    """
+    communication = report["communication"]
+    formats, sent = communication["formats"], communication["sent"]
+    kept = formats[sent]["title"]
+    return {n: f for n, f in formats.items() if n == sent or f["title"] != kept}
 
 
 def spread(scores: Mapping[str, Any], metrics: Iterable[str]) -> dict[str, Any]:

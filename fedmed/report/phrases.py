@@ -73,6 +73,10 @@ def in_percent(interval: Mapping[str, Any]) -> str:
     return f"{percents(interval)[0]:.1f} %"
 
 
+def number_of_rounds(count: int) -> str:
+    return f"{count:,} round{'s' if count != 1 else ''}"
+
+
 def percentage(part: int, rest: int) -> str:
     """What share a part is of itself and the rest."""
     return f"{100 * part / (part + rest or 1):.1f} %"
