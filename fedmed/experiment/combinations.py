@@ -37,6 +37,8 @@ class Options(Protocol):
     def secure_aggregation(self) -> bool: ...
     @property
     def audit(self) -> bool: ...
+    @property
+    def study(self) -> bool: ...
 
 
 def faults(settings: Options) -> Iterator[str]:
@@ -104,6 +106,7 @@ def unprotectable(settings: Options) -> Iterator[str]:
         for flag, asked in (
             ("--secure-aggregation", settings.secure_aggregation),
             ("--audit", settings.audit),
+            ("--study", settings.study),
         )
         if asked
     ]

@@ -10,6 +10,7 @@ from fedmed.experiment.attacks import attack
 from fedmed.experiment.fit import Fitted
 from fedmed.experiment.prepare import Prepared
 from fedmed.experiment.settings import Settings
+from fedmed.experiment.study import study
 from fedmed.experiment.timing import Stopwatch
 from fedmed.experiment.yardstick import gains, yardstick
 from fedmed.federated.ledger import full_model_bytes
@@ -42,6 +43,10 @@ def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwat
         with step("Attacking the models"):
             privacy["audit"] = attack(settings, prepared, fitted)
         watch.lap("audit")
+    compared = {}
+    if settings.study:
+        compared["study"] = study(settings, prepared)
+        watch.lap("study")
     sent = fitted.federations[settings.format]
     validated = sections.protocol(prepared.validation, models, names, temperatures)
     alone = {name: protocol.score(fitted.alone, sites) for name, protocol in official.items()}
@@ -77,4 +82,5 @@ def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwat
         timing=watch.report() | {"backbone_passes": prepared.passes},
         environment=sections.versions() | {"engine": prepared.engine},
         **({"privacy": privacy} if privacy else {}),
+        **compared,
     )

@@ -178,6 +178,11 @@ class Settings:
     audit: bool = _option(
         False, "attack the models: who was in the training set; and whether --epsilon holds"
     )
+    study: bool = _option(
+        False,
+        "compare algorithms, splits, epsilons, formats and poison on these X-rays, five seeds "
+        "each, which takes minutes more",
+    )
     recipe: str = _option(
         "auto",
         "augmentation and class weights; auto is what the backbone was made for, else 'robust'",
@@ -232,7 +237,7 @@ class Settings:
         if self.participation == 1:
             del result["participation"]
         options = ("patients", "classes", "allow_overlap", "deterministic", "drop_out", "poison")
-        for name in (*options, "epsilon", "secure_aggregation", "audit"):
+        for name in (*options, "epsilon", "secure_aggregation", "audit", "study"):
             if not result[name]:
                 del result[name]
         if self.epsilon is None:

@@ -63,7 +63,11 @@ def yardstick(
         "alone": dict(zip(prepared.sites, measured[last:], strict=True)),
         "within": {"loss": reached(near_loss, ledger), "auc": reached(near_auc, ledger)},
         "contribution": contribution(
-            prepared.hospitals, fitted.optimisation, prepared.validation, seed=seed
+            prepared.hospitals,
+            fitted.optimisation,
+            prepared.validation.features,
+            np.array(labels(prepared.validation.xrays)),
+            seed=seed,
         ),
     }
 

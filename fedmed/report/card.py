@@ -14,6 +14,7 @@ from fedmed.report.joining import trains_networks
 from fedmed.report.phrases import federated_by, number_of_rounds
 from fedmed.report.privacy_facts import privacy_section
 from fedmed.report.schema import Config, Report
+from fedmed.report.study_table import study_section
 from fedmed.task import CLASSES, DISCLAIMER
 
 LIBRARY = "torchvision"
@@ -30,7 +31,7 @@ def model_card(report: Report, config: Config, repo: str | None = None) -> str:
         card_tables.results(report, config),
         card_tables.hospitals(report),
         card_tables.communication(report),
-        *filter(None, [privacy_section(report)]),
+        *filter(None, [privacy_section(report), study_section(report)]),
         _making(report, config),
         _usage(config, repo or "USER/REPO"),
         _limits(report),

@@ -20,6 +20,7 @@ from typing_extensions import TypedDict
 from fedmed.report.federated_schema import FederatedBy, Federation, Gain, Yardstick
 from fedmed.report.numbers import PAIR, Interval, Number, Positive, Temperature, Whole
 from fedmed.report.privacy_schema import Privacy
+from fedmed.report.study_schema import Study
 
 ProtocolName = Literal["validation", "shifted", "test"]
 PROTOCOLS: tuple[Literal["validation"], Literal["test"]] = ("validation", "test")  # of every report
@@ -271,7 +272,7 @@ class Report(TypedDict):
     yardstick: NotRequired[Yardstick]
     gains: NotRequired[dict[str, Gain]]
     privacy: NotRequired[Privacy]
-    study: NotRequired[dict[str, Any]]
+    study: NotRequired[Study]
 
 
 class Backbone(TypedDict):
