@@ -13,6 +13,7 @@ from fedmed.experiment.choices import BACKBONES
 from fedmed.experiment.prepare import Prepared, prepare
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
+from fedmed.experiment.without import without_all
 from fedmed.inference import loading
 from fedmed.report import document
 from fedmed.report.card import model_card
@@ -50,12 +51,15 @@ def settings_of(snapshot: Snapshot, data: str | None, *, aside: str, resume: boo
 
 
 def prepare_again(settings: Settings, snapshot: Snapshot, **more: Any) -> Prepared:
-    """Prepare the run of a snapshot as it was, with some options changed.
+    """Prepare the run of a snapshot as it was, without those who were forgotten since.
+
+    `more` are options that are changed.
 
     Raises:
         UserError: these are not the X-rays that it was trained on, or not its backbone.
     """
     prepared = prepare(replace(settings, **more), Stopwatch())
+    prepared = without_all(prepared, forgotten(snapshot))
     stored = snapshot.report["data"]
     for name, what in (("training", "train on"), ("held_out", "hold out")):
         if prepared.audit[name] != stored[name]:  # type: ignore[literal-required]
@@ -70,6 +74,11 @@ def prepare_again(settings: Settings, snapshot: Snapshot, **more: Any) -> Prepar
             "its features cannot be made again."
         )
     return prepared
+
+
+def forgotten(snapshot: Snapshot) -> list[str]:
+    """Return the hospitals that were taken out, each as it was called then."""
+    return snapshot.report.get("federation", {}).get("forgotten", [])
 
 
 def put_back(snapshot: Snapshot, report: Mapping[str, Any], prepared: Prepared) -> None:

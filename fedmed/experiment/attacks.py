@@ -31,8 +31,9 @@ def attack(settings: Settings, prepared: Prepared, fitted: Fitted) -> dict[str, 
     Attacked are the twins of the models. Of a hospital's own, only its own patients are asked for.
     """
     audit: dict[str, Any] = {}
-    if fitted.protection.mechanism is not None and prepared.space is not None:
-        trainer = PrivateTrainer(fitted.protection.mechanism, prepared.space)
+    mechanism = fitted.protection.mechanism
+    if mechanism is not None and not mechanism.means and prepared.space is not None:
+        trainer = PrivateTrainer(mechanism, prepared.space)
         audit["canaries"] = canaries.audit(trainer, np.random.default_rng(settings.seed))
     attacked = twins(settings, prepared, fitted)
     everybody = np.arange(len(prepared.training))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fedmed.errors import UserError
 from fedmed.experiment.optimisations import optimisations
+from fedmed.experiment.personal import personalise
 from fedmed.experiment.plan import Plan
 from fedmed.experiment.prepare import Prepared
 from fedmed.experiment.protection import Protection, protect, unprotected_sites
@@ -30,7 +31,7 @@ class Fitted:
 
     central: Heads  # H = 1
     federated: Heads  # H = 1
-    local: Heads  # each hospital's own, after its training in the last round
+    local: Heads  # each hospital's own, after its training in the last round, or personalised
     alone: Heads  # each hospital's, trained as long without the others
     federations: Mapping[str, State]  # by update format
     plan: Plan
@@ -98,10 +99,15 @@ def fit(settings: Settings, prepared: Prepared, watch: Stopwatch) -> Fitted:
             seed=settings.seed,
         )
     watch.lap("local_only")
+    local = Heads.of(plan.algorithm.model(sent.own))
+    if settings.personalise:
+        with step(f"Making the federated head each hospital's own: {settings.personalise}"):
+            sites = plan.sites(prepared.hospitals)
+            local = personalise(settings, Heads.of(sent.model), sites, of_its_own)
     return Fitted(
         central=central,
         federated=Heads.of(sent.model),
-        local=Heads.of(plan.algorithm.model(sent.own)),
+        local=local,
         alone=alone,
         federations=federations,
         plan=plan,
@@ -125,7 +131,7 @@ def federation(
     """Run the run's federation with one update format, from `zero` or what was `kept` of it."""
     return federate(
         plan.sites(protection.sites),
-        algorithm=plan.algorithm,
+        algorithm=protection.algorithm or plan.algorithm,
         model=pick(zero.tensors(), 0),
         rounds=settings.rounds,
         local_epochs=settings.local_epochs,

@@ -12,7 +12,7 @@ from fedmed.data.cohort import patients
 from fedmed.experiment.prepare import Prepared
 from fedmed.experiment.settings import Settings
 from fedmed.features.sites import Features
-from fedmed.federated.algorithm import Trainer
+from fedmed.federated.algorithm import Algorithm, Trainer
 from fedmed.federated.attendance import Attendance
 from fedmed.federated.channel import Channel
 from fedmed.federated.transforms import FORMATS
@@ -20,6 +20,7 @@ from fedmed.privacy import statement
 from fedmed.privacy.masks import Keys
 from fedmed.privacy.mechanism import Mechanism
 from fedmed.privacy.outbox import Outbox
+from fedmed.privacy.private_means import PrivateClassMeans
 from fedmed.privacy.private_training import PrivateTrainer
 from fedmed.privacy.rows import Space, patient_sites
 from fedmed.privacy.secure_aggregation import (
@@ -39,6 +40,7 @@ class Protection:
     mechanism: Mechanism | None  # of a private run
     keys: Keys | None  # of secure aggregation
     sent: str  # the format of its messages
+    algorithm: Algorithm | None = None  # in place of the run's, where that is made private so
 
     def wrap(self, channel: Channel) -> Channel:
         """Return a channel whose messages up are masked, where they are."""
@@ -114,6 +116,10 @@ def private(
     """
     assert settings.epsilon is not None
     sites = patient_sites(features, patients, parts, views)
+    if settings.algorithm == "class-means":
+        mechanism = Mechanism.of_means(settings.epsilon, settings.delta)
+        means = PrivateClassMeans(mechanism, space, outbox)
+        return Protection(sites, train_heads, mechanism, None, settings.format, means)
     mechanism = Mechanism.of(
         settings.epsilon,
         settings.delta,

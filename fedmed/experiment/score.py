@@ -6,6 +6,9 @@ the classes apart by framing swapped.
 
 from __future__ import annotations
 
+from typing import Any
+
+from fedmed.experiment import personal
 from fedmed.experiment.attacks import attack
 from fedmed.experiment.fit import Fitted
 from fedmed.experiment.prepare import Prepared
@@ -43,7 +46,9 @@ def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwat
         with step("Attacking the models"):
             privacy["audit"] = attack(settings, prepared, fitted)
         watch.lap("audit")
-    compared = {}
+    compared: dict[str, Any] = {}
+    if settings.personalise:
+        compared["personalised"] = personal.report(settings)
     if settings.study:
         compared["study"] = study(settings, prepared)
         watch.lap("study")
@@ -74,7 +79,7 @@ def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwat
         local_only={**alone, "shifted": shifted.score(fitted.alone, sites)},
         **fitted.plan.report(sent),
         yardstick=yardstick(prepared, fitted, sent, seed=settings.seed),
-        gains=gains(validated, alone["validation"], partition),
+        gains=gains(validated, alone["validation"], partition, personal=bool(settings.personalise)),
         calibration=sections.reliability(temperatures, official, models, names),
         data=prepared.audit,
         recipe=settings.of_the_run()

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from fedmed.experiment.choices import PRIVATE
+
 SEEDS = 5
 
 AVERAGING = ("fedavg", "fedprox", "scaffold", "fedavgm", "fedadam", "fedyogi")
@@ -51,7 +53,12 @@ def design() -> list[Cell]:
     cells = [Cell(name, *split) for name in AVERAGING for split in SPLITS]
     cells += [Cell(name, *split) for name in SAME_FOR_ANY_SPLIT for split in (SKEWED, EVEN)]
     cells += [Cell("fedavg", *SKEWED, format=format) for format in FORMATS]
-    cells += [Cell("fedavg", *s, epsilon=e) for s in (SKEWED, EVEN) for e in EPSILONS]
+    cells += [
+        Cell(name, *split, epsilon=epsilon)
+        for split in (SKEWED, EVEN)
+        for name in PRIVATE
+        for epsilon in EPSILONS
+    ]
     cells += [
         Cell(name, *split, poison=poison)
         for split in (SKEWED, EVEN)

@@ -113,6 +113,8 @@ def _own(report: Report) -> str:
         return (
             "Each `hospital` model is what that hospital has without the others, trained as long."
         )
+    if "personalised" in report:
+        return f"Each `hospital` model is {report['personalised']['words']}."
     return "Each `hospital` model is that hospital's own after the last round."
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from fedmed.evaluation.intervals import difference
 from fedmed.report.phrases import (
+    any_of,
     in_percent,
     listed,
     name_of,
     number_of_hospitals,
     number_of_rounds,
     scored_on,
+    some_of,
 )
 from fedmed.report.schema import ProtocolName, Report
 
@@ -109,4 +111,28 @@ def worst_off(report: Report, protocol: ProtocolName) -> str:
         f"Counted as its own patients are mixed, one hospital {outcome} ("
         f"{100 * gain['alone']:.1f} % of the validation patients' X-rays right alone, "
         f"{100 * gain['federated']:.1f} % federated)."
+    )
+
+
+def personal(report: Report, protocol: ProtocolName) -> str:
+    """Whom a head of its own serves better than the federated one, and what it costs elsewhere."""
+    gains, how = report.get("gains"), report.get("personalised")
+    if not gains or not how:
+        return ""
+    own = [gain["own_mix"] for gain in gains.values()]
+    everybody = [gain["everybody"] for gain in gains.values()]
+    change = [of["personal"] - of["federated"] for of in own]
+    better, worse = sum(c > SAME for c in change), sum(c < -SAME for c in change)
+    parts = [f"serves {some_of(better, len(own))} better"] if better else []
+    parts += [f"serves {some_of(worse, len(own))} worse"] if worse else []
+    outcome = listed(parts) if parts else f"serves {any_of(len(own))} neither better nor worse"
+    before, after = (
+        sum(of[key] for of in everybody) / len(everybody)  # type: ignore[literal-required]
+        for key in ("federated", "personal")
+    )
+    return (
+        f"A head of its own ({how['kind']}) {outcome} than the federated one, counted as its own "
+        f"patients are mixed; on everybody's, the hospitals' heads have a balanced accuracy of "
+        f"{100 * after:.1f} % in the mean, the federated one {100 * before:.1f} % (validation "
+        "patients)."
     )

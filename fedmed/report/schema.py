@@ -17,7 +17,13 @@ from typing import (
 from pydantic import AfterValidator
 from typing_extensions import TypedDict
 
-from fedmed.report.federated_schema import FederatedBy, Federation, Gain, Yardstick
+from fedmed.report.federated_schema import (
+    FederatedBy,
+    Federation,
+    Gain,
+    Personalised,
+    Yardstick,
+)
 from fedmed.report.numbers import PAIR, Interval, Number, Positive, Temperature, Whole
 from fedmed.report.privacy_schema import Privacy
 from fedmed.report.study_schema import Study
@@ -271,6 +277,7 @@ class Report(TypedDict):
     federation: NotRequired[Federation]
     yardstick: NotRequired[Yardstick]
     gains: NotRequired[dict[str, Gain]]
+    personalised: NotRequired[Personalised]
     privacy: NotRequired[Privacy]
     study: NotRequired[Study]
 

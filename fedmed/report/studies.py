@@ -102,26 +102,25 @@ def formats(study: Study) -> str:
 def privacy(study: Study) -> str:
     """From which epsilon on privacy costs ranking, and how much."""
     sentences = []
-    for split in (SKEWED, "iid"):
-        base = next(iter(find(study, algorithm="fedavg", partition=split)), None)
-        cells = [c for c in study["cells"] if c["epsilon"] is not None and c["partition"] == split]
+    private = [cell for cell in study["cells"] if cell["epsilon"] is not None]
+    for name, split in dict.fromkeys((c["algorithm"], c["partition"]) for c in private):
+        base = next(iter(find(study, algorithm=name, partition=split)), None)
+        cells = [c for c in private if (c["algorithm"], c["partition"]) == (name, split)]
         gaps = {
             f"epsilon {cell['epsilon']:g}": gap
             for cell in sorted(cells, key=lambda cell: -(cell["epsilon"] or 0))
-            if base and cell["algorithm"] == "fedavg" and (gap := lead(cell, base))
+            if base and (gap := lead(cell, base))
         }
         if not gaps:
             continue
-        costly = [name for name, gap in gaps.items() if gap["high"] < 0]
+        costly = [title for title, gap in gaps.items() if gap["high"] < 0]
         outcome = (
-            f"privacy costs ranking at {listed(costly)}"
+            f"privacy costs {name} ranking at {listed(costly)}"
             if costly
-            else "that privacy costs ranking is not shown"
+            else f"that privacy costs {name} ranking is not shown"
         )
-        told = ", ".join(f"{name} {points(gap)}" for name, gap in gaps.items())
-        sentences.append(
-            f"Under {split}, {outcome} (AUC against fedavg without: {told}{_by(study)})."
-        )
+        told = ", ".join(f"{title} {points(gap)}" for title, gap in gaps.items())
+        sentences.append(f"Under {split}, {outcome} (AUC against none: {told}{_by(study)}).")
     return " ".join(sentences)
 
 

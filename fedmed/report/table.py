@@ -27,6 +27,7 @@ TOLD = (
     "gap",
     "framing",
     "optimum",
+    "personal",
     "privacy",
     "attack",
 )

@@ -61,8 +61,13 @@ def test_differences_are_paired_by_seed() -> None:
         ("splits", [cell("fedavg", 0.85, partition="iid")], "is not shown", "loses under"),
         ("formats", [cell("fedavg", 0.8, format="int8")], "cost ranking in INT8", "are not"),
         ("formats", [cell("fedavg", 0.9, format="int8")], "not shown to cost ranking", "and"),
-        ("privacy", [cell("fedavg", 0.8, epsilon=1.0)], "costs ranking at epsilon 1", "not shown"),
-        ("privacy", [cell("fedavg", 0.9, epsilon=1.0)], "is not shown", "costs ranking at"),
+        (
+            "privacy",
+            [cell("fedavg", 0.8, epsilon=1.0)],
+            "costs fedavg ranking at epsilon 1",
+            "not shown",
+        ),
+        ("privacy", [cell("fedavg", 0.9, epsilon=1.0)], "is not shown", "ranking at"),
         (
             "poison",
             [cell("median", 0.6, partition="iid", poison="sign-flip")],
