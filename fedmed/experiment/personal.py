@@ -22,9 +22,10 @@ def personalise(
 
     `finetune` goes on as long as the central model trains: Wang, Mathews, Kiddon, Eichner,
     Beaufays, Ramage: Federated Evaluation of On-device Personalization, 2019, arXiv:1910.10252.
-    `ditto` goes on as long as a hospital alone, its loss plus half of NEAR times the squared distance from the
-    federated head: Li, Hu, Beirami, Smith: Ditto: Fair and Robust Federated Learning Through
-    Personalization, ICML 2021, arXiv:2012.04221, equation 1, at the last global head.
+    `ditto` goes on as long as a hospital alone, its loss plus half of NEAR times the squared
+    distance from the federated head: Li, Hu, Beirami, Smith: Ditto: Fair and Robust Federated
+    Learning Through Personalization, ICML 2021, arXiv:2012.04221, equation 1, at the last global
+    head.
     """
     pull = Pull(NEAR, pick(federated.tensors(), 0)) if settings.personalise == "ditto" else None
     return train(

@@ -48,7 +48,7 @@ def images(each: int, first: int) -> list[Any]:
 @pytest.fixture
 def prepared(tmp_path: Path) -> Any:
     """A run's features, drawn: 120 patients to train on, 60 held out."""
-    site, unseen = CloudSite("all", 60, 60, 8), CloudSite("unseen", 30, 30, 8)
+    site, unseen = CloudSite("all", 60, 60, 64), CloudSite("unseen", 30, 30, 64)
     held = HeldFeatures(site.labels, [site.features, site.features + 0.1])
     number = {view: place for place, view in enumerate(VIEWS)}
     features = SimpleNamespace(labels=held.labels, view=lambda view: held.view(number[view]))
@@ -60,7 +60,7 @@ def prepared(tmp_path: Path) -> Any:
         features=features,
         validation=SimpleNamespace(xrays=images(30, 60), features=unseen.features),
         shifted=SimpleNamespace(features=torch.stack([unseen.features, unseen.features * 0.5])),
-        space=Space(torch.zeros(8, dtype=torch.float64), 4.0),
+        space=Space(torch.zeros(64, dtype=torch.float64), 4.0),
         cohort=SimpleNamespace(simulated=True),
         state=SimpleNamespace(folder=tmp_path),
     )
