@@ -50,7 +50,8 @@ def forget(folder: Path, hospital: str, data: str | None = None) -> None:
         settings = settings_of(snapshot, data, aside="forget", resume=False)
         rest = without(prepare_again(settings, snapshot), hospital)
         watch = Stopwatch()
-        fewer = replace(settings, hospitals=len(rest.parts))
+        # A study that there was is of those who were there.
+        fewer = replace(settings, hospitals=len(rest.parts), study=False)
         fitted = fit(fewer, rest, watch)
         weights = fitted.optimisation.class_weights or (1.0, 1.0)
         solved = kept.without(hospital).head(weights)

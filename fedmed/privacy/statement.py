@@ -34,6 +34,7 @@ NOT_COVERED = [
     "the statistics that warn of pictures unlike the training data",
     "patients held out for validation and those of the test split, by whom models are scored",
     "the yardstick: the exact optimum and what each hospital contributed",
+    "how well an audit's attacks work, which trains twins of the models on the same patients",
     "the choice of settings, made on other runs",
 ]
 

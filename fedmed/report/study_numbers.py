@@ -52,7 +52,7 @@ def split_of(cell: Cell) -> str:
 
 def points(gap: Interval) -> str:
     """`-1.2 points (-2.0 to -0.4)`."""
-    value, low, high = (100 * gap[end] for end in ("value", "low", "high"))  # type: ignore[literal-required]
+    value, low, high = (100 * gap[end] for end in ("value", "low", "high"))
     return f"{value:+.1f} points ({low:+.1f} to {high:+.1f})"
 
 
