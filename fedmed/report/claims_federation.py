@@ -127,8 +127,7 @@ def personal(report: Report, protocol: ProtocolName) -> str:
     parts += [f"serves {some_of(worse, len(own))} worse"] if worse else []
     outcome = listed(parts) if parts else f"serves {any_of(len(own))} neither better nor worse"
     before, after = (
-        sum(of[key] for of in everybody) / len(everybody)  # type: ignore[literal-required]
-        for key in ("federated", "personal")
+        sum(of[key] for of in everybody) / len(everybody) for key in ("federated", "personal")
     )
     return (
         f"A head of its own ({how['kind']}) {outcome} than the federated one, counted as its own "

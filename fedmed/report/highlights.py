@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fedmed.report.schema import Format, Partition, Report
+from fedmed.report.schema import Partition
 from fedmed.task import CLASSES, is_hospital
 
 MANY = 20  # hospitals up to which each is shown
@@ -34,7 +34,7 @@ def displayed_models(models: Iterable[str]) -> list[str]:
     return [model for model in models if model in kept or not is_hospital(model)]
 
 
-def displayed_formats(report: Report) -> dict[str, Format]:
+def displayed_formats(report: Mapping[str, Any]) -> dict[str, Any]:
     """The update formats to tell of: of several that send the very same, the one that was sent.
 
     Sums in FP64 are rounded by none of them.

@@ -216,7 +216,9 @@ def _sides(
     cells: Sequence[Cell], base: Cell, name: Callable[[Cell], str]
 ) -> tuple[list[str], list[str], list[str]]:
     """Those above the base, those below it, and those of whom neither is shown."""
-    above, below, neither = [], [], []
+    above: list[str] = []
+    below: list[str] = []
+    neither: list[str] = []
     for cell in cells:
         gap = lead(cell, base)
         side = neither
