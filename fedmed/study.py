@@ -31,7 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
             if options.workers:
                 settings = replace(settings, workers=options.workers)
             prepared = prepare_again(settings, snapshot, study=True)
-            found = study(settings, prepared, seeds=options.seeds)
+            dealt = replace(settings, hospitals=len(prepared.parts))  # some may be forgotten
+            found = study(dealt, prepared, seeds=options.seeds)
             put_back(snapshot, {**snapshot.report, "study": found}, prepared)
         print("\nThe study\n" + "\n".join(f"- {text}" for text in told(found)))  # type: ignore[arg-type]
         print(f"\nIt is in {options.snapshot}. To look at it:")
