@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ class Material:
     """Features of the training X-rays in every view, and of those that heads are scored by."""
 
     features: Features
-    views: Sequence[int]  # as training rotates through them, numbers in `features`
+    views: Sequence[Any]  # as training rotates through them, numbers in `features`
     patients: Sequence[str]  # [n] whose each training X-ray is
     space: Space
     truth: np.ndarray  # [m] of the validation X-rays

@@ -68,7 +68,7 @@ def dots(title: str, marks: Sequence[Mark], axis: str) -> Markup:
     ticks = [(first + step * n, f"{first + step * n:g}") for n in range(count + 1)]
     drawn = [charts.axes(frame, ticks, [], axis, "")]
     for row, mark in enumerate(reversed(marks)):
-        ends = [(100 * mark.found[end], float(row)) for end in ("low", "high")]  # type: ignore[literal-required]
+        ends = [(100 * mark.found[end], float(row)) for end in ("low", "high")]
         drawn += [
             charts.text(frame.left - 10, frame.down(row) + 4, mark.label, anchor="end"),
             charts.rule(frame, ends[0], ends[1], kind="fm-rail"),
@@ -84,7 +84,7 @@ def _marks(cells: Sequence[Cell], label: Callable[[Cell], str]) -> list[Mark]:
 
 
 def _tip(cell: Cell, found: Interval) -> str:
-    value, low, high = (100 * found[end] for end in ("value", "low", "high"))  # type: ignore[literal-required]
+    value, low, high = (100 * found[end] for end in ("value", "low", "high"))
     return (
         f"{cell['algorithm']}, {split_of(cell)}: AUC {value:.1f} ({low:.1f} to {high:.1f}), "
         f"{len(cell['seeds'])} seeds, {cell['bytes']:,} bytes a run"
