@@ -47,7 +47,7 @@ class Prepared(Dealt):
     cache: FeatureCache
     pixels: Pixels
     state: RunState
-    space: Space | None  # of a private run, in which patients' rows lie
+    space: Space | None  # of a private run or a lab's, in which patients' rows lie
 
     @property
     def engine(self) -> str:
@@ -82,7 +82,8 @@ def prepare(settings: Settings, watch: Stopwatch) -> Prepared:
         *shifted.wanted(held_out),
         (cohort.test, [CLEAN]),
     ]
-    if settings.epsilon is not None:  # where training images lie, and so on the same engine
+    spaced = settings.epsilon is not None or settings.lab
+    if spaced:  # where training images lie, and so on the same engine
         to_train.append(public_centre.wanted())
     asked, lacking = np.add(missing(to_train, learned), missing(to_score, cache)).tolist()
     if kept := state.words(asked, lacking):
@@ -121,5 +122,5 @@ def prepare(settings: Settings, watch: Stopwatch) -> Prepared:
         cache=cache,
         pixels=pixels,
         state=state,
-        space=None if settings.epsilon is None else public_centre.space(learned),
+        space=public_centre.space(learned) if spaced else None,
     )
