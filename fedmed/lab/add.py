@@ -35,7 +35,10 @@ def add(folder: Path, data: str) -> None:
     config = manifest.verify(folder)
     if "networks" in config:
         raise UserError(f"{folder} holds whole networks, and the lab wants a frozen backbone.")
-    with claim(folder), tempfile.TemporaryDirectory(dir=folder.absolute().parent) as place:
+    with (
+        claim(folder),
+        tempfile.TemporaryDirectory(prefix=".lab", dir=folder.absolute().parent) as place,
+    ):
         aside = Path(place) / folder.name
         shutil.copytree(folder, aside)
         _write(aside, data, config)

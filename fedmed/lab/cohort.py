@@ -23,6 +23,7 @@ class LabCohort:
 
     def __init__(self, stored: LabFeatures) -> None:
         self.stored = stored
+        self.width = stored.views.shape[2]
         self.labels = torch.from_numpy(stored.training.labels)
         self.truth = stored.validation.labels
         self.space = Space(stored.centre, stored.radius)

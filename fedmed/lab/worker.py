@@ -18,7 +18,7 @@ from threading import Thread
 from typing import Any
 
 READY = {"ready": True}
-NICENESS = 10
+NICENESS = 5  # two such workers leave a reader on two cores most of their time
 DONE = object()
 
 

@@ -21,6 +21,7 @@ SCRIPTS = (
     "lab/curve.js",
     "lab/kept.js",
     "lab/stories.js",
+    "lab/link.js",
     "lab/lab.js",
 )
 

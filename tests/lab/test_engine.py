@@ -62,7 +62,7 @@ def test_the_same_settings_give_the_same_digits_and_another_seed_others(lab):
 
 def test_scores_are_of_the_models_that_come_back(lab):
     *_, last = lab.run(LabSettings.of(SHORT))
-    flat = torch.tensor(last["heads"])
+    flat = torch.tensor(last["trained"]["heads"])
     assert flat.shape == (2 + 5, 2 * WIDTH + 2)
     heads = Heads(flat[:, :-2].reshape(-1, 2, WIDTH), flat[:, -2:])
     scores = lab.cohort.scores(heads)

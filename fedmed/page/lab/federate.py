@@ -72,7 +72,7 @@ def add(snapshots: Snapshots) -> None:
                 if event is None:
                     continue
                 # The models themselves stay here.
-                yield {name: part for name, part in event.items() if name != "heads"}
+                yield {name: part for name, part in event.items() if name != "trained"}
 
     result = gr.JSON(visible=False, label="event")
     called = gr.Button(visible=False)

@@ -65,9 +65,12 @@ fedmedLab.kept = (host, hooks) => {
     const scroll = document.createElement("div");
     scroll.className = "fm-scroll";
     scroll.append(table);
+    const answers = button("Ask the last run's models about an X-ray", hooks.answer);
+    answers.className = "fm-lab-ask";
     const tools = document.createElement("p");
     tools.className = "fm-lab-tools";
     tools.append(
+      answers,
       button("Copy link", () => { navigator.clipboard?.writeText(location.href); hooks.announce("The link is copied: it runs the same again."); }),
       button("CSV", () => save("fedmed-lab.csv", "text/csv", csv())),
       button("JSON", () => save("fedmed-lab.json", "application/json", JSON.stringify(runs, null, 1))),

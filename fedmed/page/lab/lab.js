@@ -3,7 +3,7 @@ window.fedmed.lab = (() => {
   const STATES = ["here", "off", "late", "poisoned"];
   const ACTS = ["down", "train", "up"];
   let root, trigger, stage, curve, kept, guide, defaults, skews, alphas;
-  let settings, track = null, ticket = 0, dealing = 0, run = null, step = null, wantedPlace = null;
+  let settings, track = null, ticket = 0, dealing = 0, run = null, step = null, lastRun = null;
 
   const at = (selector) => root.querySelector(selector);
   const field = (name) => at(`[name="${name}"]`);
@@ -111,7 +111,7 @@ window.fedmed.lab = (() => {
     step = mode === "step" ? { shown: 0, act: 0 } : null;
     for (let place = 0; place < settings.hospitals; place++) stage.score(place, null);
     const difference = changed();
-    window.fedmed.remember({ tab: "Lab", lab: address(difference) }, { step: false });
+    window.fedmed.remember({ tab: "Lab", lab: fedmedLab.link.write(difference) }, { step: false });
     at(".fm-lab-round").textContent = "asking the hospitals …";
     at(".fm-lab-time").textContent = "";
     at(".fm-lab-run").textContent = "Stop";
@@ -203,6 +203,7 @@ window.fedmed.lab = (() => {
     run.rounds = known();
     say(summary.sentence);
     at(".fm-lab-round").textContent = `done after ${summary.rounds} round${summary.rounds === 1 ? "" : "s"}`;
+    lastRun = run.settings;
     kept.keep({ settings: run.settings, rounds: run.rounds, summary });
     scores(run.rounds.at(-1));
     draw();
@@ -249,7 +250,7 @@ window.fedmed.lab = (() => {
     run = { ...one, ticket: ++ticket };
     say(one.summary.sentence);
     scores(one.rounds.at(-1));
-    window.fedmed.remember({ lab: address(changed()) }, { step: false });
+    window.fedmed.remember({ lab: fedmedLab.link.write(changed()) }, { step: false });
     draw();
   }
 
@@ -258,24 +259,21 @@ window.fedmed.lab = (() => {
     at(".fm-lab-problem").hidden = !text;
   }
 
-  // ---- the address -----------------------------------------------------------------------
+  // ---- the lab's models in the Compare tab -------------------------------------------------
 
-  const address = (difference) => Object.entries(difference).map(([name, value]) => `${name}:${Array.isArray(value) ? value.join("+") : value}`).join(";") || "run";
+  let answers = false; // whether they answer in place of the stored ones
 
-  function fromAddress(text) {
-    const found = {};
-    for (const part of text.split(";")) {
-      const cut = part.indexOf(":"), name = part.slice(0, cut), value = part.slice(cut + 1);
-      if (!Object.hasOwn(defaults, name)) continue;
-      const like = defaults[name];
-      if (Array.isArray(like)) found[name] = value.split("+").map(Number).filter((one) => one >= 1 && one <= 50);
-      else if (typeof like === "boolean") found[name] = value === "true";
-      else if (typeof like === "number" || name === "epsilon" || name === "poisoned") {
-        if (value !== "null" && Number.isFinite(Number(value))) found[name] = Number(value);
-      } else if (value !== "null") found[name] = value;
-    }
-    return found;
+  function answering(on) {
+    answers = on;
+    const banner = document.querySelector(".fm-lab-answers");
+    banner.hidden = !on;
+    banner.querySelector("b").textContent = on ? kept.name(lastRun) : "";
+    banner.querySelector("button").onclick = () => answering(false);
+    if (on) document.querySelector('[role="tab"]').click(); // Compare is the first
+    window.fedmed.askAgain();
   }
+
+  window.fedmed.labAnswers = () => answers;
 
   // ---- wiring ----------------------------------------------------------------------------
 
@@ -288,7 +286,7 @@ window.fedmed.lab = (() => {
     settings = structuredClone(defaults);
     stage = fedmedLab.stage(at(".fm-lab-stage"), press);
     curve = fedmedLab.curve(at(".fm-lab-plot"), announce);
-    kept = fedmedLab.kept(at(".fm-lab-kept"), { defaults, show, changed: draw, announce });
+    kept = fedmedLab.kept(at(".fm-lab-kept"), { defaults, show, changed: draw, announce, answer: () => answering(true) });
     guide = fedmedLab.guide(at(".fm-lab-chips"), at(".fm-lab-story"), {
       set: (changes) => set({ ...structuredClone(defaults), ...changes }),
       run: (then, failed) => begin("run", then, failed),
@@ -324,7 +322,7 @@ window.fedmed.lab = (() => {
       if (!seen.some((one) => one.isIntersecting)) return;
       watcher.disconnect();
       if (linked) {
-        set(fromAddress(linked));
+        set(fedmedLab.link.read(linked, defaults));
         begin("run");
       } else {
         trigger("focus", {});

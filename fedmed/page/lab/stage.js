@@ -15,7 +15,7 @@ fedmedLab.stage = (root, pressed) => {
 
   function build(number) {
     cards.style.setProperty("--fm-columns", number <= 6 ? number : number <= 12 ? Math.ceil(number / 2) : 10);
-    cards.classList.toggle("fm-many", number > 6);
+    cards.classList.toggle("fm-many", number > 6); // two rows and more
     cards.classList.toggle("fm-crowd", number > 12);
     cards.replaceChildren(...Array.from({ length: number }, (_, place) => {
       const card = document.createElement("button");
@@ -32,7 +32,8 @@ fedmedLab.stage = (root, pressed) => {
   function label(place) {
     const card = cards.children[place], state = states[place] ?? "here", count = counts[place];
     card.dataset.state = state;
-    card.querySelector(".fm-lab-name").textContent = cards.classList.contains("fm-crowd") ? place + 1 : `Hospital ${place + 1}`;
+    const short = cards.classList.contains("fm-crowd");
+    card.querySelector(".fm-lab-name").innerHTML = short ? place + 1 : `<span class="fm-lab-word">Hospital </span>${place + 1}`;
     card.querySelector(".fm-lab-mix").textContent = state === "here" ? `${share(count)} % pneumonia` : { off: "switched off", late: "late every 2nd round", poisoned: "poisoned" }[state];
     const gain = card.querySelector(".fm-lab-gain").textContent;
     card.setAttribute("aria-label", `Hospital ${place + 1}, ${state}: ${count[0] + count[1]} patients, ${share(count)} % pneumonia. ${gain}`);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -14,7 +15,7 @@ from fedmed.errors import UserError
 from fedmed.experiment.choices import ALGORITHMS
 from fedmed.lab.pool import Event
 from fedmed.lab.settings import LabSettings
-from fedmed.page.lab import runs, source
+from fedmed.page.lab import models, runs, source
 from fedmed.page.lab.federate import LAB
 from fedmed.page.rendering import render
 from fedmed.page.shown import Snapshots
@@ -45,7 +46,11 @@ def build(snapshots: Snapshots, chosen: gr.Radio | None) -> None:
         try:
             found = source.find(snapshots, snapshot)
             session = request.session_hash if request else None
-            events = runs.run(found.folder, settings, client=sender(request), session=session)
+            events = _kept(
+                runs.run(found.folder, settings, client=sender(request), session=session),
+                session,
+                found.folder,
+            )
             sent: list[list[Any]] = [[], []]
             for number, some in enumerate(_together(events)):
                 # What was sent last comes once more: a browser that is busy may miss an update.
@@ -98,13 +103,28 @@ def markup() -> str:
     )
 
 
+def _kept(
+    events: Generator[Event | None], session: str | None, folder: Path
+) -> Generator[Event | None]:
+    """The events of a run without its models, which stay here for the session's X-rays."""
+    try:
+        for event in events:
+            if event and "trained" in event:
+                if session:
+                    models.KEPT.keep(session, folder, event)
+                event = {name: part for name, part in event.items() if name != "trained"}
+            yield event
+    finally:
+        events.close()
+
+
 def _together(events: Generator[Event | None]) -> Iterator[list[Event]]:
     """The events of a run as they may be sent: those that come within GAP in one list."""
     waiting: list[Event] = []
     sent = 0.0
     try:
         for event in events:
-            waiting += [] if event is None else [{n: p for n, p in event.items() if n != "heads"}]
+            waiting += [] if event is None else [event]
             ends = bool(waiting) and "summary" in waiting[-1]
             if ends or event is None or time.monotonic() - sent >= GAP:
                 sent = time.monotonic()
