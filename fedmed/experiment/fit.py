@@ -66,7 +66,7 @@ def fit(settings: Settings, prepared: Prepared, watch: Stopwatch) -> Fitted:
             model=pick(zero.tensors(), 0),
             rounds=settings.rounds,
             local_epochs=settings.local_epochs,
-            optimisation=optimisation,
+            optimisation=protection.optimisation(optimisation),
             channel=protection.wrap(plan.channel(format if format in FORMATS else "fp32")),
             trainer=protection.trainer,
             attendance=plan.attendance,

@@ -152,13 +152,13 @@ def receive_or_repeat(
 
 def _fixed_point(update: Tensors, senders: Senders, place: int, now: Round) -> np.ndarray:
     """Return an update times its hospital's samples as uint64 [n], modulo 2^64."""
-    samples = int(senders.samples[place])
+    samples = float(senders.samples[place])
     flat = torch.cat([tensor.reshape(-1).double() for tensor in update.values()]) * samples
     limit = 2.0 ** (63 - FRACTION_BITS) / len(now.hospitals)
     if not bool((flat.abs() < limit).all()):
         raise UserError(
-            f"{senders.names[place]}: a number of the update times its {samples:,} samples is not "
-            f"below {limit:,.0f}, which is as much as secure aggregation holds for "
+            f"{senders.names[place]}: a number of the update times its {samples:,.0f} samples is "
+            f"not below {limit:,.0f}, which is as much as secure aggregation holds for "
             f"{len(now.hospitals)} hospitals: lower --learning-rate, or leave out "
             "--secure-aggregation"
         )
