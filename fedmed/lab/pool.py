@@ -17,10 +17,10 @@ from typing import Any
 
 from fedmed.errors import UserError
 from fedmed.uploads.fair_semaphore import FairSemaphore
+from fedmed.uploads.sandbox import environment
 
 WORKERS = max(1, min(2, os.cpu_count() or 2))  # at once; the others wait their turn
-MOST_WAITING = 48  # runs that work or wait, of all clients
-MOST_OF_ONE = 6  # of one client
+MOST = 64  # runs that work or wait; a client may hold as many as it leaves free
 BEAT = 0.1  # seconds between two looks whether anybody still waits
 LONGEST = 60.0  # seconds of a run: the slowest that the settings allow takes half of it
 
@@ -52,9 +52,10 @@ class Pool:
         """
         number = next(self._numbers)
         with self._lock:
-            if len(self._runs) >= MOST_WAITING:
+            free = MOST - len(self._runs)
+            if not free:
                 raise UserError(BUSY)
-            if sum(who == client for who in self._runs.values()) >= MOST_OF_ONE:
+            if sum(who == client for who in self._runs.values()) >= free:
                 raise UserError(YOURS)
             self._runs[number] = client
         gone = threading.Event()
@@ -127,19 +128,13 @@ class _Worker:
     """A process that federates, one run at a time."""
 
     def __init__(self) -> None:
-        root = str(Path(__file__).parents[2])
         self._process = subprocess.Popen(
             [sys.executable, "-m", "fedmed.lab.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
-            env=os.environ
-            | {
-                "PYTHONPATH": os.pathsep.join([root, *filter(None, sys.path)]),
-                "OMP_NUM_THREADS": "1",
-                "OPENBLAS_NUM_THREADS": "1",
-            },
+            env=environment() | {"OMP_NUM_THREADS": "1"},
         )
         self._read()  # it is ready
 

@@ -68,12 +68,14 @@ def test_a_worker_that_dies_is_a_sentence_and_is_replaced(pool, folder):
 
 
 def test_one_client_cannot_take_all_places(pool, folder, monkeypatch):
-    monkeypatch.setattr(module, "MOST_OF_ONE", 1)
+    monkeypatch.setattr(module, "MOST", 2)
     first = pool.run(folder, LONG, "greedy")
     next(first)
     with pytest.raises(UserError, match="runs are under way"):
         next(pool.run(folder, {}, "greedy"))
-    monkeypatch.setattr(module, "MOST_WAITING", 1)
+    modest = pool.run(folder, {}, "modest")
+    next(modest)  # finds the place that was left free
     with pytest.raises(UserError, match="too many runs under way"):
-        next(pool.run(folder, {}, "modest"))
+        next(pool.run(folder, {}, "third"))
     first.close()
+    modest.close()

@@ -34,7 +34,8 @@ fedmedLab.stage = (root, pressed) => {
     card.dataset.state = state;
     const short = cards.classList.contains("fm-crowd");
     card.querySelector(".fm-lab-name").innerHTML = short ? place + 1 : `<span class="fm-lab-word">Hospital </span>${place + 1}`;
-    card.querySelector(".fm-lab-mix").textContent = state === "here" ? `${share(count)} % pneumonia` : { off: "switched off", late: "late every 2nd round", poisoned: "poisoned" }[state];
+    const told = { off: "switched off", late: "late every 2nd round", poisoned: "poisoned" };
+    card.querySelector(".fm-lab-mix").innerHTML = told[state] ?? `${share(count)} %<span class="fm-lab-word"> pneumonia</span>`;
     const gain = card.querySelector(".fm-lab-gain").textContent;
     card.setAttribute("aria-label", `Hospital ${place + 1}, ${state}: ${count[0] + count[1]} patients, ${share(count)} % pneumonia. ${gain}`);
   }
