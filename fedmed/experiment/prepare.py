@@ -48,7 +48,7 @@ class Prepared(Dealt):
     learned: FeatureCache  # of training views
     pixels: Pixels
     state: RunState
-    space: Space | None  # of a private run, in which patients' rows lie
+    space: Space | None  # of a private run or a lab's, in which patients' rows lie
 
     @property
     def engine(self) -> str:
@@ -83,9 +83,8 @@ def prepare(settings: Settings, watch: Stopwatch) -> Prepared:
         *shifted.wanted(held_out),
         (cohort.test, [CLEAN]),
     ]
-    if (
-        settings.epsilon is not None or settings.study
-    ):  # where training images lie, and so on the same engine
+    spaced = settings.epsilon is not None or settings.study or settings.lab
+    if spaced:  # where training images lie, and so on the same engine
         to_train.append(public_centre.wanted())
     asked, lacking = np.add(missing(to_train, learned), missing(to_score, cache)).tolist()
     if kept := state.words(asked, lacking):
@@ -125,5 +124,5 @@ def prepare(settings: Settings, watch: Stopwatch) -> Prepared:
         learned=learned,
         pixels=pixels,
         state=state,
-        space=None if settings.epsilon is None else public_centre.space(learned),
+        space=public_centre.space(learned) if spaced else None,
     )

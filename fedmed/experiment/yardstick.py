@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fedmed.data.cohort import labels
-from fedmed.evaluation.bootstrap import auc_statistic
+from fedmed.evaluation.at_a_glance import at_a_glance
 from fedmed.evaluation.evaluation_set import EvaluationSet
 from fedmed.experiment.contribution import contribution
 from fedmed.experiment.fit import Fitted
@@ -117,8 +117,4 @@ def gains(
 def _scores(heads: Heads, validation: EvaluationSet) -> list[tuple[float, float]]:
     """Return the AUC and balanced accuracy, at 0.5, of each head."""
     truth = np.array(labels(validation.xrays))
-    found = validation.probabilities(heads)
-    areas = auc_statistic(found, truth)(np.ones((1, len(truth))))[0]
-    called = found >= 0.5
-    balanced = (called[:, truth == 1].mean(1) + 1 - called[:, truth == 0].mean(1)) / 2
-    return list(zip(areas.tolist(), balanced.tolist(), strict=True))
+    return at_a_glance(validation.probabilities(heads), truth)
