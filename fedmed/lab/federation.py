@@ -19,6 +19,7 @@ from fedmed.lab.cohort import LabCohort, mixes
 from fedmed.lab.settings import LabSettings
 from fedmed.privacy.accountant import epsilon_of
 from fedmed.privacy.mechanism import Mechanism
+from fedmed.privacy.private_means import PrivateClassMeans
 from fedmed.privacy.private_training import PrivateTrainer
 from fedmed.training.heads import new_heads
 from fedmed.training.local_training import Site, train_heads
@@ -68,14 +69,18 @@ class Federation:
         self.mechanism: Mechanism | None = None
         if settings.epsilon is not None:
             sites = [cohort.patient_site(names[place], parts[place]) for place in here]
-            self.mechanism = Mechanism.of(
-                settings.epsilon,
-                DELTA,
-                settings.rounds * settings.local_epochs,
-                patients=sum(len(site.labels) for site in sites),
-                hospitals=len(sites),
-            )
-            self.trainer = PrivateTrainer(self.mechanism, cohort.space)
+            if settings.algorithm == "class-means":
+                self.mechanism = Mechanism.of_means(settings.epsilon, DELTA)
+                self.algorithm = PrivateClassMeans(self.mechanism, cohort.space)
+            else:
+                self.mechanism = Mechanism.of(
+                    settings.epsilon,
+                    DELTA,
+                    settings.rounds * settings.local_epochs,
+                    patients=sum(len(site.labels) for site in sites),
+                    hospitals=len(sites),
+                )
+                self.trainer = PrivateTrainer(self.mechanism, cohort.space)
         self.channel = Channel.of(settings.format)
         if settings.poison and settings.spoiled:
             poison, spoiled = Poison.parse(settings.poison), names[settings.spoiled - 1]
@@ -110,6 +115,8 @@ class Federation:
         """The epsilon that so many rounds have spent, at DELTA."""
         if self.mechanism is None:
             return None
+        if self.mechanism.means:  # all in the only round
+            return self.settings.epsilon
         steps = rounds * self.settings.local_epochs
         return epsilon_of(self.mechanism.mu * (steps / self.mechanism.steps) ** 0.5, DELTA)
 
