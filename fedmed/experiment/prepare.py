@@ -45,6 +45,7 @@ class Prepared(Dealt):
     test: EvaluationSet
     passes: int  # through the backbone, that it took
     cache: FeatureCache
+    learned: FeatureCache  # of training views
     pixels: Pixels
     state: RunState
     space: Space | None  # of a private run or a lab's, in which patients' rows lie
@@ -82,7 +83,7 @@ def prepare(settings: Settings, watch: Stopwatch) -> Prepared:
         *shifted.wanted(held_out),
         (cohort.test, [CLEAN]),
     ]
-    spaced = settings.epsilon is not None or settings.lab
+    spaced = settings.epsilon is not None or settings.study or settings.lab
     if spaced:  # where training images lie, and so on the same engine
         to_train.append(public_centre.wanted())
     asked, lacking = np.add(missing(to_train, learned), missing(to_score, cache)).tolist()
@@ -120,6 +121,7 @@ def prepare(settings: Settings, watch: Stopwatch) -> Prepared:
         test=EvaluationSet(f"{cohort.test_split}, scored once", cohort.test, clean[1]),
         passes=passes,
         cache=cache,
+        learned=learned,
         pixels=pixels,
         state=state,
         space=public_centre.space(learned) if spaced else None,

@@ -10,11 +10,12 @@ from typing import Any
 from fedmed.backbones.weights import write_state
 from fedmed.data.cohort import labels
 from fedmed.evaluation.evaluation_set import EvaluationSet
-from fedmed.experiment import reference
+from fedmed.experiment import reference, sums
 from fedmed.experiment.deal import Dealt
 from fedmed.experiment.fit import Fitted
 from fedmed.experiment.prepare import Prepared
 from fedmed.experiment.settings import Settings
+from fedmed.federated.algorithms.closed_form import ClosedForm
 from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.inference import loading
 from fedmed.inference.out_of_distribution import sample
@@ -45,6 +46,9 @@ def save(settings: Settings, prepared: Prepared, fitted: Fitted, report: Report)
         write_head(folder / manifest.model_file(name), head, prepared.backbone)
     write_examples(settings, prepared, prepared.test, fitted.local, fitted.federated, folder)
     _write_reference(prepared, folder)
+    algorithm = fitted.plan.algorithm
+    if settings.keep_sums and isinstance(algorithm, ClosedForm):
+        sums.write(sums.gather(algorithm, prepared.hospitals), folder)
     if settings.lab:
         write_lab(prepared, folder)
     put_in_place(

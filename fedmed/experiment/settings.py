@@ -16,7 +16,7 @@ from fedmed.data.classes import ClassNames
 from fedmed.data.partition import SCHEMES
 from fedmed.data.patient_option import PatientOption
 from fedmed.errors import UserError
-from fedmed.experiment.choices import ALGORITHMS, BACKBONES, RECIPES
+from fedmed.experiment.choices import ALGORITHMS, BACKBONES, PERSONAL, RECIPES
 from fedmed.experiment.combinations import faults
 from fedmed.federated.poisons import factor_of
 from fedmed.task import DATASET_ID
@@ -182,8 +182,24 @@ class Settings:
     secure_aggregation: bool = _option(
         False, "hide every hospital's update from the server behind masks that cancel in the sum"
     )
+    personalise: str | None = _option(
+        None,
+        "make the federated head each hospital's own: finetune trains it on there, ditto holds it "
+        "near the federated one",
+        choices=PERSONAL,
+    )
+    keep_sums: bool = _option(
+        False,
+        "with ridge, lda or class-means, keep each hospital's sums in the snapshot, so that one "
+        "can be forgotten later; they tell its class means, so that it cannot be published",
+    )
     audit: bool = _option(
         False, "attack the models: who was in the training set; and whether --epsilon holds"
+    )
+    study: bool = _option(
+        False,
+        "compare algorithms, splits, epsilons, formats and poison on these X-rays, five seeds "
+        "each, which takes minutes more",
     )
     recipe: str = _option(
         "auto",
@@ -244,7 +260,15 @@ class Settings:
         if self.participation == 1:
             del result["participation"]
         options = ("patients", "classes", "allow_overlap", "deterministic", "drop_out", "poison")
-        for name in (*options, "epsilon", "secure_aggregation", "audit"):
+        for name in (
+            *options,
+            "epsilon",
+            "secure_aggregation",
+            "audit",
+            "study",
+            "keep_sums",
+            "personalise",
+        ):
             if not result[name]:
                 del result[name]
         if self.epsilon is None:
@@ -293,6 +317,8 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     settings = Settings(**given)
     if settings.private and not settings.push_to:
         parser.error("--private needs --push-to USER/REPO")
+    if settings.keep_sums and settings.push_to:
+        parser.error("--keep-sums keeps what must not be published: leave it or --push-to out")
     if settings.hospitals * (settings.rounds + 75) > _MOST_REPORTED:
         parser.error(
             f"the report of --hospitals {settings.hospitals} and --rounds {settings.rounds} would "

@@ -44,7 +44,7 @@ class Round:
     """A round's settings, the same for the server and every hospital."""
 
     number: int  # from 1
-    hospitals: tuple[str, ...]  # the names of those that take part
+    hospitals: tuple[str, ...]  # the names of those that are asked, of whom some may not answer
     epochs: range  # of local training, numbered through all rounds
     optimisation: Optimisation
     seed: int

@@ -73,7 +73,7 @@ def federate(
         invited, present = attendance.draw(len(sites), done + 1, seed)
         now = Round(
             number=done + 1,
-            hospitals=tuple(senders.names[h] for h in present.tolist()),
+            hospitals=tuple(senders.names[h] for h in invited.tolist()),
             epochs=range(done * local_epochs, (done + 1) * local_epochs),
             optimisation=optimisation,
             seed=seed,
@@ -142,11 +142,10 @@ def _round(
         updates, after = algorithm.local(
             state.held, take(own, some), [sites[h] for h in places], now
         )
-        up, keeping = channel.send(updates, take(kept, some), who, now)
+        sent, counted, up, keeping = channel.exchange(updates, take(kept, some), expected, who, now)
         del updates  # of networks, each copy takes as much memory as all hospitals' models
         own, kept = put(own, some, after, len(sites)), put(kept, some, keeping, len(sites))
-        sizes |= {name: len(sent) for name, sent in zip(who.names, up, strict=True)}
-        sent, counted = channel.receive(up, expected, who, now)
+        sizes |= {name: len(message) for name, message in zip(who.names, up, strict=True)}
         del up
         if together < len(present):
             sent, counted = weighted_mean(sent, counted.samples), counted.together()

@@ -43,6 +43,9 @@ class LabSettings:
     train: ClassVar[str] = "head"
     secure_aggregation: ClassVar[bool] = False
     audit: ClassVar[bool] = False
+    keep_sums: ClassVar[bool] = False
+    personalise: ClassVar[str | None] = None
+    study: ClassVar[bool] = False
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> LabSettings:
