@@ -74,6 +74,7 @@ $(VENV)/dev.done: $(VENV)/app.done requirements-dev.lock
 .venv-flower/done: requirements-flower.lock
 	$(PYTHON) -m venv .venv-flower
 	$(FLOWER)/python -m pip install -q --require-hashes -r requirements-flower.lock
+	$(FLOWER)/python -c "import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'fedmed.pth').write_text('$(CURDIR)\n')"
 	touch $@
 
 clean: ## remove the environment and caches

@@ -34,7 +34,8 @@ from fedmed.training.recipe import RECIPES
 from fedmed.training.tensors import Tensors, join, pick, repeat
 
 STATE, HEAD = "state.safetensors", "federated_model.safetensors"
-NO_PRIVACY = "none: updates are sent as they are, over the connection alone encrypted"
+NO_PRIVACY = "none: the coordinator sees every hospital's updates as they are"
+BY_KEY = "every hospital signs with a key of its own that the coordinator registered"
 
 
 @dataclass
@@ -119,9 +120,8 @@ class Coordinator:
         if found:
             self.roster.told |= found.hospitals
         engine, _, version = self.wire.engine.partition(" ")
-        keys = "a registered key of each hospital" if options.authentication else "none"
         self.record = found or Record(
-            engine, version, options.tls, keys, NO_PRIVACY, terms.text(), []
+            engine, version, self.wire.tls, "none", NO_PRIVACY, terms.text(), []
         )
 
     def _start(self) -> State:
@@ -197,6 +197,9 @@ class Coordinator:
         )
         self._lost -= set(answered)
         self.record.hospitals = {name: self.roster.told[name] for name in self.roster.names}
+        keys = all(name in self.roster.known_by_key for name in self.record.hospitals)
+        self.record.authentication = BY_KEY if keys else "none"
+        self.record.tls &= self.wire.tls
         self.record.refused = dict(self.roster.refused)
         self.record.after(number, answered, missing)
         model = repeat(self.algorithm.model(server), 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import NoReturn
@@ -20,6 +20,7 @@ from fedmed.flower.leaves import ANSWERS
 from fedmed.flower.memory import Kept, Memory
 from fedmed.flower.premises import Premises
 from fedmed.flower.terms import Content, Disagreement, Terms
+from fedmed.progress import say
 from fedmed.training.heads import Heads, new_heads
 from fedmed.training.local_training import train_heads
 from fedmed.training.optimizer import Optimisation
@@ -28,8 +29,6 @@ from fedmed.training.tensors import Tensors, pick, take
 # What a hospital says that does not know any more what it should; it is then told all anew.
 LOST = "it kept nothing of the round it should go on from"
 UNABLE = "it could not do what was asked; the hospital's own log says why"
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,18 +53,18 @@ class Hospital:
             terms = Terms.read(message.get("terms"))
             answer = answers[kind](terms, message)
         except Disagreement as error:
-            log.warning("%s: refused: %s", kind, error)
+            say(f"{kind}: refused: {error}")
             answer, kind = {"refusal": str(error)}, "refusal"
         except (UserError, TransportError) as error:
-            log.error("%s: %s", kind, error)
+            say(f"{kind}: {error}")
             answer, kind = {"refusal": UNABLE}, "refusal"
         except Exception:
-            log.exception("%s", kind)
+            traceback.print_exc()
             answer, kind = {"refusal": UNABLE}, "refusal"
         answer = {"hospital": self.name, **answer}
         if set(answer) != set(ANSWERS[kind]):
             raise RuntimeError(f"{kind}: {sorted(answer)} is not what may leave")
-        log.info("%s", _told(kind, answer))
+        say(_told(kind, answer))
         return answer
 
     def _join(self, terms: Terms, message: Mapping) -> Content:

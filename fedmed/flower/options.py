@@ -28,8 +28,6 @@ class Options:
     output: str = "federation"  # the folder for state, record and head
     wait_seconds: float = 3600.0  # for hospitals to be there, and to answer when they join
     round_seconds: float = 1800.0  # for an answer in a round
-    tls: bool = False  # what the SuperLink was started with, for the record
-    authentication: bool = False
 
     @classmethod
     def of(cls, given: Mapping[str, object]) -> Options:

@@ -13,6 +13,9 @@ from fedmed import data
 from fedmed.backbones.backbone import Backbone
 from fedmed.backbones.backbone import load as load_backbone
 from fedmed.backbones.engine import pick_to_train
+from fedmed.data import films
+from fedmed.data.audit import audit
+from fedmed.data.audit import words as audit_words
 from fedmed.data.cohort import Cohort, count, labels
 from fedmed.data.pixels import Pixels
 from fedmed.errors import UserError
@@ -66,6 +69,30 @@ class Premises:
             "held_out": held_out,
             "simulated": self.cohort.simulated,
         }
+
+    def words(self) -> str:
+        """What a run would find here, for whoever owns these X-rays; nothing of it is sent."""
+        told = self.counts()
+        facts = audit(self.cohort)
+        known = self.backbone.knows(self.cohort.about["title"])
+        lines = audit_words(self.cohort, facts, known)
+        images, held_out = (
+            " and ".join(f"{n} {c}" for n, c in zip(told[part], CLASSES, strict=True))
+            for part in ("images", "held_out")
+        )
+        pixels = Pixels()
+        xrays = self.cohort.images
+        lines += films.words(films.judge([x.name for x in xrays], films.measure(pixels(xrays))))
+        return "\n".join(
+            [
+                *lines,
+                "",
+                f"It would train on {images} X-rays of {told['patients']} patients, "
+                f"and keep {held_out} of other patients to score on.",
+                "Of these numbers the coordinator is told when the hospital joins; "
+                "--what-leaves names everything.",
+            ]
+        )
 
     def site(self, recipe: str, views: int, seed: int) -> TrainingSite:
         """Return what hospitals train on, its features extracted where they were not yet.

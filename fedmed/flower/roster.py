@@ -10,13 +10,13 @@ from typing import Any
 
 from fedmed.errors import UserError
 from fedmed.flower.leaves import ANSWERS
+from fedmed.flower.names import NAME
 from fedmed.flower.options import Options
 from fedmed.flower.terms import Content, Terms
 from fedmed.flower.wire import Answer, Failure, Wire
 from fedmed.progress import say
 from fedmed.task import CLASSES
 
-NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
 MOST = 10_000_000  # X-rays of a class that a hospital may say it has
 POLL_SECONDS = 1.0
 TELL_SECONDS = 60.0
@@ -32,6 +32,7 @@ class Roster:
     nodes: dict[str, int] = field(default_factory=dict)
     told: dict[str, dict[str, Any]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    known_by_key: set[str] = field(default_factory=set)
     _asked: set[int] = field(default_factory=set)
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
@@ -86,16 +87,18 @@ class Roster:
                 lambda nodes: say(f"Joining: {len(nodes)} nodes have not answered yet."),
             )
             for node, answer in answers.items():
-                self._joined(node, answer)
+                self._joined(node, answer, online[node])
         return in_order(name for name, node in self.nodes.items() if node in online)
 
-    def _joined(self, node: int, answer: Answer) -> None:
+    def _joined(self, node: int, answer: Answer, registered: str) -> None:
         if isinstance(answer, Failure):  # gone, or it failed: it may come back
             self._asked.discard(node)
             say(f"Node {node} did not join: {answer.why}.")
             return
         name = str(answer.get("hospital", ""))
         why = _fault(name, answer)
+        if not why and registered not in ("", name):
+            why = f"its key is registered as {printable(registered)}"
         if (
             not why
             and self.nodes.get(name, node) != node
@@ -107,6 +110,7 @@ class Roster:
             say(f"{printable(name)} is refused: {why}.")
             return
         self.nodes[name] = node
+        self.known_by_key |= {name} if registered else set()
         self.told.setdefault(name, {key: answer[key] for key in ANSWERS["join"] if key in answer})
         normal, pneumonia = answer["images"]
         say(f"{name} joined: {normal} NORMAL and {pneumonia} PNEUMONIA X-rays to train on.")

@@ -23,9 +23,11 @@ class Wire(Protocol):
     """Nodes are numbers; which hospital one is, it says when it joins."""
 
     engine: str  # in words, with its version
+    tls: bool  # whether what is sent is encrypted on its way
 
-    def online(self) -> list[int]:
-        """Return the nodes that are there."""
+    def online(self) -> Mapping[int, str]:
+        """Return the nodes that are there, each with the name that its key was registered under,
+        empty where it is not known by a key."""
 
     def ask(
         self,

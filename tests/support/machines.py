@@ -73,10 +73,14 @@ class LocalWire:
     spoil: Callable[[int, str, dict, dict], Any] = lambda node, kind, message, answer: answer
     away: set[int] = field(default_factory=set)
     engine: str = "memory 1.0"
+    tls: bool = True
+    registered: dict[int, str] = field(default_factory=dict)  # other names than their own
     asked: list[tuple[str, list[int]]] = field(default_factory=list)
 
-    def online(self) -> list[int]:
-        return [node for node in range(101, 101 + len(self.there)) if node not in self.away]
+    def online(self) -> dict[int, str]:
+        there = {101 + place: hospital.name for place, hospital in enumerate(self.there)}
+        registered = there | self.registered
+        return {node: registered[node] for node in there if node not in self.away}
 
     def ask(self, kind, messages, seconds, awaited):
         self.asked.append((kind, [*messages]))
