@@ -34,13 +34,13 @@ def check(content: bytes) -> None:
             for entry in bundle.infolist():
                 path = PurePosixPath(entry.filename)
                 if path.as_posix() not in HARMLESS and path.parent != PurePosixPath(".info"):
-                    raise ValueError(f"it holds {ascii(entry.filename[:80])}")
+                    raise ValueError(f"it holds {entry.filename[:80]!a}")
                 if entry.file_size > LARGEST:
-                    raise ValueError(f"{ascii(entry.filename[:80])} is too large")
+                    raise ValueError(f"{entry.filename[:80]!a} is too large")
             settings = tomllib.loads(bundle.read("pyproject.toml").decode())
         named = settings["tool"]["flwr"]["app"]["components"]
         if named != COMPONENTS:
-            raise ValueError(f"it names {ascii(str(named)[:200])}")
+            raise ValueError(f"it names {str(named)[:200]!a}")
     except (ValueError, KeyError, TypeError, zipfile.BadZipFile, tomllib.TOMLDecodeError) as error:
         raise UserError(
             f"the server sent a bundle that is not FedMed's: {error}; nothing of it was run. A "

@@ -81,6 +81,7 @@ class Coordinator:
             state.save(folder / STATE)
         write_head(folder / HEAD, Heads.of(state.model), self.backbone)
         self._evaluate(state)
+        self.record.finished = True
         self.record.save(folder)
         say(f"Done: {state.round} rounds. Head and record lie in {folder}.")
         return state

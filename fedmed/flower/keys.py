@@ -70,10 +70,15 @@ def _authority(key: ec.EllipticCurvePrivateKey) -> bytes:
     builder = _certificate(name, name, key.public_key())
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     usage = dict.fromkeys(
-        (
-            "digital_signature content_commitment key_encipherment data_encipherment "
-            "key_agreement encipher_only decipher_only"
-        ).split(),
+        [
+            "digital_signature",
+            "content_commitment",
+            "key_encipherment",
+            "data_encipherment",
+            "key_agreement",
+            "encipher_only",
+            "decipher_only",
+        ],
         False,
     )
     signs = x509.KeyUsage(key_cert_sign=True, crl_sign=True, **usage)

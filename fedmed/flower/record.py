@@ -31,6 +31,7 @@ class Record:
     rounds: list[dict[str, Any]] = field(default_factory=list)
     # Counted on patients that hospitals held out: TN, FP, FN, TP.
     evaluation: dict[str, list[int]] = field(default_factory=dict)
+    finished: bool = False
 
     def after(self, number: int, present: Sequence[str], missing: dict[str, str]) -> None:
         """Add a round: who took part in it, and why others did not."""

@@ -20,7 +20,7 @@ QUIET = {
 
 
 def search_path() -> str:
-    """Return PATH with this Python's own folder first: Flower starts its commands by their names."""
+    """Return PATH with this Python's own folder first: by names Flower starts its commands."""
     return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 
