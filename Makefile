@@ -49,10 +49,13 @@ figures: $(VENV)/dev.done ## copy figures into README.md and docs/measured.md
 # make lock ARGS=--upgrade, or ARGS="--upgrade-package NAME".
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --custom-compile-command "make lock" $(ARGS)
+# What decides the bits of a result is the same in both environments.
+SHARED = torch|numpy|safetensors|scipy|scikit-learn|pillow|pydicom|python-gdcm|pylibjpeg|pylibjpeg-openjpeg
 lock: $(VENV)/dev.done ## renew the pinned dependencies
 	$(COMPILE) requirements.txt -o requirements.lock
 	$(COMPILE) requirements-dev.txt -c requirements.lock -o requirements-dev.lock
-	$(COMPILE) requirements-flower.txt -o requirements-flower.lock
+	mkdir -p build && grep -oE '^($(SHARED))==[^\]*' requirements.lock > build/shared.txt
+	$(COMPILE) requirements-flower.txt -c build/shared.txt -o requirements-flower.lock
 
 licences: $(VENV)/app.done ## renew docs/licences.md
 	$(BIN)/python docs/licences.py

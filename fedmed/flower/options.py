@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from fedmed.errors import UserError
+from fedmed.experiment.choices import ALGORITHMS
+
+
+def _option(default: Any, help: str) -> Any:
+    return field(default=default, metadata={"help": help})
 
 
 @dataclass(frozen=True)
 class Options:
     """A coordinator's options; the names, with `-` for `_`, are those of flower/pyproject.toml."""
 
-    hospitals: int = 5  # that are waited for at the start
-    min_hospitals: int = 0  # without which no round counts; 0 is all
-    rounds: int = 5
-    local_epochs: int = 3
-    algorithm: str = "fedavg"
-    format: str = "fp32"
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    recipe: str = "robust"
-    views: int = 4
-    seed: int = 42
-    backbone: str = "imagenet"
-    output: str = "federation"  # the folder for state, record and head
-    wait_seconds: float = 3600.0  # for hospitals to be there, and to answer when they join
-    round_seconds: float = 1800.0  # for an answer in a round
+    hospitals: int = _option(5, "hospitals that are waited for at the start")
+    min_hospitals: int = _option(0, "hospitals without which no round counts; 0 is all")
+    rounds: int = _option(5, "rounds")
+    local_epochs: int = _option(3, "epochs at each hospital per round")
+    algorithm: str = _option("fedavg", f"{', '.join(ALGORITHMS)}")
+    format: str = _option("fp32", "of updates: fp32, fp16, int8")
+    batch_size: int = _option(64, "images per step")
+    learning_rate: float = _option(1e-3, "Adam's learning rate")
+    recipe: str = _option("robust", "augmentation and class weights: robust, mission")
+    views: int = _option(4, "augmented views of each image")
+    seed: int = _option(42, "seed of every random choice")
+    backbone: str = _option("imagenet", "as train.py's; hospitals need the same")
+    output: str = _option("federation", "folder for state, record and head")
+    wait_seconds: float = _option(3600.0, "for hospitals to come, and to answer when they join")
+    round_seconds: float = _option(1800.0, "for an answer in a round")
 
     @classmethod
     def of(cls, given: Mapping[str, object]) -> Options:

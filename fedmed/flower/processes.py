@@ -79,7 +79,7 @@ class Processes:
         """What a process has said so far."""
         return (self.logs / f"{name}.log").read_text(errors="replace")
 
-    def call(self, name: str, command: Sequence[str], seconds: float = 120) -> str:
+    def call(self, name: str, command: Sequence[str], seconds: float = 300) -> str:
         """Run a command to its end and return what it said.
 
         Raises:
@@ -139,7 +139,7 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
-def wait_for_port(host: str, port: int, alive: Processes, name: str, seconds: float = 120) -> None:
+def wait_for_port(host: str, port: int, alive: Processes, name: str, seconds: float = 300) -> None:
     """Wait until a process listens.
 
     Raises:

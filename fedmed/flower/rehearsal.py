@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedmed.errors import UserError
 from fedmed.flower import keys
+from fedmed.flower.follow import Follow
 from fedmed.flower.processes import Processes, free_port
 from fedmed.flower.relay import Relay
 from fedmed.flower.superlink import SuperLink, environment, node_arguments
 from fedmed.progress import say
-
-POLL_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -91,42 +89,3 @@ class Rehearsal:
         )
         code = "import sys; from fedmed.flower.supernode import run; run(sys.argv[1:])"
         processes.start(name, [sys.executable, "-c", code, *arguments])
-
-
-class Follow:
-    """Repeats what a process says, as it says it, and waits for what should come."""
-
-    def __init__(self, processes: Processes, name: str) -> None:
-        self._processes = processes
-        self._name = name
-        self._told = 0
-
-    def until(self, text: str) -> None:
-        """Wait until the process has said `text`.
-
-        Raises:
-            UserError: it ended before.
-        """
-        self.wait(lambda: text in self._processes.log(self._name))
-
-    def wait(self, over: Callable[[], bool]) -> None:
-        """Wait until `over`, and repeat meanwhile what is said.
-
-        Raises:
-            UserError: the process ended before.
-        """
-        while not over():
-            self._repeat()
-            if not self._processes.running(self._name) and not over():
-                last = self._processes.log(self._name).strip()[-800:]
-                raise UserError(f"the federation ended too early: {last}")
-            time.sleep(POLL_SECONDS)
-        self._repeat()
-
-    def _repeat(self) -> None:
-        lines = self._processes.log(self._name).splitlines()
-        for line in lines[self._told :]:
-            clock, _, words = line.partition("  ")
-            if clock.replace(":", "").isdigit():  # ours, and none of Flower's
-                say(f"coordinator: {words}")
-        self._told = len(lines)

@@ -55,6 +55,5 @@ class Relay:
                 sink.sendall(block)
                 with self._lock:
                     setattr(self, way, getattr(self, way) + len(block))
-        for end in (source, sink):  # so that the other direction ends, too
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)  # the other direction may still go on
