@@ -49,6 +49,11 @@ class Processes:
             if _started(pid) == started:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+        until = time.monotonic() + GRACE_SECONDS
+        while any(_lives(pid, started) for pid, started in family.items()):
+            if time.monotonic() > until:
+                break
+            time.sleep(0.05)
 
     def start(
         self, name: str, command: Sequence[str], more: Mapping[str, str] | None = None
@@ -130,6 +135,14 @@ def _started(pid: int) -> str:
     with suppress(OSError, IndexError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     return "gone"
+
+
+def _lives(pid: int, started: str) -> bool:
+    """Tell whether a process has not ended; one that nobody has asked about yet has."""
+    with suppress(OSError, IndexError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return fields[19] == started and fields[0] != "Z"
+    return False
 
 
 def free_port() -> int:

@@ -120,7 +120,9 @@ def in_order(names: Any) -> list[str]:
     """Names as people count: hospital_2 before hospital_10."""
 
     def key(name: str) -> list[Any]:
-        return [(not part.isdigit(), int(part) if part.isdigit() else part) for part in _parts(name)]
+        return [
+            (not part.isdigit(), int(part) if part.isdigit() else part) for part in _parts(name)
+        ]
 
     return sorted(names, key=key)
 

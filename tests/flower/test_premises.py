@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from fedmed import data
 from fedmed import hospital as command
 from fedmed.data.simulated import simulated_cohort
 from fedmed.errors import UserError
+from fedmed.files import sha256_of
 from fedmed.flower.dealing import deal
 from fedmed.flower.premises import Premises
 from fedmed.training.heads import new_heads
@@ -15,14 +17,16 @@ from fedmed.training.heads import new_heads
 @pytest.fixture(scope="module")
 def dealt(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dealt")
-    names = deal(simulated_cohort(24, 2), None, folder, hospitals=2, seed=42)
+    names = deal(simulated_cohort(24, 2), None, folder, hospitals=1, seed=42)
     return folder, names
 
 
-def test_every_patient_is_dealt_once(dealt):
-    folder, names = dealt
-    files = [path.name for name in names for path in (folder / name).rglob("*.png")]
-    assert len(files) == len(set(files)) == 24
+def test_every_patient_of_a_folder_is_dealt_once_and_files_are_as_they_were(dealt, tmp_path):
+    source = dealt[0] / "hospital_1"
+    cohort = data.load(str(source))
+    names = deal(cohort, source, tmp_path, hospitals=2, seed=42)
+    digests = [sha256_of(path) for name in names for path in (tmp_path / name).rglob("*.png")]
+    assert sorted(digests) == sorted(xray.digest for xray in cohort.train)
 
 
 def test_a_hospital_holds_out_its_own_and_caches_at_home(dealt, tmp_path):
