@@ -29,6 +29,9 @@ flower: .venv-flower/done ## the environment of a federation between machines (d
 space: $(VENV)/app.done ## a folder to upload as a Space, with nothing else in it
 	$(BIN)/python -m fedmed.space
 
+# Two tests at a time, each on one thread: more threads than cores wait for one another.
+test quick: export OMP_NUM_THREADS = 1
+
 test: lint ## lint and every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 

@@ -23,6 +23,8 @@ import gradio as gr
 import fedmed.page.zero_gpu  # noqa: F401  (before torch is imported)
 from fedmed.inference.shelf import Shelf
 from fedmed.page import api, compare, header, launch, switch
+from fedmed.page.lab import federate
+from fedmed.page.lab import tab as lab
 from fedmed.page.shown import Snapshots, draw
 from fedmed.server.guards import guard
 from fedmed.uploads.storage import Uploads, folder_of_its_own
@@ -37,6 +39,8 @@ def build(snapshots: Snapshots) -> gr.Blocks:
         with gr.Tabs():
             with gr.Tab("Compare"):
                 strip = compare.build(snapshots, chosen)
+            with gr.Tab("Lab"):
+                lab.build(snapshots, chosen)
             with gr.Tab("Report"):
                 report = gr.HTML(shown.report_tab, apply_default_css=False)
             with gr.Tab("About"):
@@ -45,6 +49,7 @@ def build(snapshots: Snapshots) -> gr.Blocks:
         parts = {"header": head, "strip": strip, "report_tab": report, "about": story}
         switch.connect(snapshots, chosen, parts | {"footer": foot})
         api.add(snapshots)
+        federate.add(snapshots)
     return page.queue(**launch.QUEUE)
 
 

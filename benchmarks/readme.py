@@ -46,6 +46,8 @@ def filled(text: str) -> str:
         "recipes": recipes,
         "speed": speed,
         "warnings": warnings,
+        "accounting": accounting,
+        "rounds": rounds,
     }
     for name, folder in SNAPSHOTS.items():
         parts[f"results of {name}"] = lambda folder=folder: results(_report(folder))  # type: ignore[misc]
@@ -100,6 +102,39 @@ def _pair(scores: Scores | None) -> str:
     if scores is None:
         return ""
     return f"{100 * scores['balanced_accuracy']['value']:.1f} / {100 * scores['auc']['value']:.1f}"
+
+
+def accounting() -> str:
+    """Whether the package's epsilons lie between those found by convolution, and how closely."""
+    found = _stored("privacy")
+    rows = found["accounting"]
+    inside = sum(row["agrees"] for row in rows)
+    widest = max(rows, key=lambda row: row["at most"] - row["at least"])
+    return (
+        f"- Of {len(rows)} cases, epsilon {min(r['asked'] for r in rows):g} to "
+        f"{max(r['asked'] for r in rows):g}, {min(r['releases'] for r in rows)} to "
+        f"{max(r['releases'] for r in rows)} releases, delta {found['delta']:g}, the package's "
+        f"epsilon lies between the two bounds in {inside}; they are "
+        f"{widest['at most'] - widest['at least']:.2g} apart at most.\n"
+        f"- Noise that was asked for with deviation 1 has {found['noise']:.3f}; the longest "
+        f"gradient of a patient that was found is {found['longest_gradient']:.3f}, and the root of "
+        "2 is the bound."
+    )
+
+
+def rounds() -> str:
+    """Processor seconds of a round of each algorithm, by number of hospitals."""
+    rows = _stored("rounds")["rounds"]
+    counts = sorted({row["hospitals"] for row in rows})
+    lines = [
+        f"| algorithm | {' | '.join(f'{count:,} hospitals' for count in counts)} | one message |",
+        "| --- " * (len(counts) + 2) + "|",
+    ]
+    for name in dict.fromkeys(row["algorithm"] for row in rows):
+        mine = {row["hospitals"]: row for row in rows if row["algorithm"] == name}
+        seconds = " | ".join(f"{mine[count]['seconds']:.2f} s" for count in counts)
+        lines.append(f"| {name} | {seconds} | {mine[counts[0]]['bytes up']:,} bytes |")
+    return "\n".join([*lines, "", "Seconds of one core."])
 
 
 def recipes() -> str:

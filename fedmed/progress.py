@@ -38,17 +38,17 @@ def clock(seconds: float) -> str:
 
 
 class Progress:
-    """How far a step of `total` images is.
+    """How far a step of `total` images, or other units, is.
 
     On a terminal a bar. Elsewhere a line as it begins, one every EVERY_SECONDS, one at its end.
     """
 
-    def __init__(self, title: str, total: int) -> None:
+    def __init__(self, title: str, total: int, unit: str = "image") -> None:
         self._title, self._total, self._done = title, total, 0
         self._said = self._started = time.monotonic()
         self._bar: tqdm | None = None
         if sys.stderr.isatty():
-            self._bar = tqdm(total=total, desc=title, unit="image")
+            self._bar = tqdm(total=total, desc=title, unit=unit)
         else:
             say(f"{title}: {total:,}")
 

@@ -19,7 +19,7 @@ SCHEMES = ("label-skew", "dirichlet", "quantity-skew", "iid")
 
 ONE_CLASS = ("quantity-skew", "iid")  # may leave a hospital without one of the classes
 
-SKEW = 16.0  # largest over smallest share under label-skew and quantity-skew
+SKEW = 16.0  # largest over smallest share under label-skew and quantity-skew, by default
 DRAWS = 1000  # of Dirichlet shares per class, before giving up
 
 
@@ -31,6 +31,7 @@ def split(
     scheme: str,
     alpha: float,
     seed: int,
+    skew: float = SKEW,
 ) -> list[np.ndarray]:
     """Deal every patient to one hospital; image i shows `patients[i]` and has class `labels[i]`.
 
@@ -41,11 +42,12 @@ def split(
     - quantity-skew: the same mix everywhere, sizes shrink geometrically.
     - iid: the same mix and size everywhere.
 
-    Returns one sorted array of image indices per hospital. The order of the images does not change
-    who goes where. Under label-skew and dirichlet every hospital has both classes. quantity-skew
-    and iid deal to as many hospitals as there are patients; where a class has fewer patients than
-    there are hospitals, some are left without it. Raises UserError where that cannot be, or a
-    hospital would be left without patients.
+    `skew` is the largest over the smallest share under label-skew and quantity-skew; at 1 both are
+    as iid. Returns one sorted array of image indices per hospital. The order of the images does not
+    change who goes where. Under label-skew and dirichlet every hospital has both classes.
+    quantity-skew and iid deal to as many hospitals as there are patients; where a class has fewer
+    patients than there are hospitals, some are left without it. Raises UserError where that cannot
+    be, or a hospital would be left without patients.
     """
     if scheme not in SCHEMES:
         raise UserError(f"--partition {scheme}: unknown; choose from {', '.join(SCHEMES)}")
@@ -62,7 +64,7 @@ def split(
     hospital = np.empty(len(names), dtype=np.int64)
     for label in range(len(CLASSES)):
         members = generator.permutation(np.flatnonzero(majority == label))
-        counts = _counts(len(members), label, least[label], scheme, alpha, generator)
+        counts = _counts(len(members), label, least[label], scheme, alpha, skew, generator)
         hospital[members] = np.repeat(np.arange(hospitals), counts)
     owners = hospital[owner]
     ends = np.bincount(owners, minlength=hospitals).cumsum()
@@ -152,13 +154,14 @@ def _counts(
     least: np.ndarray,
     scheme: str,
     alpha: float,
+    skew: float,
     generator: np.random.Generator,
 ) -> np.ndarray:
     """How many patients of a class each hospital gets: `members` in all, `least` of them set."""
     hospitals = len(least)
     if scheme == "dirichlet":
         return _dirichlet_counts(members, hospitals, alpha, generator)
-    falling = SKEW ** -np.linspace(0, 1, hospitals)
+    falling = skew ** -np.linspace(0, 1, hospitals)
     shares = {
         "label-skew": falling if CLASSES[label] == "PNEUMONIA" else falling[::-1],
         "quantity-skew": falling,

@@ -21,12 +21,15 @@ ALGORITHMS = (
     "lda",
     "newton",
 )
-PRIVATE = ("fedavg",)  # that can be made private to patients
+CLOSED_FORMS = ("class-means", "ridge", "lda")
+MOST_KEPT = 100  # hospitals whose sums fit into one file of a snapshot
+PRIVATE = ("fedavg", "class-means")  # that can be made private to patients
 SECURE_HOSPITALS = (3, 200)  # among which secure aggregation hides something, in bearable time
 # Of these, those whose every round needs every hospital, those that cannot train networks, and
 # those that tell one hospital by the others.
 NEED_EVERYONE = ("class-means", "ridge", "lda", "newton")
 NEED_FEATURES = ("scaffold", *NEED_EVERYONE)  # scaffold for the length of its steps
 NEED_THREE = ("median", "trimmed-mean", "krum")
+PERSONAL = ("finetune", "ditto")
 RECIPES = ("mission", "robust")
 BACKBONES = ("imagenet", "bundled", "torchvision")

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from fedmed.experiment.choices import (
+    CLOSED_FORMS,
+    MOST_KEPT,
     NEED_EVERYONE,
     NEED_FEATURES,
     NEED_THREE,
@@ -37,6 +39,12 @@ class Options(Protocol):
     def secure_aggregation(self) -> bool: ...
     @property
     def audit(self) -> bool: ...
+    @property
+    def keep_sums(self) -> bool: ...
+    @property
+    def personalise(self) -> str | None: ...
+    @property
+    def study(self) -> bool: ...
 
 
 def faults(settings: Options) -> Iterator[str]:
@@ -65,7 +73,34 @@ def faults(settings: Options) -> Iterator[str]:
         )
     if settings.poison and settings.hospitals < 2:
         yield "--poison spoils one of several hospitals: it needs --hospitals 2 at least"
+    if settings.keep_sums:
+        yield from unkeepable(settings)
     yield from unprotectable(settings)
+
+
+def unkeepable(settings: Options) -> Iterator[str]:
+    """Yield why no sums can be kept."""
+    if settings.algorithm not in CLOSED_FORMS:
+        yield (
+            f"--keep-sums works with --algorithm {', '.join(CLOSED_FORMS)}, whose hospitals send "
+            f"sums, and not with {settings.algorithm}"
+        )
+    hiding = [
+        flag
+        for flag, asked in (
+            ("--secure-aggregation", settings.secure_aggregation),
+            ("--epsilon", settings.epsilon is not None),
+            ("--poison", settings.poison is not None),
+        )
+        if asked
+    ]
+    if hiding:
+        yield (
+            f"--keep-sums keeps what each hospital sums up as it is, and {hiding[0]} is there so "
+            "that it is not sent: leave out either"
+        )
+    if settings.hospitals > MOST_KEPT:
+        yield f"--keep-sums works with --hospitals {MOST_KEPT} at most: so many fit into one file"
 
 
 def unprotectable(settings: Options) -> Iterator[str]:
@@ -73,13 +108,18 @@ def unprotectable(settings: Options) -> Iterator[str]:
     if settings.epsilon is not None:
         if settings.algorithm not in PRIVATE:
             yield (
-                f"--epsilon works with --algorithm {' or '.join(PRIVATE)}, whose every step can be "
-                f"bounded, and not with {settings.algorithm}"
+                f"--epsilon works with --algorithm {' or '.join(PRIVATE)}, whose sums can be "
+                f"bounded, and not with {settings.algorithm}: choose one, or leave out --epsilon"
             )
         if settings.train != "head":
             yield (
                 "--epsilon works with heads: noise on the millions of numbers of a network would "
                 "leave nothing of it; leave out --epsilon or --train network"
+            )
+        if settings.personalise:
+            yield (
+                f"--personalise {settings.personalise} trains on a hospital's patients without "
+                "noise, and the snapshot shows what comes of it: leave out that or --epsilon"
             )
     if settings.secure_aggregation:
         low, high = SECURE_HOSPITALS
@@ -104,6 +144,8 @@ def unprotectable(settings: Options) -> Iterator[str]:
         for flag, asked in (
             ("--secure-aggregation", settings.secure_aggregation),
             ("--audit", settings.audit),
+            ("--study", settings.study),
+            ("--personalise", settings.personalise is not None),
         )
         if asked
     ]

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from fedmed.data.cohort import labels
 from fedmed.evaluation.bootstrap import auc_statistic
-from fedmed.evaluation.evaluation_set import EvaluationSet
 from fedmed.federated.algorithms.ridge import Ridge
-from fedmed.training.heads import Heads
+from fedmed.training.heads import Heads, probabilities
 from fedmed.training.local_training import Site
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.rows import rows
@@ -29,9 +28,16 @@ Coalition = frozenset[int]
 
 
 def contribution(
-    sites: Sequence[Site], optimisation: Optimisation, validation: EvaluationSet, *, seed: int
+    sites: Sequence[Site],
+    optimisation: Optimisation,
+    features: Tensor,
+    truth: np.ndarray,
+    *,
+    seed: int,
 ) -> dict[str, Any] | None:
     """Return how the AUC on validation divides among the hospitals, or None where they are many.
+
+    `features` [m, F] and `truth` [m] are the validation X-rays'.
 
     Each coalition's federation is ridge regression on its hospitals' sums, which takes one round.
     Ghorbani, Zou: Data Shapley, ICML 2019, arXiv:1904.02868; sampled orders as in their Algorithm
@@ -48,7 +54,6 @@ def contribution(
         ]
     )
     counts = torch.tensor([len(site.labels) for site in sites])
-    truth = np.array(labels(validation.xrays))
     known: dict[Coalition, float] = {frozenset(): NOBODY}
 
     def value(members: Coalition) -> float:
@@ -56,7 +61,7 @@ def contribution(
             places = torch.tensor(sorted(members))
             some = {name: tensor[places] for name, tensor in sums.items()}
             head = ridge.solve({n: t[0] for n, t in weighted_mean(some, counts[places]).items()})
-            scores = validation.probabilities(Heads.of(head))
+            scores = probabilities(Heads.of(head), features).numpy()
             known[members] = float(auc_statistic(scores, truth)(np.ones((1, len(truth))))[0, 0])
         return known[members]
 

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 
 from fedmed.errors import UserError
 from fedmed.experiment.optimisations import optimisations
+from fedmed.experiment.personal import personalise
 from fedmed.experiment.plan import Plan
 from fedmed.experiment.prepare import Prepared
 from fedmed.experiment.protection import Protection, protect, unprotected_sites
+from fedmed.experiment.run_state import RunState
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
 from fedmed.federated.rounds import federate
 from fedmed.federated.state import State
 from fedmed.federated.transforms import FORMATS
+from fedmed.privacy.outbox import Outbox
 from fedmed.progress import say, step
 from fedmed.training.heads import Heads, new_heads, stack
 from fedmed.training.local_training import train
@@ -28,7 +31,7 @@ class Fitted:
 
     central: Heads  # H = 1
     federated: Heads  # H = 1
-    local: Heads  # each hospital's own, after its training in the last round
+    local: Heads  # each hospital's own, after its training in the last round, or personalised
     alone: Heads  # each hospital's, trained as long without the others
     federations: Mapping[str, State]  # by update format
     plan: Plan
@@ -60,22 +63,12 @@ def fit(
 
     plan = Plan.of(settings, prepared.sites, simulated=prepared.audit["simulated"])
 
-    protection = protect(settings, prepared)
+    outbox = Outbox(prepared.state.outbox()) if settings.epsilon is not None else None
+    protection = protect(settings, prepared, outbox)
 
     def federated(format: str, protection: Protection) -> State:
-        return federate(
-            plan.sites(protection.sites),
-            algorithm=plan.algorithm,
-            model=pick(zero.tensors(), 0),
-            rounds=settings.rounds,
-            local_epochs=settings.local_epochs,
-            optimisation=optimisation,
-            channel=protection.wrap(plan.channel(format if format in FORMATS else "fp32")),
-            trainer=protection.trainer,
-            attendance=plan.attendance,
-            seed=settings.seed,
-            state=prepared.state.federation(format),
-            on_round=prepared.state.keeper(format),
+        return federation(
+            settings, plan, protection, zero, optimisation, format, kept=prepared.state
         )
 
     with step(f"Training federated, {settings.hospitals} hospitals, {settings.rounds} rounds"):
@@ -109,10 +102,15 @@ def fit(
             seed=settings.seed,
         )
     watch.lap("local_only")
+    local = Heads.of(plan.algorithm.model(sent.own))
+    if settings.personalise:
+        with step(f"Making the federated head each hospital's own: {settings.personalise}"):
+            sites = plan.sites(prepared.hospitals)
+            local = personalise(settings, Heads.of(sent.model), sites, of_its_own)
     return Fitted(
         central=central,
         federated=Heads.of(sent.model),
-        local=Heads.of(plan.algorithm.model(sent.own)),
+        local=local,
         alone=alone,
         federations=federations,
         plan=plan,
@@ -120,4 +118,31 @@ def fit(
         unfinished=unfinished,
         protection=protection,
         unprotected=unprotected,
+    )
+
+
+def federation(
+    settings: Settings,
+    plan: Plan,
+    protection: Protection,
+    zero: Heads,
+    optimisation: Optimisation,
+    format: str,
+    *,
+    kept: RunState | None = None,
+) -> State:
+    """Run the run's federation with one update format, from `zero` or what was `kept` of it."""
+    return federate(
+        plan.sites(protection.sites),
+        algorithm=protection.algorithm or plan.algorithm,
+        model=pick(zero.tensors(), 0),
+        rounds=settings.rounds,
+        local_epochs=settings.local_epochs,
+        optimisation=protection.optimisation(optimisation),
+        channel=protection.wrap(plan.channel(format if format in FORMATS else "fp32")),
+        trainer=protection.trainer,
+        attendance=plan.attendance,
+        seed=settings.seed,
+        state=kept.federation(format) if kept else None,
+        on_round=kept.keeper(format) if kept else None,
     )

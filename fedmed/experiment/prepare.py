@@ -45,9 +45,10 @@ class Prepared(Dealt):
     test: EvaluationSet
     passes: int  # through the backbone, that it took
     cache: FeatureCache
+    learned: FeatureCache  # of training views
     pixels: Pixels
     state: RunState
-    space: Space | None  # of a private run, in which patients' rows lie
+    space: Space | None  # of a private run or a lab's, in which patients' rows lie
 
     @property
     def engine(self) -> str:
@@ -84,7 +85,8 @@ def prepare(settings: Settings, watch: Stopwatch, dealt: Dealt | None = None) ->
         *shifted.wanted(held_out),
         (cohort.test, [CLEAN]),
     ]
-    if settings.epsilon is not None:  # where training images lie, and so on the same engine
+    spaced = settings.epsilon is not None or settings.study or settings.lab
+    if spaced:  # where training images lie, and so on the same engine
         to_train.append(public_centre.wanted())
     asked, lacking = np.add(missing(to_train, learned), missing(to_score, cache)).tolist()
     if kept := state.words(asked, lacking):
@@ -121,7 +123,8 @@ def prepare(settings: Settings, watch: Stopwatch, dealt: Dealt | None = None) ->
         test=EvaluationSet(f"{cohort.test_split}, scored once", cohort.test, clean[1]),
         passes=passes,
         cache=cache,
+        learned=learned,
         pixels=pixels,
         state=state,
-        space=None if settings.epsilon is None else public_centre.space(learned),
+        space=public_centre.space(learned) if spaced else None,
     )

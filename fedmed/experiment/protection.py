@@ -6,20 +6,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from fedmed.data.cohort import patients
 from fedmed.experiment.prepare import Prepared
 from fedmed.experiment.settings import Settings
-from fedmed.federated.algorithm import Trainer
+from fedmed.features.sites import Features
+from fedmed.federated.algorithm import Algorithm, Trainer
+from fedmed.federated.attendance import Attendance
 from fedmed.federated.channel import Channel
 from fedmed.federated.transforms import FORMATS
 from fedmed.privacy import statement
 from fedmed.privacy.masks import Keys
 from fedmed.privacy.mechanism import Mechanism
 from fedmed.privacy.outbox import Outbox
+from fedmed.privacy.private_means import PrivateClassMeans
 from fedmed.privacy.private_training import PrivateTrainer
-from fedmed.privacy.rows import patient_sites
-from fedmed.privacy.secure_aggregation import SecureAggregation, check_count
+from fedmed.privacy.rows import Space, patient_sites
+from fedmed.privacy.secure_aggregation import (
+    SecureAggregation,
+    check_attendance,
+    check_count,
+)
 from fedmed.training.local_training import Site, train_heads
+from fedmed.training.optimizer import Optimisation
 
 
 @dataclass(frozen=True)
@@ -31,12 +41,17 @@ class Protection:
     mechanism: Mechanism | None  # of a private run
     keys: Keys | None  # of secure aggregation
     sent: str  # the format of its messages
+    algorithm: Algorithm | None = None  # in place of the run's, where that is made private so
 
     def wrap(self, channel: Channel) -> Channel:
         """Return a channel whose messages up are masked, where they are."""
         if self.keys is None:
             return channel
         return replace(channel, up=(*channel.up, SecureAggregation(self.keys)))
+
+    def optimisation(self, together: Optimisation) -> Optimisation:
+        """How hospitals train: privately, no class weighs more, for nobody tells their counts."""
+        return together if self.mechanism is None else replace(together, class_weights=(1.0, 1.0))
 
     @property
     def left_out(self) -> dict[str, str]:
@@ -65,28 +80,57 @@ def unprotected_sites(prepared: Prepared) -> Protection:
     return Protection(prepared.hospitals, train_heads, None, None, "fp32")
 
 
-def protect(settings: Settings, prepared: Prepared) -> Protection:
-    """Return how the run's federation is protected.
+def protect(settings: Settings, prepared: Prepared, outbox: Outbox | None) -> Protection:
+    """Return how the run's federation is protected; what it sends is kept in `outbox`.
 
     Raises:
         UserError: there are too few or too many hospitals for secure aggregation.
     """
-    sites, trainer = unprotected_sites(prepared).sites, train_heads
-    mechanism = keys = None
+    protection = unprotected_sites(prepared)
     if settings.epsilon is not None and prepared.space is not None:
-        sites = patient_sites(
-            prepared.features, patients(prepared.training), prepared.parts, prepared.views
+        protection = private(
+            settings,
+            prepared.features,
+            patients(prepared.training),
+            prepared.parts,
+            prepared.views,
+            prepared.space,
+            outbox,
         )
-        mechanism = Mechanism.of(
-            settings.epsilon,
-            settings.delta,
-            settings.rounds * settings.local_epochs,
-            patients=sum(len(site.labels) for site in sites),
-            hospitals=len(sites),
-        )
-        outbox = Outbox(prepared.state.outbox())
-        trainer = PrivateTrainer(mechanism, prepared.space, outbox)
+    sites, keys = protection.sites, None
     if settings.secure_aggregation:
         check_count(len(sites))
+        attendance = Attendance(settings.participation, settings.drop_out)
+        check_attendance(attendance, len(sites), settings.rounds, settings.seed)
         keys = Keys.draw([site.name for site in sites])
-    return Protection(sites, trainer, mechanism, keys, settings.format)
+    return replace(protection, keys=keys, sent=settings.format)
+
+
+def private(
+    settings: Settings,
+    features: Features,
+    patients: Sequence[str],
+    parts: Sequence[np.ndarray],
+    views: Sequence[Any],
+    space: Space,
+    outbox: Outbox | None,
+) -> Protection:
+    """Return the protection of patients that `settings.epsilon`, which is given, asks for.
+
+    `patients` names the patient of each image, [n]; `parts` are the hospitals' places among them.
+    """
+    assert settings.epsilon is not None
+    sites = patient_sites(features, patients, parts, views)
+    if settings.algorithm == "class-means":
+        mechanism = Mechanism.of_means(settings.epsilon, settings.delta)
+        means = PrivateClassMeans(mechanism, space, outbox)
+        return Protection(sites, train_heads, mechanism, None, settings.format, means)
+    mechanism = Mechanism.of(
+        settings.epsilon,
+        settings.delta,
+        settings.rounds * settings.local_epochs,
+        patients=sum(len(site.labels) for site in sites),
+        hospitals=len(sites),
+    )
+    trainer = PrivateTrainer(mechanism, space, outbox)
+    return Protection(sites, trainer, mechanism, None, settings.format)

@@ -10,19 +10,21 @@ from typing import Any
 from fedmed.backbones.weights import write_state
 from fedmed.data.cohort import labels
 from fedmed.evaluation.evaluation_set import EvaluationSet
-from fedmed.experiment import reference
+from fedmed.experiment import reference, sums
 from fedmed.experiment.deal import Dealt
 from fedmed.experiment.fit import Fitted
 from fedmed.experiment.prepare import Prepared
 from fedmed.experiment.settings import Settings
+from fedmed.federated.algorithms.closed_form import ClosedForm
 from fedmed.imaging.preprocessing import PREPROCESSING
 from fedmed.inference import loading
 from fedmed.inference.out_of_distribution import sample
+from fedmed.progress import say
 from fedmed.report import document
 from fedmed.report.card import model_card
 from fedmed.report.schema import Report
 from fedmed.report.sections import versions
-from fedmed.snapshot import examples, manifest
+from fedmed.snapshot import examples, lab_features, manifest
 from fedmed.snapshot.reader import write_head
 from fedmed.snapshot.replace import move_into_place
 from fedmed.task import CLASSES
@@ -44,6 +46,11 @@ def save(settings: Settings, prepared: Prepared, fitted: Fitted, report: Report)
         write_head(folder / manifest.model_file(name), head, prepared.backbone)
     write_examples(settings, prepared, prepared.test, fitted.local, fitted.federated, folder)
     _write_reference(prepared, folder)
+    algorithm = fitted.plan.algorithm
+    if settings.keep_sums and isinstance(algorithm, ClosedForm):
+        sums.write(sums.gather(algorithm, prepared.hospitals), folder)
+    if settings.lab:
+        write_lab(prepared, folder)
     put_in_place(
         settings,
         folder,
@@ -97,6 +104,32 @@ def write_examples(
     together = test.probabilities(federated)[0] >= 0.5
     chosen = examples.choose(predicted, labels(dealt.cohort.test), settings.examples, together)
     examples.write(folder / "examples", dealt.cohort, chosen)
+
+
+def write_lab(prepared: Prepared, folder: Path) -> None:
+    """Keep features to federate on in the browser, after a warning where they are somebody's.
+
+    Of every training X-ray the first two different views, of those held out the clean one.
+    """
+    cohort, space = prepared.cohort, prepared.space
+    if space is None:
+        raise ValueError("the run was prepared without --lab")
+    if not (cohort.simulated or cohort.public):
+        say(
+            "--lab: features are data. Whoever gets this snapshot can compute with these patients' "
+            "features, and tell for a picture at hand whether it is among them."
+        )
+    lab_features.write(
+        folder,
+        views=[prepared.features.view(view) for view in dict.fromkeys(prepared.views)],
+        training=prepared.training,
+        features=prepared.validation.features,
+        held_out=prepared.held_out,
+        centre=space.centre,
+        radius=space.radius,
+        backbone=prepared.backbone.origin | {"sha256": prepared.backbone.sha256},
+        source=f"{cohort.about['title']}; {cohort.about['licence']}",
+    )
 
 
 def _write_reference(prepared: Prepared, folder: Path) -> None:

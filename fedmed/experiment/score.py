@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fedmed.experiment import personal
 from fedmed.experiment.attacks import attack
 from fedmed.experiment.fit import Fitted
 from fedmed.experiment.prepare import Prepared
 from fedmed.experiment.settings import Settings
+from fedmed.experiment.study import study
 from fedmed.experiment.timing import Stopwatch
 from fedmed.experiment.yardstick import gains, yardstick
 from fedmed.federated.ledger import full_model_bytes
@@ -53,6 +55,12 @@ def score(
         with step("Attacking the models"):
             privacy["audit"] = attack(settings, prepared, fitted)
         watch.lap("audit")
+    compared: dict[str, Any] = {}
+    if settings.personalise:
+        compared["personalised"] = personal.report(settings)
+    if settings.study:
+        compared["study"] = study(settings, prepared)
+        watch.lap("study")
     sent = fitted.federations[settings.format]
     validated = sections.protocol(prepared.validation, models, names, temperatures)
     alone = {name: protocol.score(fitted.alone, sites) for name, protocol in official.items()}
@@ -82,7 +90,7 @@ def score(
         local_only={**alone, "shifted": shifted.score(fitted.alone, sites)},
         **federation,
         yardstick=yardstick(prepared, fitted, sent, seed=settings.seed),
-        gains=gains(validated, alone["validation"], partition),
+        gains=gains(validated, alone["validation"], partition, personal=bool(settings.personalise)),
         calibration=sections.reliability(temperatures, official, models, names),
         data=prepared.audit,
         recipe=settings.of_the_run()
@@ -90,4 +98,5 @@ def score(
         timing=watch.report() | {"backbone_passes": prepared.passes},
         environment=sections.versions() | {"engine": prepared.engine},
         **({"privacy": privacy} if privacy else {}),
+        **compared,
     )

@@ -16,7 +16,7 @@ from fedmed.data.classes import ClassNames
 from fedmed.data.partition import SCHEMES
 from fedmed.data.patient_option import PatientOption
 from fedmed.errors import UserError
-from fedmed.experiment.choices import ALGORITHMS, BACKBONES, RECIPES
+from fedmed.experiment.choices import ALGORITHMS, BACKBONES, PERSONAL, RECIPES
 from fedmed.experiment.combinations import faults
 from fedmed.federated.poisons import factor_of
 from fedmed.task import DATASET_ID
@@ -72,7 +72,14 @@ _COUNT = _whole(1, 10_000)
 # What --demo sets where nothing else is asked for: small steps on few patients. Chosen on the
 # held-out simulated patients of six seeds: federated, the mean balanced accuracy is 79 % as
 # centrally, alone 54 to 72 %; in five of the six, federated is above every hospital alone.
-DEMO = {"views": 1, "batch_size": 16, "learning_rate": 3e-3, "epochs": 30, "local_epochs": 6}
+DEMO = {
+    "views": 1,
+    "batch_size": 16,
+    "learning_rate": 3e-3,
+    "epochs": 30,
+    "local_epochs": 6,
+    "lab": True,  # these patients are nobody
+}
 DEMO_OF_NETWORKS = {
     "hospitals": 3,
     "rounds": 2,
@@ -175,8 +182,24 @@ class Settings:
     secure_aggregation: bool = _option(
         False, "hide every hospital's update from the server behind masks that cancel in the sum"
     )
+    personalise: str | None = _option(
+        None,
+        "make the federated head each hospital's own: finetune trains it on there, ditto holds it "
+        "near the federated one",
+        choices=PERSONAL,
+    )
+    keep_sums: bool = _option(
+        False,
+        "with ridge, lda or class-means, keep each hospital's sums in the snapshot, so that one "
+        "can be forgotten later; they tell its class means, so that it cannot be published",
+    )
     audit: bool = _option(
         False, "attack the models: who was in the training set; and whether --epsilon holds"
+    )
+    study: bool = _option(
+        False,
+        "compare algorithms, splits, epsilons, formats and poison on these X-rays, five seeds "
+        "each, which takes minutes more",
     )
     recipe: str = _option(
         "auto",
@@ -200,6 +223,11 @@ class Settings:
     examples: int = _option(
         12, "held-out X-rays put into the snapshot to click; 0 for none", type=_whole(0, 200)
     )
+    lab: bool = _option(
+        False,
+        "put the X-rays' features into the snapshot, to federate on in the app's Lab tab; features "
+        "are data: whoever gets the snapshot gets them",
+    )
     device: str = _option("auto", "where the backbone runs: auto, cpu, cuda")
     deterministic: bool = _option(
         False, "pass everything in FP32, also where the processor has the faster bf16"
@@ -221,7 +249,7 @@ class Settings:
 
     def of_the_run(self) -> dict[str, Any]:
         """The options that decide the result, as plain JSON: of a path the last name only."""
-        ways = {"output", "push_to", "private", "resume", "demo", "device", "workers"}
+        ways = {"output", "push_to", "private", "resume", "demo", "device", "workers", "lab"}
         if self.train == "head":
             ways |= {"train", *OF_NETWORKS}
         result = {name: value for name, value in asdict(self).items() if name not in ways}
@@ -232,7 +260,15 @@ class Settings:
         if self.participation == 1:
             del result["participation"]
         options = ("patients", "classes", "allow_overlap", "deterministic", "drop_out", "poison")
-        for name in (*options, "epsilon", "secure_aggregation", "audit"):
+        for name in (
+            *options,
+            "epsilon",
+            "secure_aggregation",
+            "audit",
+            "study",
+            "keep_sums",
+            "personalise",
+        ):
             if not result[name]:
                 del result[name]
         if self.epsilon is None:
@@ -274,11 +310,15 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         given = _of_networks(given)
         if "views" in given:
             parser.error("--views needs --train head: a network sees each image anew every time")
+        if given.get("lab"):
+            parser.error("--lab needs --train head: it keeps features of a frozen backbone")
     elif idle := [name for name in OF_NETWORKS if name in given]:
         parser.error(f"--{idle[0].replace('_', '-')} needs --train network")
     settings = Settings(**given)
     if settings.private and not settings.push_to:
         parser.error("--private needs --push-to USER/REPO")
+    if settings.keep_sums and settings.push_to:
+        parser.error("--keep-sums keeps what must not be published: leave it or --push-to out")
     if settings.hospitals * (settings.rounds + 75) > _MOST_REPORTED:
         parser.error(
             f"the report of --hospitals {settings.hospitals} and --rounds {settings.rounds} would "

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fedmed.data.cohort import labels
-from fedmed.evaluation.bootstrap import auc_statistic
+from fedmed.evaluation.at_a_glance import at_a_glance
 from fedmed.evaluation.evaluation_set import EvaluationSet
 from fedmed.experiment.contribution import contribution
 from fedmed.experiment.fit import Fitted
@@ -63,7 +63,11 @@ def yardstick(
         "alone": dict(zip(prepared.sites, measured[last:], strict=True)),
         "within": {"loss": reached(near_loss, ledger), "auc": reached(near_auc, ledger)},
         "contribution": contribution(
-            prepared.hospitals, fitted.optimisation, prepared.validation, seed=seed
+            prepared.hospitals,
+            fitted.optimisation,
+            prepared.validation.features,
+            np.array(labels(prepared.validation.xrays)),
+            seed=seed,
         ),
     }
 
@@ -78,12 +82,17 @@ def reached(near: list[bool], ledger: Ledger) -> dict[str, int] | None:
 
 
 def gains(
-    protocol: Mapping[str, Any], alone: Mapping[str, Any], partition: Mapping[str, Any]
+    protocol: Mapping[str, Any],
+    alone: Mapping[str, Any],
+    partition: Mapping[str, Any],
+    *,
+    personal: bool = False,
 ) -> dict[str, Any]:
     """Return what each hospital gains by the federated model, in accuracy on validation patients.
 
     Weighted as its own patients are mixed, and (`everybody`) both classes the same. Nobody's own
     patients are held out for it alone; what differs between hospitals here is the mix of classes.
+    `personal` tells that the protocol's models of hospitals are the federated one made their own.
     """
     federated = protocol["models"]["federated"]
     found = {}
@@ -95,12 +104,12 @@ def gains(
             recall, cleared = scores["recall"]["value"], scores["specificity"]["value"]
             return float(share * recall + (1 - share) * cleared)
 
+        models = {"alone": scores, "federated": federated}
+        if personal:
+            models["personal"] = protocol["models"][hospital["name"]]
         found[hospital["name"]] = {
-            "own_mix": {"alone": mixed(scores), "federated": mixed(federated)},
-            "everybody": {
-                "alone": scores["balanced_accuracy"]["value"],
-                "federated": federated["balanced_accuracy"]["value"],
-            },
+            "own_mix": {name: mixed(of) for name, of in models.items()},
+            "everybody": {name: of["balanced_accuracy"]["value"] for name, of in models.items()},
         }
     return found
 
@@ -108,8 +117,4 @@ def gains(
 def _scores(heads: Heads, validation: EvaluationSet) -> list[tuple[float, float]]:
     """Return the AUC and balanced accuracy, at 0.5, of each head."""
     truth = np.array(labels(validation.xrays))
-    found = validation.probabilities(heads)
-    areas = auc_statistic(found, truth)(np.ones((1, len(truth))))[0]
-    called = found >= 0.5
-    balanced = (called[:, truth == 1].mean(1) + 1 - called[:, truth == 0].mean(1)) / 2
-    return list(zip(areas.tolist(), balanced.tolist(), strict=True))
+    return at_a_glance(validation.probabilities(heads), truth)

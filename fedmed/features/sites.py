@@ -37,11 +37,20 @@ class Features:
 
     def _mix(self, number: int, views: tuple[View, ...]) -> Tensor:
         """Features [n, 512] of one view of each image: of image i, number (epoch + i) modulo V."""
-        mixed = torch.empty(len(self._digests), self._cache.width)
+        mixed = torch.empty(self.view(views[0]).shape)
         for index, view in enumerate(views):
             first = (index - number) % len(views)
             mixed[first :: len(views)] = self.view(view)[first :: len(views)]
         return mixed
+
+
+class HeldFeatures(Features):
+    """Features that are in memory already; their views are numbered."""
+
+    def __init__(self, labels: Tensor, views: Sequence[Tensor]) -> None:
+        self.labels = labels
+        self.view = views.__getitem__  # type: ignore[assignment]
+        self.epoch = lru_cache(maxsize=1)(self._mix)
 
 
 class TrainingSite:

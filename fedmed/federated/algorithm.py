@@ -44,7 +44,7 @@ class Round:
     """A round's settings, the same for the server and every hospital."""
 
     number: int  # from 1
-    hospitals: tuple[str, ...]  # the names of those that take part
+    hospitals: tuple[str, ...]  # the names of those that are asked, of whom some may not answer
     epochs: range  # of local training, numbered through all rounds
     optimisation: Optimisation
     seed: int
@@ -105,6 +105,8 @@ class Algorithm(Protocol):
     # Whether a weighted mean of what is sent is all the server needs: only then may secure
     # aggregation hide the rest from it.
     additive: ClassVar[bool]
+    # Whether a hospital counts as its images weigh in the loss together; else as there are images.
+    weighs_images: ClassVar[bool]
     most_rounds: ClassVar[int | None]  # that it can use, 1 for a closed form; None is any number
     # Whether it reads features of a frozen backbone: then no trainer of whole networks will do.
     needs_features: ClassVar[bool]
@@ -113,7 +115,7 @@ class Algorithm(Protocol):
     def init(self, model: Tensors, samples: Tensor) -> tuple[Tensors, Tensors]:
         """Return the server's and the hospitals' tensors before the first round.
 
-        `model` is what training starts from; hospital h has samples[h] images.
+        `model` is what training starts from; hospital h counts as samples[h] images.
         """
 
     def broadcast(self, server: Tensors) -> Tensors:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -11,6 +11,7 @@ from fedmed.errors import UserError
 from fedmed.federated.algorithm import Algorithm, Round
 from fedmed.federated.messages import (
     Layout,
+    MissingHospitals,
     TransportError,
     decode,
     encode,
@@ -84,6 +85,28 @@ class Channel:
         """
         received, _ = _receive(self.down, [message], layout_of(held), _SERVER, now)
         return add(held, pick(received, 0))
+
+    def exchange(
+        self, updates: Tensors, kept: Tensors, expected: Layout, senders: Senders, now: Round
+    ) -> tuple[Tensors, Senders, list[bytes], Tensors]:
+        """Send what the hospitals that answer made in a round, and receive it at the server.
+
+        Where others were asked too, and a transform needs all who are asked, the round is repeated
+        among those who answer: nobody trains again, the same updates are wrapped anew. Returns what
+        the server got, of whom, what each hospital sent in all, and what each keeps.
+
+        Raises:
+            UserError: as `send`, or too few hospitals are left.
+        """
+        messages, keeping = self.send(updates, kept, senders, now)
+        try:
+            sent, counted = self.receive(messages, expected, senders, now)
+        except MissingHospitals:
+            again = replace(now, hospitals=senders.names)
+            repeated, keeping = self.send(updates, kept, senders, again)
+            sent, counted = self.receive(repeated, expected, senders, again)
+            messages = [first + second for first, second in zip(messages, repeated, strict=True)]
+        return sent, counted, messages, keeping
 
     def send(
         self, updates: Tensors, kept: Tensors, senders: Senders, now: Round

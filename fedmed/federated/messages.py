@@ -36,6 +36,17 @@ class TransportError(ValueError):
     """Bytes that are not the message expected."""
 
 
+class MissingHospitals(TransportError):
+    """Messages of a masked round did not come: what came is noise without them."""
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        super().__init__(
+            f"{', '.join(missing)} did not answer, and masks do not cancel without: the round is "
+            "repeated by the others"
+        )
+        self.missing = tuple(missing)
+
+
 def layout_of(tensors: Tensors) -> Layout:
     """Return the layout of a message that holds these tensors."""
     return {name: (_WORDS[tensor.dtype], [*tensor.shape]) for name, tensor in tensors.items()}

@@ -19,7 +19,7 @@ from fedmed.federated.channel import Channel
 from fedmed.federated.messages import largest
 from fedmed.federated.state import State
 from fedmed.federated.transforms import Senders
-from fedmed.training.local_training import Site, train_heads
+from fedmed.training.local_training import Site, image_weights, train_heads
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.tensors import Tensors, join, put, repeat, take, weighted_mean
 
@@ -62,8 +62,9 @@ def federate(
             f"{algorithm.name} needs the features of a frozen backbone, and here whole networks "
             "are trained: choose an algorithm that averages, as fedavg, or train heads"
         )
+    optimisation = optimisation or Optimisation()
     senders = Senders(
-        tuple(site.name for site in sites), torch.tensor([len(site.labels) for site in sites])
+        tuple(site.name for site in sites), count_images(algorithm, sites, optimisation)
     )
     state = state or _start(algorithm, model, senders)
     for done in range(state.round, min(rounds, algorithm.most_rounds or rounds)):
@@ -72,9 +73,9 @@ def federate(
         invited, present = attendance.draw(len(sites), done + 1, seed)
         now = Round(
             number=done + 1,
-            hospitals=tuple(senders.names[h] for h in present.tolist()),
+            hospitals=tuple(senders.names[h] for h in invited.tolist()),
             epochs=range(done * local_epochs, (done + 1) * local_epochs),
-            optimisation=optimisation or Optimisation(),
+            optimisation=optimisation,
             seed=seed,
             trainer=trainer,
         )
@@ -93,6 +94,15 @@ def federate(
         if on_round:
             on_round(state)
     return state
+
+
+def count_images(algorithm: Algorithm, sites: Sequence[Site], optimisation: Optimisation) -> Tensor:
+    """Return as how many images each site counts: [H], whole numbers where none weighs more."""
+    classes = optimisation.class_weights
+    if not algorithm.weighs_images or classes is None or len(set(classes)) == 1:
+        return torch.tensor([len(site.labels) for site in sites])
+    weights = [image_weights(site.labels, optimisation).double().sum() for site in sites]
+    return torch.stack(weights)
 
 
 def _start(algorithm: Algorithm, model: Tensors, senders: Senders) -> State:
@@ -132,11 +142,10 @@ def _round(
         updates, after = algorithm.local(
             state.held, take(own, some), [sites[h] for h in places], now
         )
-        up, keeping = channel.send(updates, take(kept, some), who, now)
+        sent, counted, up, keeping = channel.exchange(updates, take(kept, some), expected, who, now)
         del updates  # of networks, each copy takes as much memory as all hospitals' models
         own, kept = put(own, some, after, len(sites)), put(kept, some, keeping, len(sites))
-        sizes |= {name: len(sent) for name, sent in zip(who.names, up, strict=True)}
-        sent, counted = channel.receive(up, expected, who, now)
+        sizes |= {name: len(message) for name, message in zip(who.names, up, strict=True)}
         del up
         if together < len(present):
             sent, counted = weighted_mean(sent, counted.samples), counted.together()

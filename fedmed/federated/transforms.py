@@ -25,7 +25,7 @@ class Senders:
     """Who sends: hospitals, or the server (one sender, of no samples)."""
 
     names: tuple[str, ...]  # H
-    samples: Tensor  # [H]
+    samples: Tensor  # [H], as how many images each counts
 
     def together(self) -> Senders:
         """Return all of them as the one sender of their weighted mean."""

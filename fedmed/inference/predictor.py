@@ -44,6 +44,13 @@ class Prediction:
     notes: list[str] = field(default_factory=list)  # what was done to the picture on its way
 
 
+class Others(NamedTuple):
+    """Heads on the watched backbone that answer in place of the stored models', at 0.5."""
+
+    models: list[str]
+    heads: Heads
+
+
 class _Ready(NamedTuple):
     """Models on one backbone, which is ready to run."""
 
@@ -68,9 +75,9 @@ class Predictor:
         # In no circle with what it works with: with its last caller, all of it leaves memory.
         self._batched = Batched(_Readers(shown).predict_together, MOST)
 
-    def predict(self, xray: DecodedXray) -> Prediction:
-        """Every model's answer for a decoded X-ray."""
-        return self._batched(xray)
+    def predict(self, xray: DecodedXray, others: Others | None = None) -> Prediction:
+        """Every model's answer for a decoded X-ray, or that of `others`."""
+        return self._batched((xray, others))
 
     def predict_image(self, image: Image.Image, *, colour: float = 0.0) -> Prediction:
         """The same for a grey image (mode "L", any size) of some `tint.colourfulness`."""
@@ -99,8 +106,9 @@ class _Readers:
             for model, one in about.items()
         }
 
-    def predict_together(self, xrays: list[DecodedXray]) -> list[Prediction]:
+    def predict_together(self, asked: list[tuple[DecodedXray, Others | None]]) -> list[Prediction]:
         """One pass for all of them. What torch computes stays on the thread that runs this."""
+        xrays = [xray for xray, _ in asked]
         pixels = np.stack([xray.pixels for xray in xrays])
         inputs = to_input(render(CLEAN, pixels, [""] * len(xrays)))
         sized = {size: resize(inputs, size) for size in {group.size for group in self._groups}}
@@ -108,32 +116,44 @@ class _Readers:
         features = pool(passed[self._watched][1])
         return [
             self._prediction(
-                xray, [(group, maps[place]) for group, maps in passed], features[place]
+                xray,
+                [(group.models, group.heads, maps[place]) for group, maps in passed]
+                if others is None
+                else [(*others, passed[self._watched][1][place])],
+                features[place],
+                stored=others is None,
             )
-            for place, xray in enumerate(xrays)
+            for place, (xray, others) in enumerate(asked)
         ]
 
     def _prediction(
-        self, xray: DecodedXray, passed: list[tuple[_Ready, Tensor]], features: Tensor
+        self,
+        xray: DecodedXray,
+        passed: list[tuple[list[str], Heads, Tensor]],
+        features: Tensor,
+        *,
+        stored: bool,
     ) -> Prediction:
         """`passed` holds the feature maps [512, h, w] of each group, `features` [512]."""
         maps_by_model: dict[str, np.ndarray] = {}
-        for group, maps in passed:
-            heads_maps = evidence_maps(group.heads, maps).numpy()
-            maps_by_model.update(zip(group.models, heads_maps, strict=True))
-        evidence = {model: maps_by_model[model] for model in self._order}
+        for models, heads, maps in passed:
+            maps_by_model.update(zip(models, evidence_maps(heads, maps).numpy(), strict=True))
+        order = self._order if stored else list(maps_by_model)
+        temperatures = self._temperatures if stored else dict.fromkeys(order, 1.0)
+        thresholds = self._thresholds if stored else dict.fromkeys(order, 0.5)
+        evidence = {model: maps_by_model[model] for model in order}
         probabilities = {
-            model: _probabilities(seen.mean() / self._temperatures[model])
+            model: _probabilities(seen.mean() / temperatures[model])
             for model, seen in evidence.items()
         }
         labels: dict[str, str] = {
-            model: CLASSES[int(said["PNEUMONIA"] >= self._thresholds[model])]
+            model: CLASSES[int(said["PNEUMONIA"] >= thresholds[model])]
             for model, said in probabilities.items()
         }
         return Prediction(
             probabilities=probabilities,
             labels=labels,
-            thresholds=dict(self._thresholds),
+            thresholds=dict(thresholds),
             evidence={model: seen.astype(np.float32) for model, seen in evidence.items()},
             agreement=agreement(labels),
             warnings=warnings(xray.pixels, features, self._known, xray.colour),

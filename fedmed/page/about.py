@@ -10,6 +10,7 @@ from fedmed.backbones import resnet18
 from fedmed.backbones.engine import pick
 from fedmed.backbones.quantized import layout
 from fedmed.page.elements import size
+from fedmed.page.federated_words import words
 from fedmed.page.links import CODE, PAPERS
 from fedmed.page.rendering import render
 from fedmed.task import CLASSES, DATASET, DISCLAIMER, SIMULATED, is_hospital
@@ -36,6 +37,7 @@ def html(config: Mapping[str, Any], report: Mapping[str, Any] | None) -> str:
         hospitals=hospitals,
         houses=_houses(hospitals),
         update=_update(report),
+        words=words(report, whole="networks" in config),
         whole="networks" in config,
         privacy=report is not None and bool(report.get("privacy")),
         described=_described(report),

@@ -21,14 +21,12 @@ from fedmed.page.result import as_json
 from fedmed.page.standing import Standing, scored_on, standings
 from fedmed.report.highlights import displayed_models, note
 from fedmed.report.joining import joined
+from fedmed.report.phrases import federated_by
 from fedmed.report.schema import Report
 from fedmed.task import CLASSES, DISCLAIMER, is_hospital
 
 LONGEST_SIDE = 720  # pixels, of the X-ray that is shown
-ROLES = {
-    "central": "trained on all images in one place",
-    "federated": "averaged from the hospitals' updates",
-}
+CENTRAL = "trained on all images in one place"
 
 
 class ModelAnswer(NamedTuple):
@@ -114,7 +112,7 @@ class Answer:
             key=model,
             title=name_of(self.config, model),
             is_hospital=is_hospital(model),
-            role=ROLES.get(model),
+            role=self._roles.get(model),
             label=prediction.labels[model],
             probability=prediction.probabilities[model]["PNEUMONIA"],
             threshold=prediction.thresholds[model],
@@ -123,6 +121,10 @@ class Answer:
             standings=standings(self.report, model),
             joined=self._joined.get(model),
         )
+
+    @cached_property
+    def _roles(self) -> dict[str, str]:
+        return {"central": CENTRAL, "federated": federated_by(self.report)}
 
     @cached_property
     def _joined(self) -> dict[str, str]:

@@ -37,8 +37,9 @@ Object.assign(window.fedmed, (() => {
 
   function call(asked) {
     calls += 1;
-    if (asked.file) gradio.trigger("upload", { ticket: asked.number });
-    else gradio.trigger("click", { example: asked.example, ticket: asked.number });
+    const lab = window.fedmed.labAnswers?.() ? 1 : 0; // whether the lab's models are to answer
+    if (asked.file) gradio.trigger("upload", { ticket: asked.number, lab });
+    else gradio.trigger("click", { example: asked.example, ticket: asked.number, lab });
   }
 
   function askExample(example) {

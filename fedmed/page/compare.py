@@ -8,7 +8,9 @@ from typing import Any
 import gradio as gr
 
 from fedmed.errors import ImageError
+from fedmed.imaging.preprocessing import DecodedXray, to_pixels
 from fedmed.page.answer import LONGEST_SIDE, Answer, problem
+from fedmed.page.lab import models
 from fedmed.page.launch import PANEL
 from fedmed.page.rendering import render
 from fedmed.page.shown import Snapshots, told
@@ -47,11 +49,15 @@ def build(snapshots: Snapshots, chosen: gr.Radio | None) -> gr.HTML:
             number,
         ).html()
 
-    def clicked(event: gr.EventData, snapshot: str = snapshots.first) -> str:
+    def clicked(event: gr.EventData, request: gr.Request, snapshot: str = snapshots.first) -> str:
         number = _field(event, "example")
         with told():
             if number is None or number >= len(snapshots.page(snapshot).examples):
                 raise gr.Error("There is no such example.", print_exception=False)
+            if _field(event, "lab"):
+                example = snapshots.page(snapshot).examples[number]
+                xray = DecodedXray(to_pixels(example.image), 0.0)
+                return _reply(models.answer(request, xray, example.image, example, number), event)
             return _reply(answer_example(snapshot, number), event)
 
     def uploaded(
@@ -65,6 +71,8 @@ def build(snapshots: Snapshots, chosen: gr.Radio | None) -> gr.HTML:
         except ImageError as error:
             return _reply(problem(str(error)), event)
         with told():
+            if _field(event, "lab"):
+                return _reply(models.answer(request, xray, picture), event)
             shown, opened = snapshots.page(snapshot), snapshots.opened(snapshot)
         prediction = opened.predictor.predict(xray)
         answer = Answer(picture, prediction, shown.config, shown.report, shown.label)

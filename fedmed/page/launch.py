@@ -11,8 +11,19 @@ from fedmed.inference.predictor import MOST
 from fedmed.server.sessions import SESSIONS
 
 FOLDER = Path(__file__).parent
-STYLES = ("style.css", "answer.css", "report.css")
-SCRIPTS = ("page.js", "asking.js", "beside.js", "address.js")
+STYLES = ("style.css", "answer.css", "report.css", "lab/lab.css")
+SCRIPTS = (
+    "page.js",
+    "asking.js",
+    "beside.js",
+    "address.js",
+    "lab/stage.js",
+    "lab/curve.js",
+    "lab/kept.js",
+    "lab/stories.js",
+    "lab/link.js",
+    "lab/lab.js",
+)
 
 # Calls under way: enough that some are decoded while others share a pass of the backbone. Each may
 # hold a file of 64 MB. The others wait in a queue that is told where it stands every few seconds.

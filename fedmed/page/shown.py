@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -19,6 +20,7 @@ from fedmed.page import about, examples, header
 from fedmed.page.examples import Example
 from fedmed.page.report_tab import tab
 from fedmed.report.schema import Report
+from fedmed.snapshot import lab_features
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Shown:
     label: str
     why: str
     problem: str | None
+    lab: Path | None  # its folder, if it keeps features to federate on
 
 
 Snapshots = Shelf[Shown]
@@ -73,4 +76,5 @@ def draw(opened: Opened) -> Shown:
         label=opened.label,
         why=opened.why,
         problem=opened.problem,
+        lab=snapshot.folder if (snapshot.folder / lab_features.NAME).is_file() else None,
     )

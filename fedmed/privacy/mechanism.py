@@ -19,11 +19,12 @@ MOST_STEP = 40.0  # longer ones swing
 
 @dataclass(frozen=True)
 class Mechanism:
-    """Full-batch gradient descent on clipped gradients, with Gaussian noise on every sum.
+    """Gaussian noise on sums: of gradients, at every step of a run, or of rows by class, once.
 
-    M. Abadi, A. Chu, I. Goodfellow, H. B. McMahan, I. Mironov, K. Talwar, L. Zhang: Deep Learning
-    with Differential Privacy, CCS 2016, arXiv:1607.00133, Algorithm 1 with every patient in every
-    batch: nothing is sampled, so the accounting is exact.
+    Of gradients it is full-batch descent on clipped ones: M. Abadi, A. Chu, I. Goodfellow, H. B.
+    McMahan, I. Mironov, K. Talwar, L. Zhang: Deep Learning with Differential Privacy, CCS 2016,
+    arXiv:1607.00133, Algorithm 1 with every patient in every batch: nothing is sampled, so the
+    accounting is exact.
     """
 
     epsilon: float
@@ -31,6 +32,12 @@ class Mechanism:
     steps: int  # that a hospital takes in all
     step: float  # times the mean gradient
     clip: float = CLIP
+    means: bool = False  # sums of rows, which need no clip: none is longer than 1
+
+    @classmethod
+    def of_means(cls, epsilon: float, delta: float) -> Mechanism:
+        """Return the mechanism that spends (epsilon, delta) in one release of sums by class."""
+        return cls(epsilon, delta, steps=1, step=0.0, clip=1.0, means=True)
 
     @classmethod
     def of(
@@ -50,12 +57,12 @@ class Mechanism:
 
     @property
     def noise_multiplier(self) -> float:
-        """The noise on each number of a sum of gradients, over what one patient can change."""
+        """The noise on each number of a sum, over what one patient can change."""
         return math.sqrt(self.steps) / self.mu
 
     @property
     def noise(self) -> float:
-        """The noise's standard deviation on each number of a sum of gradients."""
+        """The noise's standard deviation on each number of a sum."""
         return self.clip * self.noise_multiplier
 
     def allow(self, done: int) -> None:

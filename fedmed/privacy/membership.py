@@ -126,7 +126,7 @@ def attack(
     """Return both attacks' strength on each of H heads, by name."""
     asked = confidence(heads, target)
     likely = lira(asked, confidence(shadow, target), inside)
-    asked, likely = (_within_class(scores, target) for scores in (asked, likely))
+    asked, likely = (within_class(scores, target) for scores in (asked, likely))
     return {
         name: {
             "members": int(target.members.sum()),
@@ -138,7 +138,7 @@ def attack(
     }
 
 
-def _within_class(scores: np.ndarray, target: Target) -> np.ndarray:
+def within_class(scores: np.ndarray, target: Target) -> np.ndarray:
     """Scores [H, P] in standard deviations from the mean of the others of the patient's class.
 
     Members may be of another mix of classes than the others, and a model surer of one class: that

@@ -11,8 +11,7 @@ plays hospitals. What the mean itself tells is not hidden: that is differential 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -21,8 +20,8 @@ from torch import Tensor
 
 from fedmed.errors import UserError
 from fedmed.federated.algorithm import Round
-from fedmed.federated.channel import Channel
-from fedmed.federated.messages import Layout, TransportError
+from fedmed.federated.attendance import Attendance
+from fedmed.federated.messages import Layout, MissingHospitals
 from fedmed.federated.transforms import Senders
 from fedmed.privacy.masks import Keys
 from fedmed.training.tensors import Tensors, pick
@@ -31,17 +30,6 @@ FRACTION_BITS = 32  # of a number times the hospital's samples
 FEWEST = 3  # of two, each would learn the other's update from the mean
 MOST = 200  # every two share a secret, which takes their number squared
 _FLOATS = {"F32": torch.float32, "F64": torch.float64}
-
-
-class MissingHospitals(TransportError):
-    """Messages of a masked round did not come: what came is noise without them."""
-
-    def __init__(self, missing: Sequence[str]) -> None:
-        super().__init__(
-            f"{', '.join(missing)} did not answer, and masks do not cancel without: the round is "
-            "repeated by the others"
-        )
-        self.missing = tuple(missing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,47 +106,34 @@ def check_count(hospitals: int) -> None:
         )
 
 
-def receive_or_repeat(
-    channel: Channel,
-    updates: Tensors,
-    arrived: Sequence[str],
-    expected: Layout,
-    senders: Senders,
-    now: Round,
-) -> tuple[Tensors, Senders, Round, list[bytes]]:
-    """A masked round in which messages may get lost: repeat it by those whose messages came.
+def check_attendance(attendance: Attendance, hospitals: int, rounds: int, seed: int) -> None:
+    """Refuse a run in which some round would be left with too few hospitals for masks to hide.
 
-    `updates` [H, ...] are those of `senders`, at the hospitals; `arrived` are whose messages reach
-    the server. Nobody trains again: the same updates are masked anew, among those who are left.
-    Returns the mean, whom it is of, the round as it went, and all messages that were sent.
+    Who answers in which round is drawn of the seed alone, and so known beforehand.
 
     Raises:
-        UserError: too few hospitals are left.
+        UserError: naming the first such round.
     """
-    messages, _ = channel.send(updates, {}, senders, now)
-    there = [place for place, name in enumerate(senders.names) if name in arrived]
-    left = Senders(tuple(senders.names[place] for place in there), senders.samples[there])
-    try:
-        came = [messages[place] for place in there]
-        mean, counted = channel.receive(came, expected, left, now)
-        return mean, counted, now, messages
-    except MissingHospitals:
-        again = replace(now, hospitals=left.names)
-        remaining = {name: tensor[there] for name, tensor in updates.items()}
-        repeated, _ = channel.send(remaining, {}, left, again)
-        mean, counted = channel.receive(repeated, expected, left, again)
-        return mean, counted, again, [*messages, *repeated]
+    for number in range(1, rounds + 1):
+        _, present = attendance.draw(hospitals, number, seed)
+        if len(present) < FEWEST:
+            raise UserError(
+                f"--secure-aggregation: in round {number} {len(present)} of {hospitals} hospitals "
+                f"would answer, and {FEWEST} are needed for the mean to hide anybody's update: "
+                "take more --hospitals, a higher --participation, a lower --drop-out, or another "
+                "--seed"
+            )
 
 
 def _fixed_point(update: Tensors, senders: Senders, place: int, now: Round) -> np.ndarray:
     """Return an update times its hospital's samples as uint64 [n], modulo 2^64."""
-    samples = int(senders.samples[place])
+    samples = float(senders.samples[place])
     flat = torch.cat([tensor.reshape(-1).double() for tensor in update.values()]) * samples
     limit = 2.0 ** (63 - FRACTION_BITS) / len(now.hospitals)
     if not bool((flat.abs() < limit).all()):
         raise UserError(
-            f"{senders.names[place]}: a number of the update times its {samples:,} samples is not "
-            f"below {limit:,.0f}, which is as much as secure aggregation holds for "
+            f"{senders.names[place]}: a number of the update times its {samples:,.0f} samples is "
+            f"not below {limit:,.0f}, which is as much as secure aggregation holds for "
             f"{len(now.hospitals)} hospitals: lower --learning-rate, or leave out "
             "--secure-aggregation"
         )

@@ -14,6 +14,15 @@ from fedmed.privacy.secure_aggregation import FRACTION_BITS
 # right 99.995 % of the time after: more promises nothing.
 VOID_EPSILON = 10.0
 
+_NOISE = (
+    "Gaussian noise on every number of the sum at every hospital, from the operating system's "
+    "secure generator"
+)
+GRADIENTS = (
+    f"full-batch gradient descent; each patient's gradient cut to the clip, summed, and {_NOISE}"
+)
+MEANS = f"the sum of patients' rows of each class, no row longer than the clip, and {_NOISE}"
+
 COVERED = [
     "the federated model, after every round",
     "every message that a hospital sends",
@@ -25,6 +34,7 @@ NOT_COVERED = [
     "the statistics that warn of pictures unlike the training data",
     "patients held out for validation and those of the test split, by whom models are scored",
     "the yardstick: the exact optimum and what each hospital contributed",
+    "how well an audit's attacks work, which trains twins of the models on the same patients",
     "the choice of settings, made on other runs",
 ]
 
@@ -43,11 +53,7 @@ def guarantee(mechanism: Mechanism, patients: Mapping[str, int]) -> dict[str, An
         "neighbouring": (
             "one patient's row added or left out; how many patients a hospital has is public"
         ),
-        "mechanism": (
-            "full-batch gradient descent; each patient's gradient cut to the clip, summed, and "
-            "Gaussian noise on every number of the sum at every hospital, from the operating "
-            "system's secure generator"
-        ),
+        "mechanism": MEANS if mechanism.means else GRADIENTS,
         "trust": "nobody: a hospital adds its noise before anything leaves it",
         "clip": mechanism.clip,
         "noise_multiplier": mechanism.noise_multiplier,

@@ -12,8 +12,10 @@ from fedmed.report import card_tables
 from fedmed.report.claims import summary
 from fedmed.report.joining import trains_networks
 from fedmed.report.machines_facts import machines_section
+from fedmed.report.phrases import federated_by, number_of_rounds
 from fedmed.report.privacy_facts import privacy_section
 from fedmed.report.schema import Config, Report
+from fedmed.report.study_table import study_section
 from fedmed.task import CLASSES, DISCLAIMER
 
 LIBRARY = "torchvision"
@@ -30,7 +32,7 @@ def model_card(report: Report, config: Config, repo: str | None = None) -> str:
         card_tables.results(report, config),
         card_tables.hospitals(report),
         card_tables.communication(report),
-        *filter(None, [machines_section(report), privacy_section(report)]),
+        *filter(None, [machines_section(report), privacy_section(report), study_section(report)]),
         _making(report, config),
         _usage(config, repo or "USER/REPO"),
         _limits(report),
@@ -92,11 +94,12 @@ def _opening(report: Report, config: Config) -> str:
 
 
 def _federated_by(report: Report) -> str:
-    """What the federated model is, by its algorithm; a report of earlier days was of FedAvg."""
+    """What the federated model is, of how many hospitals, in how many rounds."""
     communication = report["communication"]
-    words = report["algorithm"]["words"] if "algorithm" in report else "the average of updates"
-    rounds = f"{communication['rounds']} round" + "s" * (communication["rounds"] != 1)
-    return f"{words}, of {len(report['partition']['hospitals'])} hospitals in {rounds}"
+    rounds = number_of_rounds(communication["rounds"])
+    return (
+        f"{federated_by(report)}, of {len(report['partition']['hospitals'])} hospitals in {rounds}"
+    )
 
 
 def _kind(report: Report) -> str:
@@ -111,6 +114,8 @@ def _own(report: Report) -> str:
         return (
             "Each `hospital` model is what that hospital has without the others, trained as long."
         )
+    if "personalised" in report:
+        return f"Each `hospital` model is {report['personalised']['words']}."
     return "Each `hospital` model is that hospital's own after the last round."
 
 

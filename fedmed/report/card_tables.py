@@ -7,8 +7,14 @@ from typing import Any, Literal
 from fedmed.evaluation.intervals import cell
 from fedmed.evaluation.metrics import METRICS
 from fedmed.report.claims import gap
-from fedmed.report.highlights import displayed_models, note, one_class_words, spread
-from fedmed.report.phrases import unfinished
+from fedmed.report.highlights import (
+    displayed_formats,
+    displayed_models,
+    note,
+    one_class_words,
+    spread,
+)
+from fedmed.report.phrases import number_of_rounds, unfinished
 from fedmed.report.schema import Config, ProtocolName, Report, protocols
 from fedmed.task import CLASSES
 
@@ -99,7 +105,7 @@ def communication(report: Report) -> str:
             "measured" if sent["measured"] else "computed",
             cell(sent["metrics"]["test"]["accuracy"]) if sent["measured"] else "",
         ]
-        for name, sent in communication["formats"].items()
+        for name, sent in displayed_formats(report).items()
     ]
     header = [
         "what travels",
@@ -111,7 +117,8 @@ def communication(report: Report) -> str:
     ]
     return (
         "## Bytes that travelled\n\n"
-        f"Up and down, {communication['hospitals']} hospitals, {communication['rounds']} rounds; "
+        f"Up and down, {communication['hospitals']} hospitals, "
+        f"{number_of_rounds(communication['rounds'])}; "
         "measured rows are the sizes of serialised updates of a run in that format.\n\n"
         + table(header, rows)
         + "".join(f"\n\n{line}" for line in unfinished(report))

@@ -43,6 +43,7 @@ Kind = Literal[
     "optimum",
     "contribution",
     "worst-off",
+    "personal",
     "privacy",
     "attack",
 ]
@@ -272,6 +273,7 @@ RULES: dict[Kind, Callable[[Report, ProtocolName], str]] = {
     "optimum": claims_federation.optimum,
     "contribution": claims_federation.contribution,
     "worst-off": claims_federation.worst_off,
+    "personal": claims_federation.personal,
     "privacy": privacy,
     "attack": attacked,
 }

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from fedmed.evaluation.intervals import difference
-from fedmed.report.phrases import in_percent, listed, name_of, number_of_hospitals, scored_on
+from fedmed.report.phrases import (
+    any_of,
+    in_percent,
+    listed,
+    name_of,
+    number_of_hospitals,
+    number_of_rounds,
+    scored_on,
+    some_of,
+)
 from fedmed.report.schema import ProtocolName, Report
 
 SAME = 0.005  # an accuracy or AUC that differs by less is the same, rounded to a percent
@@ -39,7 +48,7 @@ def optimum(report: Report, protocol: ProtocolName) -> str:
     done = len(yardstick["rounds"])
     within = {"loss": yardstick["within"]["loss"], "AUC": yardstick["within"]["auc"]}
     reached = [
-        f"its {title} after {_rounds(at['rounds'])} and {at['bytes']:,} bytes"
+        f"its {title} after {number_of_rounds(at['rounds'])} and {at['bytes']:,} bytes"
         for title, at in within.items()
         if at
     ]
@@ -47,7 +56,7 @@ def optimum(report: Report, protocol: ProtocolName) -> str:
     told = f"comes within 1 % of {listed(reached)}" if reached else ""
     if missed:
         told += f"{', and ' if reached else ''}does not come within 1 % of its {listed(missed)}"
-        told += f" in {_rounds(done)}"
+        told += f" in {number_of_rounds(done)}"
     return (
         f"Held against the exact optimum of the same loss, federated {told} (loss "
         f"{last['loss']:.4g} against {best['loss']:.4g}, AUC {last['auc']:.3f} against "
@@ -105,5 +114,24 @@ def worst_off(report: Report, protocol: ProtocolName) -> str:
     )
 
 
-def _rounds(count: int) -> str:
-    return f"{count:,} round{'s' if count != 1 else ''}"
+def personal(report: Report, protocol: ProtocolName) -> str:
+    """Whom a head of its own serves better than the federated one, and what it costs elsewhere."""
+    gains, how = report.get("gains"), report.get("personalised")
+    if not gains or not how:
+        return ""
+    own = [gain["own_mix"] for gain in gains.values()]
+    everybody = [gain["everybody"] for gain in gains.values()]
+    change = [of["personal"] - of["federated"] for of in own]
+    better, worse = sum(c > SAME for c in change), sum(c < -SAME for c in change)
+    parts = [f"serves {some_of(better, len(own))} better"] if better else []
+    parts += [f"serves {some_of(worse, len(own))} worse"] if worse else []
+    outcome = listed(parts) if parts else f"serves {any_of(len(own))} neither better nor worse"
+    before, after = (
+        sum(of[key] for of in everybody) / len(everybody) for key in ("federated", "personal")
+    )
+    return (
+        f"A head of its own ({how['kind']}) {outcome} than the federated one, counted as its own "
+        f"patients are mixed; on everybody's, the hospitals' heads have a balanced accuracy of "
+        f"{100 * after:.1f} % in the mean, the federated one {100 * before:.1f} % (validation "
+        "patients)."
+    )

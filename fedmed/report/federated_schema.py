@@ -64,6 +64,7 @@ class Yardstick(TypedDict):
 class AloneAndFederated(TypedDict):
     alone: Number
     federated: Number
+    personal: NotRequired[Number]  # where heads were made the hospitals' own
 
 
 class Gain(TypedDict):
@@ -82,6 +83,7 @@ class Federation(BetweenMachines):
     participation: NotRequired[Number]
     drop_out: NotRequired[Number]
     poison: NotRequired[Poisoned | None]
+    forgotten: NotRequired[list[str]]  # hospitals taken out since, each as it was called then
 
 
 class FederatedBy(TypedDict):
@@ -92,3 +94,11 @@ class FederatedBy(TypedDict):
     settings: dict[str, Any]
     rounds: Whole
     one_round: bool
+
+
+class Personalised(TypedDict):
+    """How the federated head became each hospital's own; `words`: a hospital's model is ..."""
+
+    kind: str
+    words: str
+    epochs: Whole

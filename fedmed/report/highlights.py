@@ -34,6 +34,17 @@ def displayed_models(models: Iterable[str]) -> list[str]:
     return [model for model in models if model in kept or not is_hospital(model)]
 
 
+def displayed_formats(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The update formats to tell of: of several that send the very same, the one that was sent.
+
+    Sums in FP64 are rounded by none of them.
+    """
+    communication = report["communication"]
+    formats, sent = communication["formats"], communication["sent"]
+    kept = formats[sent]["title"]
+    return {n: f for n, f in formats.items() if n == sent or f["title"] != kept}
+
+
 def spread(scores: Mapping[str, Any], metrics: Iterable[str]) -> dict[str, Any]:
     """The median over hospitals of each metric, and between what 95 % of them lie, as INTERVALs.
 

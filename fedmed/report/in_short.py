@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from fedmed.report.phrases import number_of_hospitals
+from fedmed.report.phrases import federated_by, number_of_hospitals, number_of_rounds
 from fedmed.report.schema import Report
 from fedmed.report.story import story
 
@@ -16,8 +16,9 @@ def in_short(report: Report) -> str:
     rounds = communication["rounds"]
     together = (
         f"{number_of_hospitals(communication['hospitals'])} trained one model together, the "
-        f"federated one. No X-ray left a hospital: in {rounds:,} rounds, what they had learned "
-        f"travelled, {sent['run_bytes']:,} bytes in all."
+        f"federated one: {federated_by(report)}. No X-ray left a hospital: in "
+        f"{number_of_rounds(rounds)}, what they had learned travelled, {sent['run_bytes']:,} bytes "
+        "in all."
     )
     if "secure_aggregation" in report.get("privacy", {}):
         together += (

@@ -21,6 +21,13 @@ def of_networks(report: Report) -> bool:
     return report.get("training", {}).get("mode") == "network"
 
 
+def federated_by(report: Mapping[str, Any] | None) -> str:
+    """What the federated model is, by its algorithm; a report of earlier days was of FedAvg."""
+    if report and "algorithm" in report:
+        return str(report["algorithm"]["words"])
+    return "the average of the hospitals' updates"
+
+
 def scored_on(report: Report, protocol: ProtocolName) -> str:
     """`the official test, n = 624`."""
     return f"{WHERE[protocol]}, n = {report['protocols'][protocol]['n']:,}"
@@ -64,6 +71,10 @@ def number_of_hospitals(count: int) -> str:
 
 def in_percent(interval: Mapping[str, Any]) -> str:
     return f"{percents(interval)[0]:.1f} %"
+
+
+def number_of_rounds(count: int) -> str:
+    return f"{count:,} round{'s' if count != 1 else ''}"
 
 
 def percentage(part: int, rest: int) -> str:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 from fedmed.report.phrases import listed, name_of, scored_on
 from fedmed.report.schema import ProtocolName, Report
+
+_NORMAL = NormalDist()
+ONE_SIDED = 0.025  # how often a 95 % interval lies above the truth; of all attacks together, too
 
 
 def privacy(report: Report, protocol: ProtocolName) -> str:
@@ -46,12 +51,17 @@ def attacked(report: Report, protocol: ProtocolName) -> str:
     if not models or protocol != "test":
         return ""
     aucs = {name: found["lira"]["auc"] for name, found in models.items()}
-    leaking = [name for name, auc in aucs.items() if auc["low"] > 0.5]
+    wide = _NORMAL.inv_cdf(1 - ONE_SIDED / len(aucs)) / _NORMAL.inv_cdf(1 - ONE_SIDED)
+    leaking = [
+        name
+        for name, auc in aucs.items()
+        if auc["value"] - wide * (auc["value"] - auc["low"]) > 0.5
+    ]
     worst = max(aucs, key=lambda name: aucs[name]["value"])
     highest = aucs[worst]
     figures = (
         f"AUC at most {highest['value']:.3f}, 95 % interval {highest['low']:.3f} to "
-        f"{highest['high']:.3f}, of {name_of(worst)}; 0.5 is a coin"
+        f"{highest['high']:.3f}, of {name_of(worst)}, the highest of {len(aucs):,}; 0.5 is a coin"
     )
     if not leaking:
         return (

@@ -37,7 +37,10 @@ def privacy_facts(report: Mapping[str, Any]) -> dict[str, str]:
             f"promise of {planted['claimed']:g} is {verdict}; no more than "
             f"{planted['ceiling']:.2f} could have been shown"
         )
-    for name, found in audit.get("membership", {}).get("models", {}).items():
+    membership = audit.get("membership", {})
+    if "design" in membership:
+        facts["Who was in it: what was attacked"] = membership["design"]
+    for name, found in membership.get("models", {}).items():
         facts[f"Who was in it: {name.replace('_', ' ')}"] = "; ".join(
             f"{title} AUC {found[kind]['auc']['value']:.3f} "
             f"({found[kind]['auc']['low']:.3f} to {found[kind]['auc']['high']:.3f}), finds "

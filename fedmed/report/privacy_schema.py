@@ -92,6 +92,7 @@ class Attacked(TypedDict):
 
 class Membership(TypedDict):
     unit: str
+    design: NotRequired[str]  # what is attacked; where it is not said, the models themselves
     shadow_heads: Whole
     models: dict[str, Attacked]
 

@@ -17,9 +17,16 @@ from typing import (
 from pydantic import AfterValidator
 from typing_extensions import TypedDict
 
-from fedmed.report.federated_schema import FederatedBy, Federation, Gain, Yardstick
+from fedmed.report.federated_schema import (
+    FederatedBy,
+    Federation,
+    Gain,
+    Personalised,
+    Yardstick,
+)
 from fedmed.report.numbers import PAIR, Interval, Number, Positive, Temperature, Whole
 from fedmed.report.privacy_schema import Privacy
+from fedmed.report.study_schema import Study
 
 ProtocolName = Literal["validation", "shifted", "test"]
 PROTOCOLS: tuple[Literal["validation"], Literal["test"]] = ("validation", "test")  # of every report
@@ -270,8 +277,9 @@ class Report(TypedDict):
     federation: NotRequired[Federation]
     yardstick: NotRequired[Yardstick]
     gains: NotRequired[dict[str, Gain]]
+    personalised: NotRequired[Personalised]
     privacy: NotRequired[Privacy]
-    study: NotRequired[dict[str, Any]]
+    study: NotRequired[Study]
 
 
 class Backbone(TypedDict):

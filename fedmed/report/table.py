@@ -8,8 +8,14 @@ from typing import Any
 
 from fedmed.evaluation.metrics import METRICS, MetricName
 from fedmed.report.claims import summary
-from fedmed.report.highlights import displayed_models, note, one_class_words, spread
-from fedmed.report.phrases import of_networks, unfinished
+from fedmed.report.highlights import (
+    displayed_formats,
+    displayed_models,
+    note,
+    one_class_words,
+    spread,
+)
+from fedmed.report.phrases import number_of_rounds, of_networks, unfinished
 from fedmed.report.schema import PROTOCOLS, Report
 
 COLUMNS: tuple[MetricName, ...] = ("accuracy", "precision", "recall", "f1")
@@ -21,6 +27,7 @@ TOLD = (
     "gap",
     "framing",
     "optimum",
+    "personal",
     "privacy",
     "attack",
 )
@@ -51,7 +58,7 @@ def table(report: Report) -> str:
 def _bytes(report: Report) -> list[str]:
     communication = report["communication"]
     lines = [f"{'bytes up + down':<30}{'per update':>14}{'per round':>16}{'per run':>18}"]
-    for name, sent in communication["formats"].items():
+    for name, sent in displayed_formats(report).items():
         title = sent["title"] + (" *" if name == communication["sent"] else "")
         lines.append(
             f"{title:<30}{sent['update_bytes']:>14,}{sent['round_bytes']:>16,}"
@@ -61,7 +68,7 @@ def _bytes(report: Report) -> list[str]:
         lines += textwrap.wrap(told, 80)
     lines.append(
         f"* sent in this run: {communication['hospitals']} hospitals, "
-        f"{communication['rounds']} round{'s' if communication['rounds'] != 1 else ''}"
+        f"{number_of_rounds(communication['rounds'])}"
     )
     return lines
 

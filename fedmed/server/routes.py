@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fedmed.server.replies import TrackedSend, refuse, route
 
-ENDPOINTS = "(predict|report|models)"
+ENDPOINTS = "(predict|report|models|federate)"
 READ = re.compile(
     r"/|/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt)/?|/(assets|static|svelte)/.+"
     r"|/gradio_api/(info|openapi\.json|app_id|startup-events|theme\.css|upload_progress)/?"

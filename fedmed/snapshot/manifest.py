@@ -18,6 +18,7 @@ from fedmed.task import CLASSES, model_title
 SCHEMA_VERSION = 1
 CONFIG, REPORT, CARD = "config.json", "evaluation.json", "README.md"
 EXAMPLES = "examples/examples.json"
+SUMS = "sums.safetensors"  # each hospital's, where a run was told to keep them; never published
 # What is read of a folder, and so must be vouched for. Other files are neither read nor published.
 READ = ("*.safetensors", "backbone*", EXAMPLES)
 MAX_MEBIBYTES = 256  # of a file; a whole ResNet18 has 43

@@ -20,7 +20,7 @@ from fedmed.hub.client import (
     open_api,
 )
 from fedmed.hub.failures import PublishError, may_pass, mended_by_user, reason
-from fedmed.snapshot.manifest import verify
+from fedmed.snapshot.manifest import SUMS, verify
 from fedmed.snapshot.permissions import check_rights, check_visibility, replaceable
 
 if TYPE_CHECKING:
@@ -114,6 +114,11 @@ def _contents(folder: Path, listed: Mapping[str, str]) -> dict[str, bytes]:
 
     Read once, so that no other run can change it on the way; a stray file is never published.
     """
+    if SUMS in listed:
+        raise UserError(
+            f"{folder} keeps every hospital's sums in {SUMS}, which tell its class means and more: "
+            "they are not to be published. Train without --keep-sums to publish."
+        )
     contents = {name: (folder / name).read_bytes() for name in ("config.json", *sorted(listed))}
     for name, expected in listed.items():
         if hashlib.sha256(contents[name]).hexdigest() != expected:

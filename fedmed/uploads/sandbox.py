@@ -86,21 +86,25 @@ def _take() -> subprocess.Popen[bytes]:
             if worker.poll() is None:
                 return worker
             _end(worker)
-    environment = {name: value for name, value in os.environ.items() if _INHERITED.fullmatch(name)}
-    environment |= {
-        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)]),
-        "OPENBLAS_NUM_THREADS": "1",  # each of its threads would reserve address space
-    }
     worker = subprocess.Popen(
         [sys.executable, "-m", "fedmed.uploads.worker", str(MAX_MEMORY), str(MAX_SECONDS)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=environment,
+        env=environment(),
     )
     if worker.stdout is None or worker.stdout.read(1) != READY:
         _end(worker)
         raise RuntimeError("the process that decodes uploads did not start")
     return worker
+
+
+def environment() -> dict[str, str]:
+    """What a Python of the app's own needs to start, and nothing that may be secret."""
+    inherited = {name: value for name, value in os.environ.items() if _INHERITED.fullmatch(name)}
+    return inherited | {
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)]),
+        "OPENBLAS_NUM_THREADS": "1",  # each of its threads would reserve address space
+    }
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:

@@ -133,6 +133,8 @@ def stranger_path(caller: Caller) -> str:
 
 def by_hand(caller: Caller, data: list) -> str:
     reply = caller.post("call/predict", {"data": data})
+    if reply.status_code == 422:
+        return "told why" if "upload" in reply.text else reply.text
     if reply.status_code != 200:
         return {503: "queue full", 429: "share taken"}.get(reply.status_code, f"{reply}")
     told = caller.http.get(f"{API}/call/predict/{reply.json()['event_id']}").text
@@ -233,7 +235,7 @@ BUSY = {"queue full", "share taken"}
 ACTIONS = {
     "film": Action(film, 40, frozenset({"answered"} | BUSY)),
     "damaged file": Action(damaged, 15, frozenset({"answered", "told why"} | BUSY)),
-    "no upload": Action(stranger_path, 8, frozenset({"error"} | BUSY)),
+    "no upload": Action(stranger_path, 8, frozenset({"error", "told why"} | BUSY)),
     "address": Action(address, 4, frozenset({"refused"} | BUSY)),
     "oversize": Action(oversize, 1, frozenset({"refused"})),
     "upload broken off": Action(broken_off, 6, frozenset({"left"})),

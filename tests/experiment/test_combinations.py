@@ -7,6 +7,7 @@ import pytest
 from fedmed.experiment import choices
 from fedmed.experiment.settings import parse
 from fedmed.federated.algorithms import ALGORITHMS
+from fedmed.federated.algorithms.closed_form import ClosedForm
 from fedmed.federated.algorithms.robust import Robust
 
 
@@ -21,6 +22,14 @@ from fedmed.federated.algorithms.robust import Robust
         ("--poison=flip", "label-flip, sign-flip or scale:X"),
         ("--participation=0", "a share above 0"),
         ("--drop-out=1", "a probability below 1"),
+        ("--keep-sums", "--keep-sums works with --algorithm class-means, ridge, lda"),
+        ("--keep-sums --algorithm=lda --secure-aggregation", "leave out either"),
+        ("--keep-sums --algorithm=ridge --hospitals=101", "--hospitals 100 at most"),
+        ("--keep-sums --algorithm=ridge --push-to=me/it", "must not be published"),
+        ("--personalise=ditto --epsilon=3", "leave out that or --epsilon"),
+        ("--personalise=ditto --train=network", "--personalise works with heads"),
+        ("--study --train=network", "--study works with heads"),
+        ("--epsilon=3 --algorithm=scaffold", "choose one, or leave out --epsilon"),
     ],
 )
 def test_refusals(options: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,3 +54,5 @@ def test_the_names_are_those_of_the_table() -> None:
     assert needing == choices.NEED_EVERYONE
     robust = tuple(name for name, kind in ALGORITHMS.items() if issubclass(kind, Robust))
     assert robust == choices.NEED_THREE
+    closed = {name for name, kind in ALGORITHMS.items() if issubclass(kind, ClosedForm)}
+    assert closed == set(choices.CLOSED_FORMS)

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from fedmed.evaluation.evaluation_set import EvaluationSet
 from fedmed.experiment.contribution import contribution, sampled, shapley
 from fedmed.training.optimizer import Optimisation
 from tests.support.sites import CloudSite
-from tests.support.xrays import xrays
 
 WORTH = np.array([0.4, 0.1, 0.0, 0.2])
 
@@ -32,35 +30,31 @@ def test_sampled_orders_come_near_and_add_up() -> None:
     assert values == sampled(4, together, seed=1) != sampled(4, together, seed=2)
 
 
-@pytest.fixture
-def validation() -> EvaluationSet:
-    site = CloudSite("unseen", 40, 40, 8)
-    images = [*xrays([f"IM-{n}.jpeg" for n in range(40)], 0)]
-    images += xrays([f"person{n}_virus_{n}.jpeg" for n in range(40)], 1)
-    return EvaluationSet("made up", images, site.features)
+UNSEEN = CloudSite("unseen", 40, 40, 8)
+VALIDATION = (UNSEEN.features, UNSEEN.labels.numpy())
 
 
-def test_a_hospital_of_wrong_labels_takes_away(validation: EvaluationSet) -> None:
+def test_a_hospital_of_wrong_labels_takes_away() -> None:
     sites = [CloudSite(f"hospital_{i}", 60, 60, 8) for i in range(1, 4)]
     sites[1].labels = 1 - sites[1].labels
-    found = contribution(sites, Optimisation(), validation, seed=0)
+    found = contribution(sites, Optimisation(), *VALIDATION, seed=0)
     assert found is not None and found["exact"] and found["federations"] == 7
     values = found["hospitals"]
     assert values["hospital_2"] < 0 < min(values["hospital_1"], values["hospital_3"])
     assert sum(values.values()) == pytest.approx(found["everybody"] - found["nobody"])
 
 
-def test_many_hospitals_are_sampled_and_very_many_left_out(validation: EvaluationSet) -> None:
+def test_many_hospitals_are_sampled_and_very_many_left_out() -> None:
     sites = [CloudSite(f"hospital_{i}", 5, 5, 8) for i in range(1, 13)]
-    found = contribution(sites, Optimisation(), validation, seed=0)
+    found = contribution(sites, Optimisation(), *VALIDATION, seed=0)
     assert found is not None and not found["exact"] and found["federations"] <= 500
     assert sum(found["hospitals"].values()) == pytest.approx(found["everybody"] - 0.5)
-    assert contribution(sites * 10, Optimisation(), validation, seed=0) is None
+    assert contribution(sites * 10, Optimisation(), *VALIDATION, seed=0) is None
 
 
-def test_a_hospital_with_one_class_alone_ranks_nobody(validation: EvaluationSet) -> None:
+def test_a_hospital_with_one_class_alone_ranks_nobody() -> None:
     sites = [CloudSite("hospital_1", 30, 0, 8), CloudSite("hospital_2", 0, 30, 8)]
-    found = contribution(sites, Optimisation(), validation, seed=0)
+    found = contribution(sites, Optimisation(), *VALIDATION, seed=0)
     assert found is not None
     assert found["hospitals"]["hospital_1"] == pytest.approx(found["hospitals"]["hospital_2"])
     assert found["everybody"] > 0.9

@@ -43,6 +43,7 @@ PROMISED = {
     "recipe": "auto",
     "seed": 42,
     "examples": 12,
+    "lab": False,
     "device": "auto",
     "deterministic": False,
     "resume": False,
@@ -75,6 +76,7 @@ def test_networks_have_defaults_of_their_own_and_as_many_epochs_centrally() -> N
     )
     assert parse(["--train=network", "--rounds=4", "--local-epochs=2"]).epochs == 8
     assert parse(["--train=network", "--rounds=4", "--epochs=7"]).epochs == 7
+    assert not parse(["--train=network", "--demo"]).lab
     demo = parse(["--train=network", "--demo"])
     assert (demo.data, demo.size, demo.epochs) == ("simulated", 64, 2)
 
@@ -240,6 +242,7 @@ def test_demo_is_simulated_and_on_imagenet_and_small() -> None:
     settings = parse(["--demo", "--data=simulated", "--seed=3"])
     assert (settings.data, settings.backbone, settings.views) == ("simulated", "imagenet", 1)
     assert (settings.batch_size, settings.seed) == (16, 3)
+    assert settings.lab  # these patients are nobody
     asked = parse(["--demo", "--views=2", "--batch-size=64"])
     assert (asked.views, asked.batch_size, asked.epochs) == (2, 64, settings.epochs)
 

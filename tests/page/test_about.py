@@ -70,3 +70,20 @@ def test_of_whole_networks_it_says_so(stored):
     assert "trains all of it" in told and "11,187,138 numbers" in told
     assert "averages networks" in told and "up: a network" in told
     assert "frozen" not in told
+
+
+@pytest.mark.parametrize(
+    ("name", "one_round", "told"),
+    [
+        ("fedadam", False, "A server averages them"),
+        ("median", False, "takes the median of each number"),
+        ("krum", False, "picks among heads"),
+        ("ridge", True, "sends these sums, once"),
+        ("newton", False, "sends these sums in every round"),
+    ],
+)
+def test_what_the_server_does_is_the_algorithms(stored, name, one_round, told):
+    algorithm = stored["algorithm"] | {"name": name, "one_round": one_round}
+    shown = text(about.html(example_config(), stored | {"algorithm": algorithm}))
+    assert told in shown
+    assert ("averages" in shown) == (name == "fedadam")

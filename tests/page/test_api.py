@@ -126,7 +126,7 @@ def test_models_describe_what_is_shown(client, snapshot_folder):
 
 def test_nothing_else_is_public(client):
     endpoints = client.view_api(return_format="dict", print_info=False)
-    assert sorted(endpoints["named_endpoints"]) == ["/models", "/predict", "/report"]
+    assert sorted(endpoints["named_endpoints"]) == ["/federate", "/models", "/predict", "/report"]
     assert not endpoints["unnamed_endpoints"]
 
 

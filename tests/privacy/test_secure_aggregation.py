@@ -13,6 +13,7 @@ from fedmed.errors import UserError
 from fedmed.federated import rounds
 from fedmed.federated.algorithm import Round
 from fedmed.federated.algorithms.fedavg import FedAvg
+from fedmed.federated.attendance import EVERYONE, Attendance
 from fedmed.federated.channel import Channel
 from fedmed.federated.messages import decode, layout_of
 from fedmed.federated.rounds import federate
@@ -22,7 +23,7 @@ from fedmed.privacy.secure_aggregation import (
     FRACTION_BITS,
     MOST,
     SecureAggregation,
-    receive_or_repeat,
+    check_attendance,
 )
 from fedmed.training.local_training import train_heads
 from fedmed.training.optimizer import Optimisation
@@ -130,27 +131,49 @@ def test_fresh_masks_change_no_bit() -> None:
 def test_where_one_is_missing_the_round_is_repeated_without_it() -> None:
     keys, sent = Keys.draw(NAMES), updates()
     expected = layout_of(pick(sent, 0))
-    arrived = NAMES[:2] + NAMES[3:]
-    mean, counted, again, messages = receive_or_repeat(
-        channel(keys), sent, arrived, expected, SENDERS, NOW
-    )
-    left = Senders(arrived, SENDERS.samples[[0, 1, 3, 4]])
-    assert again.hospitals == arrived and len(messages) == 5 + 4
+    left = Senders(NAMES[:2] + NAMES[3:], SENDERS.samples[[0, 1, 3, 4]])
+    remaining = {name: tensor[[0, 1, 3, 4]] for name, tensor in sent.items()}
+    mean, counted, messages, _ = channel(keys).exchange(remaining, {}, expected, left, NOW)
     assert counted.samples.tolist() == [left.samples.sum()]
-    for name, tensor in sent.items():
-        exact = plain_sum(tensor[[0, 1, 3, 4]], left) / 2**FRACTION_BITS / left.samples.sum()
+    for name, tensor in remaining.items():
+        exact = plain_sum(tensor, left) / 2**FRACTION_BITS / left.samples.sum()
         assert torch.equal(mean[name][0], exact.float())
-    # The masks of the two attempts differ, or their difference would be an update.
-    first, second = (decode([m], SecureAggregation(keys).layout(expected)) for m in messages[::5])
+    # Both attempts count. Their masks differ, or their difference would be an update.
+    size = len(messages[0]) // 2
+    both = [messages[0][:size], messages[0][size:]]
+    layout = SecureAggregation(keys).layout(expected)
+    first, second = (decode([message], layout) for message in both)
     assert not torch.equal(first["weight"], second["weight"])
 
 
+def test_a_masked_run_that_loses_hospitals_ends_as_a_plain_one_but_for_rounding() -> None:
+    sites, sometimes = skewed(), Attendance(drop_out=0.2)
+    options = {
+        "algorithm": FedAvg(), "model": zero_head(), "local_epochs": 2, "seed": 3, "rounds": 4,
+        "optimisation": OPTIMISATION, "attendance": sometimes,
+    }  # fmt: skip
+    names = [site.name for site in sites]
+    hidden = federate(sites, channel=channel(Keys.draw(names)), **options)
+    plain = federate(sites, **options)
+    assert (hidden.model["weight"] - plain.model["weight"]).abs().max() < 1e-6
+    sizes = [next(iter(entry.values())) for entry in hidden.ledger.up]
+    whole = [len(entry) == len(names) for entry in hidden.ledger.up]
+    assert {True, False} == set(whole)
+    once = {size for size, complete in zip(sizes, whole, strict=True) if complete}
+    twice = set(sizes) - once
+    assert len(once) == 1 and twice == {2 * once.pop()}, "a repeated round is counted twice"
+
+
+def test_too_few_hospitals_left_are_told_before_the_first_round() -> None:
+    check_attendance(EVERYONE, 3, 20, 42)
+    with pytest.raises(UserError, match=r"in round \d+ [12] of 4 hospitals would answer"):
+        check_attendance(Attendance(drop_out=0.5), 4, 20, 42)
+
+
 def test_with_all_there_nothing_is_repeated() -> None:
-    sent = updates()
-    _, _, now, messages = receive_or_repeat(
-        channel(Keys.draw(NAMES)), sent, NAMES, layout_of(pick(sent, 0)), SENDERS, NOW
-    )
-    assert now is NOW and len(messages) == 5
+    sent, way = updates(), channel(Keys.draw(NAMES))
+    _, _, messages, _ = way.exchange(sent, {}, layout_of(pick(sent, 0)), SENDERS, NOW)
+    assert messages == way.send(sent, {}, SENDERS, NOW)[0]
 
 
 def test_masks_hide_one_set_of_numbers_only() -> None:

@@ -81,6 +81,12 @@ def test_a_promise_that_is_void_is_called_so() -> None:
 def test_an_attack_is_said_to_work_where_it_does() -> None:
     assert "is not shown to tell" in said(made(), "attack")
     assert "tells better than a coin" in said(made(auc=(0.6, 0.55, 0.65)), "attack")
+    # Of several attacks, one whose interval alone just leaves out a coin shows nothing.
+    several = made(auc=(0.55, 0.502, 0.6))
+    models = several["privacy"]["audit"]["membership"]["models"]
+    assert "tells better than a coin" in said(several, "attack")
+    models |= {f"hospital_{h}": models["hospital_1"] for h in range(2, 6)}
+    assert "is not shown to tell" in said(several, "attack")
 
 
 def test_of_a_run_without_nothing_is_said() -> None:

@@ -68,3 +68,12 @@ def test_of_networks_it_says_whose_a_hospitals_is():
     assert told not in table(EXAMPLE)
     lines = table({**EXAMPLE, "training": {"mode": "network"}}).splitlines()
     assert told in lines and max(map(len, lines)) <= 80
+
+
+def test_the_very_same_sums_are_listed_once():
+    report = example_report()
+    formats = report["communication"]["formats"]
+    for name in ("fp32", "fp16", "int8"):
+        formats[name] = {**formats["fp32"], "title": "Second moments, FP64"}
+    assert table(report).count("Second moments, FP64") == 1
+    assert table(example_report()).count("Head, ") == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 import struct
 from collections.abc import Callable, Iterator
@@ -75,8 +76,13 @@ ORIENTED = {
 }
 
 
-def cases() -> Iterator[Case]:
-    """The whole table."""
+@functools.cache
+def cases() -> tuple[Case, ...]:
+    """The whole table; each file is built once, which takes seconds of some."""
+    return tuple(case._replace(build=functools.cache(case.build)) for case in _all())
+
+
+def _all() -> Iterator[Case]:
     yield from NOT_IMAGES
     yield from truncated()
     yield from SIZES

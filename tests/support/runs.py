@@ -21,6 +21,27 @@ from tests.support.snapshots import random_backbone
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = {"rounds": 2, "local_epochs": 1, "epochs": 2, "views": 2, "examples": 4, "hospitals": 3}
+# Whom a program and its children ask about or connect to, a line each.
+WATCHED = """
+import os, runpy, sys
+
+log = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+def hook(event, arguments):
+    host = None
+    if event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        host = arguments[0]
+    elif event in ("socket.connect", "socket.sendto") and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+    if host:
+        os.write(log, f"{host}\\n".encode())
+
+sys.addaudithook(hook)
+sys.argv = sys.argv[2:]
+sys.path.insert(0, os.path.dirname(sys.argv[0]))
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+CALLS = "calls"  # in `place`: whom the finished run asked about or connected to
 MODELS = ["central", "federated", "hospital_1", "hospital_2", "hospital_3"]
 
 
@@ -36,8 +57,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def finished(place: Path) -> subprocess.CompletedProcess[str]:
-    """One run as a person starts it, its snapshot in `place/snapshot`."""
-    return start(place, "train.py", arguments(place))
+    """One run as a person starts it, its snapshot in `place/snapshot`; its calls are watched."""
+    (place / CALLS).touch()
+    return _run(place, [*watched(place / CALLS, str(ROOT / "train.py")), *arguments(place)])
 
 
 @pytest.fixture
@@ -66,13 +88,24 @@ def start(
 ) -> subprocess.CompletedProcess[str]:
     """Run a script of the repository, or code, in `place`."""
     code = [str(ROOT / script)] if script.endswith(".py") else ["-c", script]
+    return _run(place, [*code, *options], cache)
+
+
+def watched(log: Path, script: str) -> list[str]:
+    """Python's arguments for a script whose calls, its children's too, are written to `log`."""
+    return ["-c", WATCHED, str(log), script]
+
+
+def _run(
+    place: Path, command: list[str], cache: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {
         "FEDMED_CACHE": str(cache or place / "cache"),
         "PYTHONPATH": str(ROOT),
         "COLUMNS": "80",
     }
     return subprocess.run(
-        [sys.executable, *code, *options],
+        [sys.executable, *command],
         cwd=place,
         env=environment,
         capture_output=True,

@@ -32,6 +32,7 @@ class ClosedForm:
     sends: ClassVar[str]
     words: ClassVar[str]
     additive: ClassVar[bool] = True
+    weighs_images: ClassVar[bool] = False  # the sums do
     most_rounds: ClassVar[int | None] = 1
     needs_features: ClassVar[bool] = True
     needs_everyone: ClassVar[bool] = True

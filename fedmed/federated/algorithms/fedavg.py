@@ -6,19 +6,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from fedmed.federated.algorithm import Round
 from fedmed.federated.messages import Layout, layout_of
 from fedmed.training.gradient import Gradient
 from fedmed.training.local_training import Site
-from fedmed.training.tensors import Tensors, add, group, repeat, subtract, under
+from fedmed.training.tensors import (
+    Tensors,
+    add,
+    group,
+    pick,
+    repeat,
+    subtract,
+    under,
+    weighted_mean,
+)
 
 
 @dataclass(frozen=True)
 class FedAvg:
-    """Federated averaging: the mean of the hospitals' updates, weighted by number of samples.
+    """Federated averaging: the mean of the hospitals' updates, weighted by what their images weigh.
+
+    By their number, as in the paper, where all images weigh the same. Where one class weighs more
+    than the other in the loss, an image counts as often as it weighs: the loss of all images is
+    then the mean of the hospitals' losses, and one step everywhere is one step of central training.
 
     McMahan, Moore, Ramage, Hampson, Agüera y Arcas: Communication-Efficient Learning of Deep
     Networks from Decentralized Data, AISTATS 2017, arXiv:1602.05629, Algorithm 1.
@@ -31,6 +43,7 @@ class FedAvg:
     words: ClassVar[str] = "the average of the hospitals' updates"
     sends: ClassVar[str] = "Head"
     additive: ClassVar[bool] = True
+    weighs_images: ClassVar[bool] = True
     most_rounds: ClassVar[int | None] = None
     needs_features: ClassVar[bool] = False
     needs_everyone: ClassVar[bool] = False
@@ -55,9 +68,7 @@ class FedAvg:
         return layout_of(self.model(server))
 
     def aggregate(self, server: Tensors, sent: Tensors, samples: Tensor, now: Round) -> Tensors:
-        share = samples / samples.sum()
-        mean = {name: torch.einsum("h,h...->...", share, update) for name, update in sent.items()}
-        return self.step(server, mean)
+        return self.step(server, pick(weighted_mean(sent, samples), 0))
 
     def step(self, server: Tensors, mean: Tensors) -> Tensors:
         """Return the server's tensors after it got the mean update of a round."""

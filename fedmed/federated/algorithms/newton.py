@@ -41,6 +41,7 @@ class Newton:
     words: ClassVar[str] = "logistic regression over all hospitals, by Newton's steps"
     sends: ClassVar[str] = "Gradient and Hessian"
     additive: ClassVar[bool] = True
+    weighs_images: ClassVar[bool] = False  # the sums do
     most_rounds: ClassVar[int | None] = None
     needs_features: ClassVar[bool] = True
     needs_everyone: ClassVar[bool] = True

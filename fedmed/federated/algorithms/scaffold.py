@@ -15,7 +15,16 @@ from fedmed.federated.messages import Layout, layout_of
 from fedmed.training.gradient import Batch
 from fedmed.training.local_training import Site, one_thread, train_heads
 from fedmed.training.smoothness import steps_for
-from fedmed.training.tensors import Tensors, add, group, repeat, subtract, under
+from fedmed.training.tensors import (
+    Tensors,
+    add,
+    group,
+    pick,
+    repeat,
+    subtract,
+    under,
+    weighted_mean,
+)
 
 
 @dataclass(frozen=True)
@@ -74,8 +83,7 @@ class Scaffold(FedAvg):
         return layout_of(self.broadcast(server))
 
     def aggregate(self, server: Tensors, sent: Tensors, samples: Tensor, now: Round) -> Tensors:
-        share = samples / samples.sum()
-        mean = {name: torch.einsum("h,h...->...", share, update) for name, update in sent.items()}
+        mean = pick(weighted_mean(sent, samples), 0)
         moved = {name: self.server_step * t for name, t in group(mean, "model").items()}
         # Of hospitals that were away, the control variates stay: who took part moves a share.
         present = samples.sum() / server["samples"]

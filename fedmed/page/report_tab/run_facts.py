@@ -12,7 +12,7 @@ from fedmed.page import charts
 from fedmed.page.charts import Frame
 from fedmed.page.elements import PercentInterval, in_percent, size
 from fedmed.page.rendering import render
-from fedmed.report.highlights import displayed_models, note, one_class_words
+from fedmed.report.highlights import displayed_formats, displayed_models, note, one_class_words
 from fedmed.report.machines_facts import machines_facts
 from fedmed.report.privacy_facts import privacy_facts
 from fedmed.task import CLASSES, model_title
@@ -58,7 +58,7 @@ def hospitals(report: Fields) -> str:
 
 def bytes_chart(report: Fields) -> Markup:
     """Bytes per update, round and run of every wire format, on a logarithmic scale."""
-    formats = report["communication"]["formats"]
+    formats = displayed_formats(report)
     sizes = [sent[f"{unit}_bytes"] for sent in formats.values() for unit in UNITS]
     low, high = math.floor(math.log10(min(sizes))), math.ceil(math.log10(max(sizes)))
     frame = Frame(
@@ -89,7 +89,7 @@ def bytes_table(report: Fields) -> str:
             counts=[sent[f"{unit}_bytes"] for unit in UNITS],
             accuracy=in_percent(sent["metrics"]["test"]["accuracy"]) if sent["measured"] else None,
         )
-        for sent in report["communication"]["formats"].values()
+        for sent in displayed_formats(report).values()
     ]
     return render("report/bytes.html", units=UNITS.values(), rows=rows)
 
@@ -99,7 +99,7 @@ def update(report: Fields) -> tuple[str, str]:
     communication = report["communication"]
     formats = communication["formats"]
     sent, whole = formats[communication["sent"]], formats["full_fp32"]["update_bytes"]
-    if 2 * formats["fp32"]["update_bytes"] >= whole:
+    if 2 * formats.get("fp32", sent)["update_bytes"] >= whole:
         return size(sent["update_bytes"]), f"{sent['title']}: the whole network travels"
     return size(sent["update_bytes"]), (
         f"{sent['title']}. The whole network has {size(whole)}, but it is frozen and the same for "

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from fedmed.page.elements import PercentInterval, in_percent
 from fedmed.page.rendering import render
 from fedmed.page.report_tab import curves, run_facts, tables
+from fedmed.page.report_tab.studies import studies
 from fedmed.page.report_tab.yardstick import yardstick
 from fedmed.report import claims
 from fedmed.report.highlights import displayed_models, note
@@ -91,6 +92,7 @@ def html(report: Any) -> str:
         rounds={metric: curves.rounds(report, metric) for metric in curves.ROUND_METRICS},
         hospitals=run_facts.hospitals(report),
         yardstick=yardstick(report),
+        study=studies(report),
         bytes_chart=run_facts.bytes_chart(report),
         bytes_table=run_facts.bytes_table(report),
         audit=run_facts.audit(report),

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from fedmed.page.rendering import render
-from fedmed.report.claims_federation import contribution, optimum, poison, worst_off
+from fedmed.report.claims_federation import (
+    contribution,
+    optimum,
+    personal,
+    poison,
+    worst_off,
+)
 from fedmed.report.highlights import displayed_models, note
 from fedmed.task import model_title
 
@@ -53,7 +59,7 @@ def yardstick(report: Fields) -> str:
                 "" if gave is None else _signed(gave, 3),
             )
         )
-    told = (rule(report, "test") for rule in (poison, optimum, worst_off, contribution))  # type: ignore[arg-type]
+    told = (rule(report, "test") for rule in (poison, optimum, worst_off, personal, contribution))  # type: ignore[arg-type]
     return render(
         "report/yardstick.html",
         rows=rows,

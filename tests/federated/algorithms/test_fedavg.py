@@ -10,9 +10,10 @@ from fedmed.federated.algorithms.fedavg import FedAvg
 from fedmed.federated.algorithms.fedprox import FedProx
 from fedmed.training.heads import Heads, stack
 from fedmed.training.local_training import train
+from fedmed.training.optimizer import Optimisation
 from fedmed.training.tensors import pick
 from tests.support.federations import apart, run
-from tests.support.sites import OPTIMISATION, CloudSite, skewed, zero_head
+from tests.support.sites import OPTIMISATION, CloudSite, pooled, skewed, zero_head
 
 # One hospital alone is trained as if there were no federation, in rounds.
 AS_CENTRAL: list[Algorithm] = [FedAvg(), FedProx(mu=0.0)]
@@ -37,3 +38,14 @@ def test_one_round_of_fedavg_is_the_weighted_mean_of_local_training() -> None:
     for name, tensor in alone.tensors().items():
         mean = np.average(tensor.double().numpy(), axis=0, weights=counts)
         assert np.allclose(state.model[name].numpy(), mean, atol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [(1.0, 1.0), (3.0, 0.6)], ids=["alike", "weighted"])
+def test_one_step_everywhere_is_one_step_of_central_training(classes: tuple[float, float]) -> None:
+    """McMahan et al. 2017, section 2: so FedSGD is SGD, however classes are dealt and weighed."""
+    sites = skewed()
+    step = Optimisation(learning_rate=0.1, batch_size=10_000, class_weights=classes, rule="sgd")
+    central = train(Heads.of(zero_head()), [pooled(sites)], range(1), step, seed=42)
+    federated = run(sites, FedAvg(), rounds=1, local_epochs=1, optimisation=step).model
+    assert apart(federated, pick(central.tensors(), 0)) < 1e-6
+    assert apart(federated, zero_head()) > 1e-3

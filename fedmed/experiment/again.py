@@ -1,0 +1,101 @@
+"""A finished run taken up again: its options from its report, its X-rays found and checked."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from fedmed.data import is_hub_id
+from fedmed.errors import UserError
+from fedmed.experiment.choices import BACKBONES
+from fedmed.experiment.prepare import Prepared, prepare
+from fedmed.experiment.settings import Settings
+from fedmed.experiment.timing import Stopwatch
+from fedmed.experiment.without import without_all
+from fedmed.inference import loading
+from fedmed.report import document
+from fedmed.report.card import model_card
+from fedmed.snapshot import manifest
+from fedmed.snapshot.reader import Snapshot
+from fedmed.snapshot.replace import move_into_place
+
+
+def settings_of(snapshot: Snapshot, data: str | None, *, aside: str, resume: bool) -> Settings:
+    """Return the options of a snapshot's run; what is unfinished lies beside it, as `aside`.
+
+    `data` says where the X-rays are, which no snapshot holds; None is the data set it names.
+
+    Raises:
+        UserError: it is of whole networks, or its X-rays are in a folder that is not given.
+    """
+    if snapshot.whole:
+        raise UserError(
+            f"{snapshot.folder} holds whole networks, and this works with heads on a frozen "
+            "backbone: name a snapshot of --train head."
+        )
+    recipe = snapshot.report["recipe"]
+    known = {option.name for option in fields(Settings)}
+    given: dict[str, Any] = {name: value for name, value in recipe.items() if name in known}
+    if data is None and not (given["data"] == "simulated" or is_hub_id(given["data"])):
+        raise UserError(
+            f"{snapshot.folder} was trained on X-rays in a folder, {given['data']}, and a snapshot "
+            "holds none of them: say where they are with --data DIR."
+        )
+    given["data"] = data or given["data"]
+    if given["backbone"] not in BACKBONES:
+        given["backbone"] = str(snapshot.folder)
+    output = snapshot.folder.with_name(f"{snapshot.folder.name}.{aside}")
+    return Settings(**given, output=output, resume=resume)
+
+
+def prepare_again(settings: Settings, snapshot: Snapshot, **more: Any) -> Prepared:
+    """Prepare the run of a snapshot as it was, without those who were forgotten since.
+
+    `more` are options that are changed.
+
+    Raises:
+        UserError: these are not the X-rays that it was trained on, or not its backbone.
+    """
+    prepared = prepare(replace(settings, **more), Stopwatch())
+    prepared = without_all(prepared, forgotten(snapshot))
+    stored = snapshot.report["data"]
+    for name, what in (("training", "train on"), ("held_out", "hold out")):
+        if prepared.audit[name] != stored[name]:  # type: ignore[literal-required]
+            raise UserError(
+                f"--data {settings.data}: these are not the X-rays that {snapshot.folder} was "
+                f"trained on: there are {_words(prepared.audit[name])} to {what}, and there were "
+                f"{_words(stored[name])}; name the same data set."  # type: ignore[literal-required]
+            )
+    if prepared.backbone.sha256 != snapshot.config["backbone"]["sha256"]:
+        raise UserError(
+            f"{snapshot.folder} was trained on another backbone than the one of that name here: "
+            "its features cannot be made again."
+        )
+    return prepared
+
+
+def forgotten(snapshot: Snapshot) -> list[str]:
+    """Return the hospitals that were taken out, each as it was called then."""
+    return snapshot.report.get("federation", {}).get("forgotten", [])
+
+
+def put_back(snapshot: Snapshot, report: Mapping[str, Any], prepared: Prepared) -> None:
+    """Put a report in the place of a snapshot's; its models stay, its card is written anew."""
+    folder = prepared.state.folder / "snapshot"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(snapshot.folder, folder)
+    checked = document.validate(report)
+    document.write(checked, folder / manifest.REPORT)
+    own = ("files", "config_sha256")
+    config = manifest.seal(folder, {n: v for n, v in snapshot.config.items() if n not in own})
+    (folder / manifest.CARD).write_text(model_card(checked, config), encoding="utf-8")
+    loading.check(folder)
+    move_into_place(folder, snapshot.folder)
+    prepared.state.finish()
+
+
+def _words(counts: Mapping[str, Any]) -> str:
+    images = ", ".join(f"{count:,} {label}" for label, count in counts["images"].items())
+    return f"{images} of {counts['patients']:,} patients"

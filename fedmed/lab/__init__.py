@@ -1,0 +1,1 @@
+"""Federations that a visitor runs: settings in, rounds out, in worker processes of their own."""

@@ -1,0 +1,1 @@
+"""The Lab tab: federations that visitors run, and the same in the API."""
