@@ -19,7 +19,8 @@ from fedmed.federated.channel import Channel
 from fedmed.federated.messages import largest
 from fedmed.federated.state import State
 from fedmed.federated.transforms import Senders
-from fedmed.training.local_training import Site, image_weights, train_heads
+from fedmed.task import CLASSES
+from fedmed.training.local_training import Site, train_heads
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.tensors import Tensors, join, put, repeat, take, weighted_mean
 
@@ -63,8 +64,9 @@ def federate(
             "are trained: choose an algorithm that averages, as fedavg, or train heads"
         )
     optimisation = optimisation or Optimisation()
+    images = torch.stack([torch.bincount(site.labels, minlength=len(CLASSES)) for site in sites])
     senders = Senders(
-        tuple(site.name for site in sites), count_images(algorithm, sites, optimisation)
+        tuple(site.name for site in sites), count_images(algorithm, images, optimisation)
     )
     state = state or _start(algorithm, model, senders)
     for done in range(state.round, min(rounds, algorithm.most_rounds or rounds)):
@@ -96,13 +98,15 @@ def federate(
     return state
 
 
-def count_images(algorithm: Algorithm, sites: Sequence[Site], optimisation: Optimisation) -> Tensor:
-    """Return as how many images each site counts: [H], whole numbers where none weighs more."""
-    classes = optimisation.class_weights
-    if not algorithm.weighs_images or classes is None or len(set(classes)) == 1:
-        return torch.tensor([len(site.labels) for site in sites])
-    weights = [image_weights(site.labels, optimisation).double().sum() for site in sites]
-    return torch.stack(weights)
+def count_images(algorithm: Algorithm, images: Tensor, optimisation: Optimisation) -> Tensor:
+    """Return as how many images each hospital counts, [H], of its images of each class, [H, C].
+
+    These are whole numbers where no class weighs more than another.
+    """
+    weights = optimisation.class_weights
+    if not algorithm.weighs_images or weights is None or len(set(weights)) == 1:
+        return images.sum(1)
+    return (images * torch.tensor(weights, dtype=torch.float64)).sum(1)
 
 
 def _start(algorithm: Algorithm, model: Tensors, senders: Senders) -> State:

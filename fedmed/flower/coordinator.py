@@ -16,6 +16,7 @@ from fedmed.federated.algorithm import Algorithm, Round
 from fedmed.federated.algorithms import ALGORITHMS
 from fedmed.federated.channel import Channel
 from fedmed.federated.messages import TransportError, encode
+from fedmed.federated.rounds import count_images
 from fedmed.federated.state import State
 from fedmed.federated.transforms import Senders
 from fedmed.flower.hospital import LOST
@@ -289,22 +290,26 @@ class Coordinator:
 
     def _now(self, number: int, names: Sequence[str]) -> Round:
         terms = self.roster.terms
-        weights = self.record.class_weights
         return Round(
             number=number,
             hospitals=tuple(names),
             epochs=range((number - 1) * terms.local_epochs, number * terms.local_epochs),
-            optimisation=Optimisation(
-                learning_rate=terms.learning_rate,
-                batch_size=terms.batch_size,
-                class_weights=(weights[0], weights[1]),
-            ),
+            optimisation=self._optimisation(),
             seed=terms.seed,
             trainer=train_heads,
         )
 
     def _samples(self, names: Sequence[str]) -> torch.Tensor:
-        return torch.tensor([sum(self.roster.told[name]["images"]) for name in names])
+        images = torch.tensor([self.roster.told[name]["images"] for name in names])
+        return count_images(self.algorithm, images, self._optimisation())
+
+    def _optimisation(self) -> Optimisation:
+        terms, (normal, pneumonia) = self.roster.terms, self.record.class_weights
+        return Optimisation(
+            learning_rate=terms.learning_rate,
+            batch_size=terms.batch_size,
+            class_weights=(normal, pneumonia),
+        )
 
 
 def _unusable(kind: str, name: str, answer: Answer) -> str:
