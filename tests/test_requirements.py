@@ -12,8 +12,11 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 REPOSITORY = Path(__file__).parents[1]
-LOCKS = {"requirements.txt": "requirements.lock", "requirements-dev.txt": "requirements-dev.lock"}
-OPTIONAL = {"onnx", "openvino", "spaces"}
+LOCKS = {
+    name: name.replace(".txt", ".lock")
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-flower.txt")
+}
+OPTIONAL = {"flwr", "onnx", "openvino", "spaces"}
 PYTHONS = ("3.11", "3.12", "3.13")
 
 
@@ -68,6 +71,13 @@ def test_both_locks_pin_the_same(python):
         assert pinned("requirements.lock", pin.name, python) in ([], here)
 
 
+def test_what_decides_a_result_is_the_same_between_machines():
+    for name in ("torch", "numpy", "safetensors", "scipy", "scikit-learn", "pillow"):
+        for python in PYTHONS:
+            here = pinned("requirements-flower.lock", name, python)
+            assert here == pinned("requirements.lock", name, python)
+
+
 @pytest.mark.parametrize("lock", LOCKS.values())
 def test_every_pin_has_hashes(lock):
     found = pins(lock)
@@ -97,7 +107,7 @@ def test_no_torch_whose_parts_do_not_load_together():
 def test_make_installs_from_the_locks():
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     installs = [line.strip() for line in makefile.splitlines() if "pip install" in line]
-    assert len(installs) == 2
+    assert len(installs) == 3
     for line, lock in zip(installs, LOCKS.values(), strict=True):
         assert line.endswith(f"--require-hashes -r {lock}")
 

@@ -41,11 +41,14 @@ class Fitted:
     unprotected: Heads | None  # of a private run, what the same gives without privacy: H = 1
 
 
-def fit(settings: Settings, prepared: Prepared, watch: Stopwatch) -> Fitted:
+def fit(
+    settings: Settings, prepared: Prepared, watch: Stopwatch, sent: State | None = None
+) -> Fitted:
     """Train all heads on cached features. The federation runs once with each update format.
 
     That one of the formats that are only compared cannot hold the updates does not end the run. A
     protected federation is not compared; a private one runs once more without privacy.
+    `sent` is the federation where it ran already, between machines.
 
     Raises:
         UserError: training diverged.
@@ -69,7 +72,7 @@ def fit(settings: Settings, prepared: Prepared, watch: Stopwatch) -> Fitted:
         )
 
     with step(f"Training federated, {settings.hospitals} hospitals, {settings.rounds} rounds"):
-        sent = federated(settings.format, protection)
+        sent = sent or federated(settings.format, protection)
     federations = {settings.format: sent}
     unfinished = dict(protection.left_out)
     for format in FORMATS:

@@ -57,8 +57,10 @@ class Prepared(Dealt):
         return to_score if to_train == to_score else f"{to_score}; training views {to_train}"
 
 
-def prepare(settings: Settings, watch: Stopwatch) -> Prepared:
+def prepare(settings: Settings, watch: Stopwatch, dealt: Dealt | None = None) -> Prepared:
     """Read the X-rays and put each through the frozen backbone once, in every view it is used in.
+
+    `dealt` are X-rays that hospitals have already, where it is not for this run to deal them.
 
     Raises:
         UserError: an option, a file or what an unfinished run left is not what it should be.
@@ -68,7 +70,7 @@ def prepare(settings: Settings, watch: Stopwatch) -> Prepared:
     learner = backbone if settings.deterministic else backbone.on(pick_to_train(device))
     recipe = pick_recipe(settings.recipe)
 
-    dealt = deal(settings, backbone)
+    dealt = dealt or deal(settings, backbone)
     cohort, training, held_out = dealt.cohort, dealt.training, dealt.held_out
     engines = " and ".join(dict.fromkeys([learner.engine.id, backbone.engine.id]))
     state = RunState(settings, backbone.sha256, cohort.images, engines)

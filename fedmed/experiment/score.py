@@ -6,6 +6,7 @@ the classes apart by framing swapped.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fedmed.experiment import personal
@@ -24,8 +25,16 @@ from fedmed.training.heads import stack
 from fedmed.training.tensors import pick
 
 
-def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwatch) -> Report:
+def score(
+    settings: Settings,
+    prepared: Prepared,
+    fitted: Fitted,
+    watch: Stopwatch,
+    between_machines: Mapping[str, Any] | None = None,
+) -> Report:
     """Return evaluation.json.
+
+    `between_machines` is what the report's `federation` says of one that ran between machines.
 
     Raises:
         UserError: a model's answers are no numbers, or a class is missing from those to score.
@@ -56,6 +65,8 @@ def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwat
     validated = sections.protocol(prepared.validation, models, names, temperatures)
     alone = {name: protocol.score(fitted.alone, sites) for name, protocol in official.items()}
     partition = prepared.describe_partition(settings)
+    federation = fitted.plan.report(sent)
+    federation["federation"] |= between_machines or {}
     return document.build(
         protocols={
             "validation": validated,
@@ -77,7 +88,7 @@ def score(settings: Settings, prepared: Prepared, fitted: Fitted, watch: Stopwat
         ),
         partition=partition,
         local_only={**alone, "shifted": shifted.score(fitted.alone, sites)},
-        **fitted.plan.report(sent),
+        **federation,
         yardstick=yardstick(prepared, fitted, sent, seed=settings.seed),
         gains=gains(validated, alone["validation"], partition, personal=bool(settings.personalise)),
         calibration=sections.reliability(temperatures, official, models, names),

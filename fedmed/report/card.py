@@ -11,6 +11,7 @@ from fedmed.evaluation.metrics import METRICS
 from fedmed.report import card_tables
 from fedmed.report.claims import summary
 from fedmed.report.joining import trains_networks
+from fedmed.report.machines_facts import machines_section
 from fedmed.report.phrases import federated_by, number_of_rounds
 from fedmed.report.privacy_facts import privacy_section
 from fedmed.report.schema import Config, Report
@@ -31,7 +32,7 @@ def model_card(report: Report, config: Config, repo: str | None = None) -> str:
         card_tables.results(report, config),
         card_tables.hospitals(report),
         card_tables.communication(report),
-        *filter(None, [privacy_section(report), study_section(report)]),
+        *filter(None, [machines_section(report), privacy_section(report), study_section(report)]),
         _making(report, config),
         _usage(config, repo or "USER/REPO"),
         _limits(report),
@@ -139,6 +140,8 @@ def _terms(backbone: Mapping[str, Any]) -> str:
 def command(report: Report) -> str:
     """The command line that trains this again, without the paths of somebody's disk."""
     recipe: Mapping[str, Any] = report["recipe"]
+    if "engine" in report.get("federation", {}):
+        return f'make hospitals ARGS="--algorithm {recipe["algorithm"]}"'
     options = {name: recipe[name] for name in recipe if name not in ("name", "description")}
     if report["data"]["source"] == "folder":
         options["data"] = "DIR"

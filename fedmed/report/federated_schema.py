@@ -11,6 +11,7 @@ from typing import (
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from fedmed.report.machines_schema import BetweenMachines
 from fedmed.report.numbers import Number, Positive, Whole
 
 
@@ -78,7 +79,7 @@ class Poisoned(TypedDict):
     hospital: str
 
 
-class Federation(TypedDict):
+class Federation(BetweenMachines):
     participation: NotRequired[Number]
     drop_out: NotRequired[Number]
     poison: NotRequired[Poisoned | None]

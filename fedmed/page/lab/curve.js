@@ -1,6 +1,6 @@
 // The lab's curve: scores by round, with the exact optimum, central training and hospitals alone.
 fedmedLab.curve = (host, announce) => {
-  const WIDTH = 460, HEIGHT = 300, LEFT = 40, RIGHT = 96, TOP = 14, BOTTOM = 34;
+  const WIDTH = 460, HEIGHT = 300, LEFT = 40, RIGHT = 106, TOP = 14, BOTTOM = 34;
   const NS = "http://www.w3.org/2000/svg";
   let shown = { rounds: [], total: 20, summary: null, kept: [], metric: "balanced_accuracy" };
   let asked = false, pointed = null;

@@ -188,7 +188,7 @@ window.fedmed.lab = (() => {
     const moved = rounds.reduce((all, one) => all + sum(one.bytes_up) + sum(one.bytes_down), 0);
     at(".fm-lab-bytes").textContent = fedmedLab.size(moved);
     at(".fm-lab-privacy").textContent = last?.epsilon !== undefined ? `epsilon ${last.epsilon.toFixed(2)} spent` : settings.epsilon ? `epsilon ${settings.epsilon}` : "privacy off";
-    if (run && last && !step) at(".fm-lab-round").textContent = `round ${last.round} of ${total}`;
+    if (run && last && !step && !run.summary) at(".fm-lab-round").textContent = `round ${last.round} of ${total}`;
   }
 
   function finish(summary) {

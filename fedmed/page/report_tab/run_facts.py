@@ -13,6 +13,7 @@ from fedmed.page.charts import Frame
 from fedmed.page.elements import PercentInterval, in_percent, size
 from fedmed.page.rendering import render
 from fedmed.report.highlights import displayed_formats, displayed_models, note, one_class_words
+from fedmed.report.machines_facts import machines_facts
 from fedmed.report.privacy_facts import privacy_facts
 from fedmed.task import CLASSES, model_title
 
@@ -132,6 +133,12 @@ def audit(report: Fields) -> str:
 def privacy(report: Fields) -> str:
     """What a protected or attacked run says of it; empty for others."""
     facts = privacy_facts(report)
+    return render("report/facts.html", facts=facts) if facts else ""
+
+
+def machines(report: Fields) -> str:
+    """How a federation between machines went; empty for others."""
+    facts = machines_facts(report)
     return render("report/facts.html", facts=facts) if facts else ""
 
 

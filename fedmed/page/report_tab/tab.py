@@ -96,6 +96,7 @@ def html(report: Any) -> str:
         bytes_chart=run_facts.bytes_chart(report),
         bytes_table=run_facts.bytes_table(report),
         audit=run_facts.audit(report),
+        machines=run_facts.machines(report),
         privacy=run_facts.privacy(report),
         making=run_facts.making(report),
     )

@@ -1,0 +1,1 @@
+"""The same federation between machines, on Flower: a hospital is a folder of its own."""

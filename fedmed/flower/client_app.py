@@ -1,0 +1,41 @@
+"""Flower's ClientApp: every message goes to `Hospital`, and its answer back."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from flwr.app import ConfigRecord, Context, Message, RecordDict
+from flwr.clientapp import ClientApp
+
+from fedmed.flower.hospital import Hospital
+from fedmed.flower.premises import Premises
+from fedmed.flower.records import RECORD
+
+app = ClientApp()
+
+
+def _answer(kind: str, message: Message, context: Context) -> Message:
+    torch.set_num_threads(int(os.environ.get("FEDMED_THREADS", "1")))
+    own = {name: str(value) for name, value in context.node_config.items()}
+    name, folder, home = own["hospital"], own["data"], Path(own["home"])
+    more = {key: own[key] for key in ("backbone", "patients") if key in own}
+    hospital = Hospital(name, lambda: Premises.open(name, folder, home, **more))
+    answer = hospital.answer(kind, dict(message.content.config_records[RECORD]))
+    return Message(RecordDict({RECORD: ConfigRecord(answer)}), reply_to=message)
+
+
+@app.query()
+def join(message: Message, context: Context) -> Message:
+    return _answer("join", message, context)
+
+
+@app.train()
+def train(message: Message, context: Context) -> Message:
+    return _answer("train", message, context)
+
+
+@app.evaluate()
+def evaluate(message: Message, context: Context) -> Message:
+    return _answer("evaluate", message, context)

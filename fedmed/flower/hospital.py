@@ -1,0 +1,172 @@
+"""A hospital in a federation between machines: what it answers to a coordinator's messages."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+import torch
+
+from fedmed.errors import UserError
+from fedmed.federated.algorithm import Algorithm, Round
+from fedmed.federated.algorithms import ALGORITHMS
+from fedmed.federated.algorithms.moments import Moments
+from fedmed.federated.channel import Channel
+from fedmed.federated.messages import TransportError, decode, layout_of
+from fedmed.federated.transforms import Senders
+from fedmed.flower.leaves import ANSWERS
+from fedmed.flower.memory import Kept, Memory
+from fedmed.flower.premises import Premises
+from fedmed.flower.terms import Content, Disagreement, Terms
+from fedmed.progress import say
+from fedmed.training.heads import Heads, new_heads
+from fedmed.training.local_training import train_heads
+from fedmed.training.optimizer import Optimisation
+from fedmed.training.tensors import Tensors, pick, take
+
+# What a hospital says that does not know any more what it should; it is then told all anew.
+LOST = "it kept nothing of the round it should go on from"
+UNABLE = "it could not do what was asked; the hospital's own log says why"
+
+
+@dataclass(frozen=True)
+class Hospital:
+    """Answers to `join`, `train` and `evaluate`, from what `premises` opens.
+
+    Every message stands for itself, for Flower starts a process for each. What one round leaves to
+    the next lies in the hospital's home.
+    """
+
+    name: str
+    premises: Callable[[], Premises]
+
+    def answer(self, kind: str, message: Mapping) -> Content:
+        """Return what is sent back: of no other kind or form than `leaves.ANSWERS` tells.
+
+        A refusal says what the two sides do not agree on. Whatever else goes wrong may name files
+        and patients, and so is told in the hospital's log alone.
+        """
+        answers = {"join": self._join, "train": self._train, "evaluate": self._evaluate}
+        try:
+            terms = Terms.read(message.get("terms"))
+            answer = answers[kind](terms, message)
+        except Disagreement as error:
+            say(f"{kind}: refused: {error}")
+            answer, kind = {"refusal": str(error)}, "refusal"
+        except (UserError, TransportError) as error:
+            say(f"{kind}: {error}")
+            answer, kind = {"refusal": UNABLE}, "refusal"
+        except Exception:
+            traceback.print_exc()
+            answer, kind = {"refusal": UNABLE}, "refusal"
+        answer = {"hospital": self.name, **answer}
+        if set(answer) != set(ANSWERS[kind]):
+            raise RuntimeError(f"{kind}: {sorted(answer)} is not what may leave")
+        say(_told(kind, answer))
+        return answer
+
+    def _join(self, terms: Terms, message: Mapping) -> Content:
+        here = self._agreed(terms)
+        here.site(terms.recipe, terms.views, terms.seed)
+        here.held_out()
+        return here.counts()
+
+    def _train(self, terms: Terms, message: Mapping) -> Content:
+        here = self._agreed(terms)
+        now = _round(terms, message)
+        if self.name not in now.hospitals:
+            raise Disagreement(f"the round is not one of {self.name}")
+        site = here.site(terms.recipe, terms.views, terms.seed)
+        who = Senders((self.name,), torch.tensor([len(site.labels)]))
+        algorithm = algorithm_of(terms, simulated=here.cohort.simulated)
+        # Of the others it knows nothing but how many there are: as many as itself will do.
+        server, own = algorithm.init(
+            pick(new_heads(1, here.backbone.width).tensors(), 0),
+            who.samples.repeat(len(now.hospitals)),
+        )
+        memory = Memory(here.home / "runs" / terms.run)
+        counted = message.get("counted")
+        before = Kept(0, take(own, torch.tensor([0])), {}, {})
+        if counted:
+            before = memory.at(int(counted)) or _lost(counted)
+        nought = {name: torch.zeros_like(t) for name, t in algorithm.broadcast(server).items()}
+        channel = Channel.of(terms.format)
+        held = channel.hold(_bytes(message, "broadcast"), _held(before, nought, message), now)
+        sent, own = algorithm.local(held, before.own, [site], now)
+        up, kept = channel.send(sent, before.kept, who, now)
+        memory.keep(Kept(now.number, own, kept, held), counted=before.round)
+        return {"round": now.number, "update": up[0]}
+
+    def _evaluate(self, terms: Terms, message: Mapping) -> Content:
+        here = self._agreed(terms)
+        layout = layout_of(pick(new_heads(1, here.backbone.width).tensors(), 0))
+        heads = Heads.of(decode([_bytes(message, "model")], layout))
+        return {"counts": here.score(heads)}
+
+    def _agreed(self, terms: Terms) -> Premises:
+        here = self.premises()
+        terms.check_backbone(here.backbone.sha256)
+        return here
+
+
+def algorithm_of(terms: Terms, *, simulated: bool) -> Algorithm:
+    """Return the algorithm of a run, with its own defaults: no coordinator sets how few X-rays a
+    hospital may send sums of. Of simulated patients, who are nobody, any sums may be sent."""
+    algorithm = ALGORITHMS[terms.algorithm]()
+    if simulated and isinstance(algorithm, Moments):
+        return replace(algorithm, fewest=0)
+    return algorithm
+
+
+def _round(terms: Terms, message: Mapping) -> Round:
+    """Return the round that a message tells of."""
+    try:
+        number = int(message["round"])
+        names = tuple(str(name) for name in message["hospitals"])
+        normal, pneumonia = (float(weight) for weight in message["class_weights"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise Disagreement("the message tells no round") from error
+    if not 1 <= number <= terms.rounds or len(set(names)) != len(names):
+        raise Disagreement(f"round {number} is none of {terms.rounds}, or a name is there twice")
+    return Round(
+        number=number,
+        hospitals=names,
+        epochs=range((number - 1) * terms.local_epochs, number * terms.local_epochs),
+        optimisation=Optimisation(
+            learning_rate=terms.learning_rate,
+            batch_size=terms.batch_size,
+            class_weights=(normal, pneumonia),
+        ),
+        seed=terms.seed,
+        trainer=train_heads,
+    )
+
+
+def _held(before: Kept, nought: Tensors, message: Mapping) -> Tensors:
+    """Return what this hospital held before the broadcast: nothing in round 1, what it kept, or,
+    where it missed rounds, what comes with the message."""
+    if sent := _bytes(message, "held"):
+        return pick(decode([sent], layout_of(nought)), 0)
+    return before.held or nought
+
+
+def _lost(number: object) -> NoReturn:
+    raise Disagreement(LOST)
+
+
+def _bytes(message: Mapping, name: str) -> bytes:
+    value = message.get(name)
+    if not isinstance(value, bytes):
+        raise Disagreement(f"the message holds no {name}")
+    return value
+
+
+def _told(kind: str, answer: Content) -> str:
+    """What leaves with an answer, in a line of the log."""
+    parts = (
+        f"{name}: {f'{len(value):,} bytes' if isinstance(value, bytes) else value}"
+        for name, value in answer.items()
+    )
+    return f"left this hospital in answer to {kind}: {'; '.join(parts)}"

@@ -1,0 +1,70 @@
+"""Everything that may leave a hospital, named in one place; `hospital.answer` sends nothing else.
+
+Flower itself sends, beside this, what it needs to carry messages: who the node is (a number and its
+public key), when it is there, and that a process failed.
+"""
+
+from __future__ import annotations
+
+# For every answer, its fields, and each in plain words.
+ANSWERS: dict[str, dict[str, str]] = {
+    "join": {
+        "hospital": "the name the hospital gave itself",
+        "images": "how many X-rays it trains on, NORMAL and PNEUMONIA",
+        "patients": "how many patients these are of",
+        "held_out": "how many X-rays of other patients it keeps to score on, of each class",
+        "simulated": "whether its X-rays are simulated",
+    },
+    "train": {
+        "hospital": "the name the hospital gave itself",
+        "round": "the number of the round",
+        "update": "what its training changed: the named tensors of the algorithm's message",
+    },
+    "evaluate": {
+        "hospital": "the name the hospital gave itself",
+        "counts": "of the X-rays held out, how many the model called right and wrong: TN, FP, FN, "
+        "TP",
+    },
+    "refusal": {
+        "hospital": "the name the hospital gave itself",
+        "refusal": "what the two sides do not agree on, or only that something went wrong",
+    },
+}
+TITLES = {
+    "join": "When it joins",
+    "train": "In a round",
+    "evaluate": "When a model is scored",
+    "refusal": "Where it does not do what was asked",
+}
+NEVER = "No X-ray, feature, label of a single X-ray, file name or patient leaves."
+
+
+def words() -> str:
+    """All of it, for whoever has to allow it."""
+    lines = ["What leaves this hospital, to the coordinator's server alone and encrypted:", ""]
+    for kind, fields in ANSWERS.items():
+        lines.append(f"{TITLES[kind]}:")
+        lines += [f"  {name}: {what}" for name, what in fields.items()]
+        lines.append("")
+    lines += ["What an update is made of, by algorithm:"]
+    lines += [f"  {name}: {what}" for name, what in updates().items()]
+    return "\n".join([*lines, "", NEVER])
+
+
+def updates() -> dict[str, str]:
+    """What each algorithm's update holds, from the layout that the server accepts and no other."""
+    import torch
+
+    from fedmed.federated.algorithms import ALGORITHMS
+    from fedmed.training.heads import new_heads
+    from fedmed.training.tensors import pick
+
+    model = pick(new_heads(1, 512).tensors(), 0)
+    told = {}
+    for name, kind in ALGORITHMS.items():
+        algorithm = kind()
+        server, _ = algorithm.init(model, torch.ones(3, dtype=torch.int64))
+        layout = algorithm.expected(server)
+        parts = (f"{tensor} {word} {shape}" for tensor, (word, shape) in layout.items())
+        told[name] = f"{algorithm.sends.lower()}: {', '.join(parts)}"
+    return told

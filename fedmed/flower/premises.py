@@ -1,0 +1,120 @@
+"""What a hospital has: its X-rays audited, patients of its own held out, features in its cache."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fedmed import data
+from fedmed.backbones.backbone import Backbone
+from fedmed.backbones.backbone import load as load_backbone
+from fedmed.backbones.engine import pick_to_train
+from fedmed.data import films
+from fedmed.data.audit import audit
+from fedmed.data.audit import words as audit_words
+from fedmed.data.cohort import Cohort, count, labels
+from fedmed.data.pixels import Pixels
+from fedmed.errors import UserError
+from fedmed.features.cache import FeatureCache
+from fedmed.features.extract import Source, extract_all
+from fedmed.features.sites import Features, TrainingSite
+from fedmed.flower.terms import Content
+from fedmed.imaging.augmentation import CLEAN
+from fedmed.task import CLASSES
+from fedmed.training.heads import Heads, probabilities
+from fedmed.training.recipe import RECIPES
+
+
+@dataclass(frozen=True)
+class Premises:
+    """A hospital's folder: patients to train on, and those held out to score on."""
+
+    name: str
+    cohort: Cohort  # its test split are the patients held out, a fifth unless the folder tells them
+    backbone: Backbone
+    home: Path
+
+    @classmethod
+    def open(
+        cls,
+        name: str,
+        folder: str,
+        home: Path,
+        backbone: str = "imagenet",
+        patients: str | None = None,
+    ) -> Premises:
+        """Read a folder as train.py would: NORMAL/ and PNEUMONIA/, a CSV, or DICOM files.
+
+        `patients` tells how file names tell patients, as train.py's option of that name.
+
+        Raises:
+            UserError: it is laid out otherwise, or has too few patients to hold some out.
+        """
+        if data.is_hub_id(folder):
+            raise UserError(f"{folder}: no such folder; a hospital's X-rays lie in one of its own")
+        cohort = data.load(folder, patients=patients)
+        return cls(name, cohort, load_backbone(backbone), home)
+
+    def counts(self) -> Content:
+        """What is told of these X-rays to a coordinator: numbers alone."""
+        held_out = np.bincount(labels(self.cohort.test), minlength=len(CLASSES)).tolist()
+        trained = np.bincount(labels(self.cohort.train), minlength=len(CLASSES)).tolist()
+        return {
+            "images": trained,
+            "patients": count(self.cohort.train)["patients"],
+            "held_out": held_out,
+            "simulated": self.cohort.simulated,
+        }
+
+    def words(self) -> str:
+        """What a run would find here, for whoever owns these X-rays; nothing of it is sent."""
+        told = self.counts()
+        facts = audit(self.cohort)
+        known = self.backbone.knows(self.cohort.about["title"])
+        lines = audit_words(self.cohort, facts, known)
+        images, held_out = (
+            " and ".join(f"{n} {c}" for n, c in zip(told[part], CLASSES, strict=True))
+            for part in ("images", "held_out")
+        )
+        pixels = Pixels()
+        xrays = self.cohort.images
+        lines += films.words(films.judge([x.name for x in xrays], films.measure(pixels(xrays))))
+        return "\n".join(
+            [
+                *lines,
+                "",
+                f"It would train on {images} X-rays of {told['patients']} patients, "
+                f"and keep {held_out} of other patients to score on.",
+                "Of these numbers the coordinator is told when the hospital joins; "
+                "--what-leaves names everything.",
+            ]
+        )
+
+    def site(self, recipe: str, views: int, seed: int) -> TrainingSite:
+        """Return what hospitals train on, its features extracted where they were not yet.
+
+        Raises:
+            UserError: an X-ray cannot be read, or the cache cannot be written.
+        """
+        shown = RECIPES[recipe].views(views, seed)
+        learner = self.backbone.on(pick_to_train())
+        cache = FeatureCache(learner, self.home / "features")
+        extract_all([([(self.cohort.train, shown)], Source(learner, cache))], Pixels())
+        features = Features(self.cohort.train, cache)
+        return TrainingSite(self.name, features, np.arange(len(self.cohort.train)), shown)
+
+    def held_out(self) -> tuple[Tensor, Tensor]:
+        """Return features [n, 512] and classes [n] of the patients held out."""
+        cache = FeatureCache(self.backbone, self.home / "features")
+        extract_all([([(self.cohort.test, [CLEAN])], Source(self.backbone, cache))], Pixels())
+        return Features(self.cohort.test, cache).view(CLEAN), torch.tensor(labels(self.cohort.test))
+
+    def score(self, heads: Heads) -> list[int]:
+        """Count the answers of one head on the patients held out: TN, FP, FN, TP, at 0.5."""
+        features, truth = self.held_out()
+        predicted = (probabilities(heads, features)[0] >= 0.5).long()
+        return torch.bincount(2 * truth + predicted, minlength=4).tolist()

@@ -1,0 +1,3 @@
+"""The one record of a message."""
+
+RECORD = "fedmed"

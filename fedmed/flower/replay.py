@@ -1,0 +1,87 @@
+"""The same federation in one process, from the record of one between machines: to the same bits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from fedmed.federated.algorithm import Algorithm, Round
+from fedmed.federated.attendance import Attendance
+from fedmed.federated.channel import Channel
+from fedmed.federated.rounds import federate
+from fedmed.federated.state import State
+from fedmed.flower.hospital import algorithm_of
+from fedmed.flower.record import Record
+from fedmed.flower.terms import Terms
+from fedmed.training.heads import new_heads
+from fedmed.training.local_training import Site
+from fedmed.training.optimizer import Optimisation
+from fedmed.training.tensors import Tensors, join, pick, take
+
+
+def replay(record: Record, sites: Sequence[Site], *, width: int, simulated: bool) -> State:
+    """Federate `sites`, which are all hospitals of the record in its order, as it says they did.
+
+    In every round those take part who took part then.
+    """
+    terms = Terms.read(record.terms)
+    names = [site.name for site in sites]
+    present = tuple(
+        tuple(names.index(name) for name in entry["hospitals"]) for entry in record.rounds
+    )
+    normal, pneumonia = record.class_weights
+    return federate(
+        sites,
+        algorithm=cast(Algorithm, OneByOne(algorithm_of(terms, simulated=simulated))),
+        model=pick(new_heads(1, width).tensors(), 0),
+        rounds=len(present),
+        local_epochs=terms.local_epochs,
+        optimisation=Optimisation(
+            learning_rate=terms.learning_rate,
+            batch_size=terms.batch_size,
+            class_weights=(normal, pneumonia),
+        ),
+        channel=Channel.of(terms.format),
+        attendance=Recorded(rounds=present),
+        seed=terms.seed,
+    )
+
+
+class OneByOne:
+    """An algorithm whose hospitals are each computed by a call of their own, as on machines of
+    their own: a product of several hospitals' matrices at once rounds otherwise than several."""
+
+    def __init__(self, algorithm: Algorithm) -> None:
+        self._algorithm = algorithm
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._algorithm, name)
+
+    def local(
+        self, received: Tensors, own: Tensors, sites: Sequence[Site], now: Round
+    ) -> tuple[Tensors, Tensors]:
+        done = [
+            self._algorithm.local(received, take(own, torch.tensor([h])), [site], now)
+            for h, site in enumerate(sites)
+        ]
+        return join([sent for sent, _ in done]), join([kept for _, kept in done])
+
+
+@dataclass(frozen=True)
+class Recorded(Attendance):
+    """Who took part, by places. Whoever comes back is told what it missed, so that a round sends
+    differences as if everybody had been there all the time."""
+
+    rounds: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def is_everyone(self) -> bool:
+        return True
+
+    def draw(self, count: int, number: int, seed: int) -> tuple[Tensor, Tensor]:
+        places = torch.tensor(self.rounds[number - 1])
+        return places, places

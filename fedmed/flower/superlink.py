@@ -1,0 +1,94 @@
+"""Flower's SuperLink, as a coordinator runs it: over TLS, and for registered hospitals alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from fedmed.errors import UserError
+from fedmed.flower import keys
+from fedmed.flower.processes import Processes, wait_for_port
+from fedmed.flower.supernode import QUIET, search_path
+
+APP = Path(__file__).parents[2] / "flower"
+NAME = "superlink"
+CONNECTION = "fedmed"
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Return what Flower's processes get beside this process's own variables."""
+    return {**QUIET, "FLWR_HOME": str(home.absolute()), "PATH": search_path()}
+
+
+def command(name: str) -> str:
+    """Return the path of one of Flower's commands."""
+    return str(Path(sys.executable).with_name(name))
+
+
+class SuperLink:
+    """A SuperLink that is up, with the hospitals registered whose public keys lie in `folder`."""
+
+    def __init__(
+        self, processes: Processes, folder: Path, home: Path, host: str, port: int
+    ) -> None:
+        self._processes = processes
+        self._folder = folder
+        self.address = f"{host}:{port}"
+        home.mkdir(parents=True, exist_ok=True)
+        root = (folder / keys.CA).absolute()
+        (home / "config.toml").write_text(
+            f'[superlink.{CONNECTION}]\naddress = "{self.address}"\n'
+            f"root-certificates = {json.dumps(str(root))}\n"
+        )
+        processes.start(
+            NAME,
+            [
+                *(command("flower-superlink"), "--host", host, "--port", str(port)),
+                *("--ssl-ca-certfile", str(root)),
+                *("--ssl-certfile", str((folder / keys.SERVER).absolute())),
+                *("--ssl-keyfile", str((folder / keys.SERVER_KEY).absolute())),
+                "--enable-supernode-auth",
+                *("--database", str((home / "superlink.db").absolute())),
+                "--disable-runtime-dependency-installation",
+            ],
+        )
+        wait_for_port(host, port, processes, NAME)
+
+    def register(self) -> list[str]:
+        """Register every hospital whose public key is there; return their names."""
+        found = sorted((self._folder / keys.HOSPITALS).glob("*.pub"))
+
+        def one(path: Path) -> str:
+            line = [command("flwr"), "supernode", "register", str(path), CONNECTION]
+            try:
+                self._processes.call(f"registering {path.name}", [*line, "--name", path.stem])
+            except UserError as error:
+                if "already" not in str(error):  # from a run before, on the same database
+                    raise
+            return path.stem
+
+        with ThreadPoolExecutor(4) as pool:
+            return list(pool.map(one, found))
+
+    def run(self, options: Mapping[str, object]) -> None:
+        """Start the federation with these options; what it says goes into logs/run.log."""
+        given = " ".join(f"{name}={json.dumps(value)}" for name, value in options.items())
+        self._processes.start(
+            "run",
+            [command("flwr"), "run", str(APP), CONNECTION, "--stream", "--run-config", given],
+        )
+
+
+def node_arguments(
+    *, address: str, ca: Path, key: Path, port: int, settings: Mapping[str, str]
+) -> Sequence[str]:
+    """Return the arguments of a SuperNode of a hospital."""
+    config = " ".join(f"{name}={json.dumps(value)}" for name, value in settings.items())
+    return [
+        *("--superlink", address, "--root-certificates", str(ca)),
+        *("--auth-supernode-private-key", str(key), "--port", str(port)),
+        *("--node-config", config),
+    ]

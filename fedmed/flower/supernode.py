@@ -1,0 +1,44 @@
+"""Flower's SuperNode, as a hospital runs it: quiet towards strangers, and deaf to foreign code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fedmed.flower import bundle
+
+# Flower would call home, and look for updates.
+QUIET = {
+    "FLWR_TELEMETRY_ENABLED": "0",
+    "FLWR_DISABLE_UPDATE_CHECK": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+
+def search_path() -> str:
+    """Return PATH with this Python's own folder first: by names Flower starts its commands."""
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run a SuperNode with these arguments until it is stopped.
+
+    Every bundle that the server sends is looked at by `bundle.check` before Flower keeps it; one
+    that is refused ends the SuperNode.
+    """
+    os.environ.update({**QUIET, "PATH": search_path()})
+    internal: Any = importlib.import_module("flwr.supernode.start_client_internal")
+    command: Any = importlib.import_module("flwr.supernode.cli.flower_supernode")
+    read = internal.get_fused_config_from_fab
+
+    def checked(content: bytes, *others: Any) -> Any:
+        bundle.check(content)
+        return read(content, *others)
+
+    internal.get_fused_config_from_fab = checked
+    sys.argv = ["flower-supernode", *arguments]
+    command.flower_supernode()

@@ -1,0 +1,106 @@
+"""python -m fedmed.hospital: one hospital of a federation between machines."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from fedmed import cli
+
+HOME = Path("hospital-home")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Say what leaves, look at a folder, or join a federation. Returns the exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.what_leaves:
+        from fedmed.flower.leaves import words
+
+        print(words())
+        return 0
+    if options.check:
+        return cli.run(lambda: _check(options))
+    needed = {"--name": options.name, "--data": options.data, "--ca": options.ca}
+    needed |= {"--key": options.key}
+    if lacking := [flag for flag, value in needed.items() if value is None]:
+        parser.error(f"--join needs {', '.join(lacking)}")
+    return cli.run(lambda: _join(options))
+
+
+def _check(options: argparse.Namespace) -> None:
+    from fedmed.flower.premises import Premises
+
+    here = Premises.open("here", options.check, options.home, options.backbone, options.patients)
+    print(here.words())
+
+
+def _join(options: argparse.Namespace) -> None:
+    from fedmed.errors import UserError
+    from fedmed.flower.superlink import node_arguments
+    from fedmed.flower.supernode import run
+
+    for path in (options.ca, options.key):
+        if not path.is_file():
+            raise UserError(f"{path}: no such file; the coordinator sends it to you")
+    settings = {
+        "hospital": options.name,
+        "data": os.path.abspath(options.data),
+        "home": str(options.home.absolute()),
+        "backbone": options.backbone,
+    }
+    if options.patients:
+        settings["patients"] = options.patients
+    run(
+        node_arguments(
+            address=options.join,
+            ca=options.ca,
+            key=options.key,
+            port=options.port,
+            settings=settings,
+        )
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m fedmed.hospital",
+        description="Take part in a federation with X-rays that stay here. docs/hospital.md is "
+        "the page for it.",
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "--check", metavar="FOLDER", help="look at X-rays as a run would, and join nothing"
+    )
+    what.add_argument(
+        "--what-leaves", action="store_true", help="name everything that may leave, and no more"
+    )
+    what.add_argument("--join", metavar="HOST:PORT", help="join the federation of this server")
+    parser.add_argument("--name", help="this hospital's name, as its key is registered")
+    parser.add_argument(
+        "--data", metavar="FOLDER", help="X-rays: NORMAL/ and PNEUMONIA/, a CSV, or DICOM files"
+    )
+    parser.add_argument("--ca", type=Path, metavar="FILE", help="the authority's ca.crt")
+    parser.add_argument("--key", type=Path, metavar="FILE", help="this hospital's own key")
+    parser.add_argument(
+        "--home",
+        type=Path,
+        default=HOME,
+        metavar="FOLDER",
+        help=f"where features and models are kept [{HOME}]",
+    )
+    parser.add_argument("--backbone", default="imagenet", help="as train.py's [imagenet]")
+    parser.add_argument("--patients", metavar="REGEX|CSV", help="as train.py's")
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=9094,
+        help="on this machine alone, between Flower's own processes [9094]",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""A coordinator's options: one definition for the command, Flower's bundle and the run."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from fedmed.errors import UserError
+from fedmed.flower.options import Options
+
+APP = Path(__file__).parents[2] / "flower" / "pyproject.toml"
+
+
+def test_the_bundle_has_every_option_with_its_default():
+    """Flower lets a run set none that is not there."""
+    settings = tomllib.loads(APP.read_text(encoding="utf-8"))["tool"]["flwr"]["app"]["config"]
+    assert settings == {name.replace("_", "-"): value for name, value in asdict(Options()).items()}
+    assert Options.of(settings) == Options()
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"hospital": 3}, "no such option"),
+        ({"rounds": "3"}, "not of the kind"),
+        ({"rounds": True}, "not of the kind"),
+        ({"hospitals": 2, "min-hospitals": 3}, "min-hospitals: choose from 1"),
+    ],
+)
+def test_others_are_refused(given, why):
+    with pytest.raises(UserError, match=why):
+        Options.of(given)
+
+
+def test_a_whole_number_of_seconds_will_do():
+    assert Options.of({"wait-seconds": 5}).wait_seconds == 5.0

@@ -1,0 +1,67 @@
+"""A hospital's folder on this machine: dealt, looked at, trained on and scored."""
+
+from __future__ import annotations
+
+import pytest
+
+from fedmed import data
+from fedmed import hospital as command
+from fedmed.data.simulated import simulated_cohort
+from fedmed.errors import UserError
+from fedmed.files import sha256_of
+from fedmed.flower.dealing import deal
+from fedmed.flower.premises import Premises
+from fedmed.training.heads import new_heads
+
+
+@pytest.fixture(scope="module")
+def dealt(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dealt")
+    names = deal(simulated_cohort(24, 2), None, folder, hospitals=1, seed=42)
+    return folder, names
+
+
+def test_every_patient_of_a_folder_is_dealt_once_and_files_are_as_they_were(dealt, tmp_path):
+    source = dealt[0] / "hospital_1"
+    cohort = data.load(str(source))
+    names = deal(cohort, source, tmp_path, hospitals=2, seed=42)
+    digests = [sha256_of(path) for name in names for path in (tmp_path / name).rglob("*.png")]
+    assert sorted(digests) == sorted(xray.digest for xray in cohort.train)
+
+
+def test_a_hospital_holds_out_its_own_and_caches_at_home(dealt, tmp_path):
+    folder, names = dealt
+    here = Premises.open(names[0], str(folder / names[0]), tmp_path)
+    told = here.counts()
+    assert sum(told["images"]) + sum(told["held_out"]) == len(here.cohort.images)
+    assert not {x.patient for x in here.cohort.train} & {x.patient for x in here.cohort.test}
+    site = here.site("robust", 1, 42)
+    assert len(site.labels) == sum(told["images"])
+    tn, fp, fn, tp = here.score(new_heads(1, here.backbone.width))
+    assert [tn + fp, fn + tp] == told["held_out"]  # a head of zeros calls all PNEUMONIA
+    assert (tn, fn) == (0, 0)
+    assert list((tmp_path / "features").rglob("*.safetensors"))
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path):
+    for folder in ("owner/name", str(tmp_path / "nothing")):
+        with pytest.raises(UserError, match="no such folder"):
+            Premises.open("here", folder, tmp_path)
+
+
+def test_check_says_what_it_would_contribute(dealt, tmp_path, capsys):
+    folder, names = dealt
+    home = tmp_path / "home"
+    assert command.main(["--check", str(folder / names[0]), "--home", str(home)]) == 0
+    assert "It would train on " in capsys.readouterr().out
+    assert not home.exists()
+    assert command.main(["--check", str(tmp_path / "nothing")]) == 2
+
+
+def test_joining_needs_what_it_needs(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        command.main(["--join", "localhost:1", "--name", "hospital_1"])
+    assert stopped.value.code == 2 and "--data, --ca, --key" in capsys.readouterr().err
+    given = ["--join", "localhost:1", "--name", "h", "--data", "x", "--ca", "no.crt", "--key", "k"]
+    assert command.main(given) == 2
+    assert "no.crt: no such file" in capsys.readouterr().err

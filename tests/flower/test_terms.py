@@ -1,0 +1,59 @@
+"""What the two sides do not agree on is named."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fedmed.flower.terms import Disagreement, Terms
+
+TERMS = Terms(
+    run="0123456789abcdef",
+    backbone="b" * 64,
+    algorithm="fedavg",
+    format="fp32",
+    rounds=3,
+    local_epochs=2,
+    batch_size=32,
+    learning_rate=0.001,
+    recipe="robust",
+    views=1,
+    seed=42,
+)
+
+
+def test_terms_are_read_as_they_were_written():
+    assert Terms.read(TERMS.text()) == TERMS
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "named"),
+    [
+        ("protocol", 2, "protocol version differs: 2 at the coordinator, 1 at the hospital"),
+        ("classes", ["NORMAL", "TUBERCULOSIS"], "class list differs: .*TUBERCULOSIS"),
+        ("algorithm", "fedsecret", "algorithm 'fedsecret': choose from fedavg"),
+        ("format", "pickle", "format 'pickle': choose from"),
+        ("recipe", "none", "recipe 'none': choose from"),
+        ("views", 0, "views is 0"),
+        ("rounds", "3", "no rounds"),
+        ("seed", True, "no seed"),
+        ("run", "../../../../etc/x", "no name or seed"),
+        ("learning_rate", -1.0, "learning_rate"),
+    ],
+)
+def test_what_differs_is_named(field, value, named):
+    text = json.dumps(json.loads(TERMS.text()) | {field: value})
+    with pytest.raises(Disagreement, match=named):
+        Terms.read(text)
+
+
+@pytest.mark.parametrize("text", [None, b"{}", "", "[]", "nonsense"])
+def test_what_is_no_terms_is_refused(text):
+    with pytest.raises(Disagreement):
+        Terms.read(text)
+
+
+def test_another_backbone_is_named_by_both_digests():
+    with pytest.raises(Disagreement, match=r"backbone digest differs: 'bbbb.*'cccc"):
+        TERMS.check_backbone("c" * 64)

@@ -1,0 +1,105 @@
+"""A federation between machines without machines: hospitals as objects, messages copied."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+from fedmed.flower.coordinator import Coordinator
+from fedmed.flower.hospital import Hospital
+from fedmed.flower.options import Options
+from fedmed.flower.wire import Failure
+from tests.support.sites import CloudSite
+
+WIDTH = 8
+BACKBONE: Any = SimpleNamespace(width=WIDTH, sha256="b" * 64, id="cloud")
+MIXES = [(20, 60), (30, 30), (70, 25)]
+
+
+@dataclass
+class CloudPremises:
+    """Stands for `Premises`: features are drawn."""
+
+    name: str
+    mix: tuple[int, int]
+    home: Path
+    backbone: Any = field(default_factory=lambda: BACKBONE)
+    cohort: Any = field(default_factory=lambda: SimpleNamespace(simulated=True))
+
+    def counts(self) -> dict[str, Any]:
+        return {
+            "images": [*self.mix],
+            "patients": sum(self.mix),
+            "held_out": [3, 4],
+            "simulated": True,
+        }
+
+    def site(self, recipe: str, views: int, seed: int) -> CloudSite:
+        return CloudSite(self.name, *self.mix, width=WIDTH)
+
+    def held_out(self) -> None:
+        pass
+
+    def score(self, heads: Any) -> list[int]:
+        return [2, 1, 0, 4]
+
+
+def hospitals(home: Path, mixes: list[tuple[int, int]] = MIXES) -> list[Hospital]:
+    """Hospitals hospital_1 ..., each with a home of its own."""
+
+    def one(number: int, mix: tuple[int, int]) -> Hospital:
+        name = f"hospital_{number}"
+        return Hospital(name, lambda: CloudPremises(name, mix, home / name))  # type: ignore[arg-type,return-value]
+
+    return [one(number, mix) for number, mix in enumerate(mixes, 1)]
+
+
+def sites(mixes: list[tuple[int, int]] = MIXES) -> list[CloudSite]:
+    """What these hospitals train on."""
+    return [CloudSite(f"hospital_{n}", *mix, width=WIDTH) for n, mix in enumerate(mixes, 1)]
+
+
+@dataclass
+class LocalWire:
+    """A `Wire` to objects; node 101 is the first hospital. `spoil` may change an answer."""
+
+    there: list[Hospital]
+    spoil: Callable[[int, str, dict, dict], Any] = lambda node, kind, message, answer: answer
+    away: set[int] = field(default_factory=set)
+    engine: str = "memory 1.0"
+    tls: bool = True
+    registered: dict[int, str] = field(default_factory=dict)  # other names than their own
+    asked: list[tuple[str, list[int]]] = field(default_factory=list)
+
+    def online(self) -> dict[int, str]:
+        there = {101 + place: hospital.name for place, hospital in enumerate(self.there)}
+        registered = there | self.registered
+        return {node: registered[node] for node in there if node not in self.away}
+
+    def ask(self, kind, messages, seconds, awaited):
+        self.asked.append((kind, [*messages]))
+        return {node: self._answer(node, kind, message) for node, message in messages.items()}
+
+    def _answer(self, node: int, kind: str, message: dict) -> Any:
+        if node in self.away:
+            return Failure("it is gone")
+        answer = self.there[node - 101].answer(kind, copy.deepcopy(message))
+        return self.spoil(node, kind, message, copy.deepcopy(answer))
+
+
+def coordinator(wire: LocalWire, output: Path, **options: Any) -> Coordinator:
+    """A coordinator of quick rounds that waits for nobody."""
+    given = {"hospitals": len(wire.there), "rounds": 3, "local_epochs": 2, "batch_size": 32}
+    given |= {"wait_seconds": 0.0, "output": str(output)} | options
+    return Coordinator(Options(**given), BACKBONE, wire)
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    """Whether two models are equal to the last bit."""
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
