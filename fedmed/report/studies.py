@@ -136,7 +136,9 @@ def poison(study: Study) -> str:
             harmed, stood = [], []
             for cell in find(study, partition=split, poison=kind):
                 clean = find(study, partition=split, algorithm=cell["algorithm"])
-                gap = lead(cell, clean[0]) if clean else None
+                if not clean or not clean[0]["seeds"]:  # nothing to be harmed
+                    continue
+                gap = lead(cell, clean[0])
                 if "failed" in cell or (gap and gap["high"] < 0):
                     harmed.append(cell["algorithm"])
                 elif gap:

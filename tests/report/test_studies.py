@@ -107,6 +107,9 @@ def test_a_run_that_failed_is_harm() -> None:
     broken = cell("median", 0.93, partition="iid", poison="sign-flip")
     broken |= {"failed": {"runs": 1, "reason": "training diverged"}}
     assert "harms fedavg and median" in studies.poison(with_cells(broken))  # type: ignore[arg-type]
+    never = cell("median", 0.93, partition="iid") | {"seeds": [], "failed": broken["failed"]}
+    said = studies.poison(with_cells(broken, never))  # type: ignore[arg-type]
+    assert "harms fedavg" in said and "median" not in said, "what never ran is not harmed"
 
 
 def test_nothing_is_said_of_what_was_not_run() -> None:
