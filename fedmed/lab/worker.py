@@ -88,5 +88,7 @@ def _say(message: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    with suppress(BrokenPipeError, KeyboardInterrupt):
+    try:
         main()
+    except (BrokenPipeError, KeyboardInterrupt):
+        os._exit(0)  # who asked is gone: nobody is left to flush to

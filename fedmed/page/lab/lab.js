@@ -195,6 +195,7 @@ window.fedmed.lab = (() => {
     run.summary = summary;
     at(".fm-lab-time").textContent = `${summary.seconds.toFixed(1)} s`;
     at(".fm-lab-run").textContent = "Run";
+    if (step?.shown === known().length) step = null; // all was shown before the end was known
     if (!step) ended();
   }
 
