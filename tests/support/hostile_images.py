@@ -79,19 +79,9 @@ ORIENTED = {
 @functools.cache
 def cases() -> tuple[Case, ...]:
     """The whole table; each file is built once, which takes seconds of some."""
-    return tuple(case._replace(build=functools.cache(case.build)) for case in _all())
-
-
-def _all() -> Iterator[Case]:
-    yield from NOT_IMAGES
-    yield from truncated()
-    yield from SIZES
-    yield from KINDS
-    yield from (Case(f"EXIF orientation {n}", lambda n=n: oriented(n)) for n in range(1, 9))
-    yield from METADATA
-    yield from DISGUISED
-    yield from COSTLY
-    yield from DICOM
+    turned = [Case(f"EXIF orientation {n}", lambda n=n: oriented(n)) for n in range(1, 9)]
+    parts = (NOT_IMAGES, truncated(), SIZES, KINDS, turned, METADATA, DISGUISED, COSTLY, DICOM)
+    return tuple(case._replace(build=functools.cache(case.build)) for part in parts for case in part)
 
 
 NOT_IMAGES = [
