@@ -81,7 +81,8 @@ def cases() -> tuple[Case, ...]:
     """The whole table; each file is built once, which takes seconds of some."""
     turned = [Case(f"EXIF orientation {n}", lambda n=n: oriented(n)) for n in range(1, 9)]
     parts = (NOT_IMAGES, truncated(), SIZES, KINDS, turned, METADATA, DISGUISED, COSTLY, DICOM)
-    return tuple(case._replace(build=functools.cache(case.build)) for part in parts for case in part)
+    table = (case for part in parts for case in part)
+    return tuple(case._replace(build=functools.cache(case.build)) for case in table)
 
 
 NOT_IMAGES = [
