@@ -41,7 +41,7 @@ sys.argv = sys.argv[2:]
 sys.path.insert(0, os.path.dirname(sys.argv[0]))
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
-CALLS = "calls"  # in `place`: whom the finished run asked about or connected to
+CALLS = "../calls"  # beside `place`: whom the finished run asked about or connected to
 MODELS = ["central", "federated", "hospital_1", "hospital_2", "hospital_3"]
 
 

@@ -112,10 +112,22 @@ NAMES = (
     "attack",
 )
 
+SAMPLES = {  # in the code to copy, where Gradio would say Hello!!
+    "partition": "label-skew",
+    "algorithm": "fedavg",
+    "poison": "label-flip",
+    "quantize": "int8",
+    "off": "2",
+    "late": "4",
+    "snapshot": "imagenet",
+}
+
 
 def _component(name: str) -> gr.components.Component:
     if name in NUMBERS:
         return gr.Number(value=None, visible=False, label=name)
     if name == "attack":
         return gr.Checkbox(value=None, visible=False, label=name)
-    return gr.Textbox(value=None, visible=False, label=name)
+    text, sample = gr.Textbox(value=None, visible=False, label=name), SAMPLES[name]
+    text.example_payload = text.example_value = lambda: sample
+    return text

