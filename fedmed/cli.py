@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import os
 import re
@@ -41,6 +42,18 @@ def run(main: Callable[[], None], *, resume_hint: str | Callable[[], str] | None
             traceback.print_exc()
         return 1
     return 0
+
+
+def parser_of_run(name: str, description: str) -> argparse.ArgumentParser:
+    """The options of a command that takes the run of a snapshot up again."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {name}", description=description, allow_abbrev=False
+    )
+    parser.add_argument("snapshot", metavar="SNAPSHOT", type=Path, help="folder train.py wrote")
+    parser.add_argument(
+        "--data", metavar="DIR", help="where its X-rays are, if they were in a folder"
+    )
+    return parser
 
 
 def python() -> str:

@@ -76,18 +76,13 @@ def forget(folder: Path, hospital: str, data: str | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m fedmed.forget",
-        description="Take a hospital out of a snapshot's models, exactly: the federated model is "
+    parser = cli.parser_of_run(
+        "fedmed.forget",
+        "Take a hospital out of a snapshot's models, exactly: the federated model is "
         "solved from the sums of the others, which the snapshot must keep (train.py --algorithm "
         "ridge, lda or class-means, with --keep-sums).",
-        allow_abbrev=False,
     )
-    parser.add_argument("snapshot", metavar="SNAPSHOT", type=Path, help="folder train.py wrote")
     parser.add_argument("hospital", metavar="HOSPITAL", help="whom to forget, as hospital_3")
-    parser.add_argument(
-        "--data", metavar="DIR", help="where its X-rays are, if they were in a folder"
-    )
     return parser
 
 

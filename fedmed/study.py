@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 from fedmed import cli
 
@@ -33,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
             prepared = prepare_again(settings, snapshot, study=True)
             dealt = replace(settings, hospitals=len(prepared.parts))  # some may be forgotten
             found = study(dealt, prepared, seeds=options.seeds)
-            put_back(snapshot, {**snapshot.report, "study": found}, prepared)
+            put_back(snapshot, prepared, report={**snapshot.report, "study": found})
         print("\nThe study\n" + "\n".join(f"- {text}" for text in told(found)))  # type: ignore[arg-type]
         print(f"\nIt is in {options.snapshot}. To look at it:")
         print(f"  {cli.command('app.py', FEDMED_SNAPSHOT=str(options.snapshot))}")
@@ -44,16 +43,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m fedmed.study",
-        description="Compare algorithms, splits, epsilons, formats and poison on the X-rays that a "
+    parser = cli.parser_of_run(
+        "fedmed.study",
+        "Compare algorithms, splits, epsilons, formats and poison on the X-rays that a "
         "snapshot was trained on, and put what comes of it into its report and card. Features come "
         "from the feature cache where it has them; then it takes minutes.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("snapshot", metavar="SNAPSHOT", type=Path, help="folder train.py wrote")
-    parser.add_argument(
-        "--data", metavar="DIR", help="where its X-rays are, if they were in a folder"
     )
     parser.add_argument(
         "--seeds", type=int, default=5, choices=range(2, 51), metavar="N",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 from fedmed.data import is_hub_id
@@ -81,13 +82,24 @@ def forgotten(snapshot: Snapshot) -> list[str]:
     return snapshot.report.get("federation", {}).get("forgotten", [])
 
 
-def put_back(snapshot: Snapshot, report: Mapping[str, Any], prepared: Prepared) -> None:
-    """Put a report in the place of a snapshot's; its models stay, its card is written anew."""
+def put_back(
+    snapshot: Snapshot,
+    prepared: Prepared,
+    *,
+    report: Mapping[str, Any] | None = None,
+    add: Callable[[Path], None] = lambda folder: None,
+) -> None:
+    """Replace a snapshot by one of the same models, its card written anew.
+
+    `report` takes the place of the one that is there; `add` writes files beside the others.
+    """
     folder = prepared.state.folder / "snapshot"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(snapshot.folder, folder)
-    checked = document.validate(report)
-    document.write(checked, folder / manifest.REPORT)
+    checked = document.validate(report or snapshot.report)
+    if report:
+        document.write(checked, folder / manifest.REPORT)
+    add(folder)
     own = ("files", "config_sha256")
     config = manifest.seal(folder, {n: v for n, v in snapshot.config.items() if n not in own})
     (folder / manifest.CARD).write_text(model_card(checked, config), encoding="utf-8")

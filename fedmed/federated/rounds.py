@@ -99,14 +99,9 @@ def federate(
 
 
 def count_images(algorithm: Algorithm, images: Tensor, optimisation: Optimisation) -> Tensor:
-    """Return as how many images each hospital counts, [H], of its images of each class, [H, C].
-
-    These are whole numbers where no class weighs more than another.
-    """
-    weights = optimisation.class_weights
-    if not algorithm.weighs_images or weights is None or len(set(weights)) == 1:
-        return images.sum(1)
-    return (images * torch.tensor(weights, dtype=torch.float64)).sum(1)
+    """Return as how many images each hospital counts, [H], of its images of each class, [H, C]."""
+    weights = optimisation.class_weights if algorithm.weighs_images else None
+    return images.double() @ torch.tensor(weights or [1.0] * len(CLASSES), dtype=torch.float64)
 
 
 def _start(algorithm: Algorithm, model: Tensors, senders: Senders) -> State:

@@ -29,8 +29,6 @@ from fedmed.flower.wire import Answer, Failure, Wire
 from fedmed.progress import say
 from fedmed.snapshot.reader import write_head
 from fedmed.training.heads import Heads, new_heads
-from fedmed.training.local_training import train_heads
-from fedmed.training.optimizer import Optimisation
 from fedmed.training.recipe import RECIPES
 from fedmed.training.tensors import Tensors, join, pick, repeat
 
@@ -289,27 +287,17 @@ class Coordinator:
         return {self.roster.name(node): answer for node, answer in answers.items()}
 
     def _now(self, number: int, names: Sequence[str]) -> Round:
-        terms = self.roster.terms
-        return Round(
-            number=number,
-            hospitals=tuple(names),
-            epochs=range((number - 1) * terms.local_epochs, number * terms.local_epochs),
-            optimisation=self._optimisation(),
-            seed=terms.seed,
-            trainer=train_heads,
-        )
+        return self.roster.terms.round(number, names, self._class_weights)
 
     def _samples(self, names: Sequence[str]) -> torch.Tensor:
         images = torch.tensor([self.roster.told[name]["images"] for name in names])
-        return count_images(self.algorithm, images, self._optimisation())
+        optimisation = self.roster.terms.optimisation(self._class_weights)
+        return count_images(self.algorithm, images, optimisation)
 
-    def _optimisation(self) -> Optimisation:
-        terms, (normal, pneumonia) = self.roster.terms, self.record.class_weights
-        return Optimisation(
-            learning_rate=terms.learning_rate,
-            batch_size=terms.batch_size,
-            class_weights=(normal, pneumonia),
-        )
+    @property
+    def _class_weights(self) -> tuple[float, float]:
+        normal, pneumonia = self.record.class_weights
+        return normal, pneumonia
 
 
 def _unusable(kind: str, name: str, answer: Answer) -> str:

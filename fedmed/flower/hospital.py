@@ -22,8 +22,6 @@ from fedmed.flower.premises import Premises
 from fedmed.flower.terms import Content, Disagreement, Terms
 from fedmed.progress import say
 from fedmed.training.heads import Heads, new_heads
-from fedmed.training.local_training import train_heads
-from fedmed.training.optimizer import Optimisation
 from fedmed.training.tensors import Tensors, pick, take
 
 # What a hospital says that does not know any more what it should; it is then told all anew.
@@ -130,18 +128,7 @@ def _round(terms: Terms, message: Mapping) -> Round:
         raise Disagreement("the message tells no round") from error
     if not 1 <= number <= terms.rounds or len(set(names)) != len(names):
         raise Disagreement(f"round {number} is none of {terms.rounds}, or a name is there twice")
-    return Round(
-        number=number,
-        hospitals=names,
-        epochs=range((number - 1) * terms.local_epochs, number * terms.local_epochs),
-        optimisation=Optimisation(
-            learning_rate=terms.learning_rate,
-            batch_size=terms.batch_size,
-            class_weights=(normal, pneumonia),
-        ),
-        seed=terms.seed,
-        trainer=train_heads,
-    )
+    return terms.round(number, names, (normal, pneumonia))
 
 
 def _held(before: Kept, nought: Tensors, message: Mapping) -> Tensors:

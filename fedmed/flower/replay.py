@@ -19,7 +19,6 @@ from fedmed.flower.record import Record
 from fedmed.flower.terms import Terms
 from fedmed.training.heads import new_heads
 from fedmed.training.local_training import Site
-from fedmed.training.optimizer import Optimisation
 from fedmed.training.tensors import Tensors, join, pick, take
 
 
@@ -40,11 +39,7 @@ def replay(record: Record, sites: Sequence[Site], *, width: int, simulated: bool
         model=pick(new_heads(1, width).tensors(), 0),
         rounds=len(present),
         local_epochs=terms.local_epochs,
-        optimisation=Optimisation(
-            learning_rate=terms.learning_rate,
-            batch_size=terms.batch_size,
-            class_weights=(normal, pneumonia),
-        ),
+        optimisation=terms.optimisation((normal, pneumonia)),
         channel=Channel.of(terms.format),
         attendance=Recorded(rounds=present),
         seed=terms.seed,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from fedmed.errors import UserError
+from fedmed.federated.algorithm import Round
 from fedmed.federated.algorithms import ALGORITHMS
 from fedmed.federated.transforms import FORMATS
 from fedmed.task import CLASSES
+from fedmed.training.local_training import train_heads
+from fedmed.training.optimizer import Optimisation
 from fedmed.training.recipe import RECIPES
 
 PROTOCOL = 1  # raised whenever a message changes
@@ -89,6 +92,27 @@ class Terms:
             raise Disagreement("learning_rate must be above 0, at most a million")
         if not 0 <= self.seed < 2**31 or len(self.run) != 16 or not self.run.isalnum():
             raise Disagreement("the run has no name or seed of the right form")
+
+    def round(
+        self, number: int, hospitals: Sequence[str], class_weights: tuple[float, float]
+    ) -> Round:
+        """Return a round of the run, the same at the coordinator and at every hospital."""
+        return Round(
+            number=number,
+            hospitals=tuple(hospitals),
+            epochs=range((number - 1) * self.local_epochs, number * self.local_epochs),
+            optimisation=self.optimisation(class_weights),
+            seed=self.seed,
+            trainer=train_heads,
+        )
+
+    def optimisation(self, class_weights: tuple[float, float]) -> Optimisation:
+        """Return how hospitals train, their classes weighted so."""
+        return Optimisation(
+            learning_rate=self.learning_rate,
+            batch_size=self.batch_size,
+            class_weights=class_weights,
+        )
 
     def check_backbone(self, sha256: str) -> None:
         """Refuse another backbone than the run's.

@@ -1,79 +1,46 @@
-"""Put features to federate on into a snapshot: `python -m fedmed.lab.add SNAPSHOT --data DIR`.
+"""python -m fedmed.lab.add SNAPSHOT: put features to federate on into a snapshot.
 
-For a snapshot that was trained without --lab. The X-rays must be those it was trained on, with the
-same seed: so the same patients are held out. The snapshot is replaced whole.
+For a snapshot that was trained without --lab. Its models and its report stay as they are.
 """
 
 from __future__ import annotations
 
-import argparse
-import shutil
-import tempfile
-from collections.abc import Sequence
+import sys
 from pathlib import Path
 
 from fedmed import cli
-from fedmed.errors import UserError
-from fedmed.snapshot import manifest
-from fedmed.snapshot.lab_features import NAME
-from fedmed.snapshot.replace import claim, move_into_place
 
 
-def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m fedmed.lab.add", description=__doc__)
-    parser.add_argument("snapshot", type=Path, help="folder of the snapshot")
-    parser.add_argument("--data", required=True, help="as train.py has it")
-    return parser.parse_args(arguments)
+def main(arguments: list[str] | None = None) -> int:
+    """Put lab.safetensors into the snapshot. Returns the exit status."""
+    options = cli.parser_of_run(
+        "fedmed.lab.add",
+        "Put features of its X-rays into a snapshot, for federations in the browser. The X-rays "
+        "are those it was trained on, which a snapshot does not hold.",
+    ).parse_args(arguments)
+    return cli.run(lambda: add(options.snapshot, options.data))
 
 
-def add(folder: Path, data: str) -> None:
+def add(folder: Path, data: str | None = None) -> None:
     """Write lab.safetensors into the snapshot at `folder`, in place of one that is there.
 
     Raises:
         UserError: it is no snapshot of heads, or was trained on other X-rays.
     """
-    config = manifest.verify(folder)
-    if "networks" in config:
-        raise UserError(f"{folder} holds whole networks, and the lab wants a frozen backbone.")
-    with (
-        claim(folder),
-        tempfile.TemporaryDirectory(prefix=".lab", dir=folder.absolute().parent) as place,
-    ):
-        aside = Path(place) / folder.name
-        shutil.copytree(folder, aside)
-        _write(aside, data, config)
-        manifest.seal(aside, {name: part for name, part in config.items() if name != "files"})
-        move_into_place(aside, folder)
+    # Imported here, so that a mistaken option is answered at once.
+    from fedmed.experiment.again import prepare_again, put_back, settings_of
+    from fedmed.experiment.save import write_lab
+    from fedmed.snapshot.lab_features import NAME
+    from fedmed.snapshot.reader import Snapshot
+    from fedmed.snapshot.replace import claim
+
+    with claim(folder):
+        snapshot = Snapshot.open(folder)
+        settings = settings_of(snapshot, data, aside="lab", resume=False)
+        prepared = prepare_again(settings, snapshot, lab=True)
+        put_back(snapshot, prepared, add=lambda aside: write_lab(prepared, aside))
     print(f"{folder / NAME}: {(folder / NAME).stat().st_size:,} bytes")
 
 
-def _write(folder: Path, data: str, config: dict[str, object]) -> None:
-    # Imported here, so that a mistaken option is answered at once.
-    from fedmed.experiment.prepare import prepare
-    from fedmed.experiment.save import write_lab
-    from fedmed.experiment.settings import Settings
-    from fedmed.experiment.timing import Stopwatch
-    from fedmed.snapshot.reader import Snapshot
-
-    report = Snapshot.open(folder).report
-    with tempfile.TemporaryDirectory() as backbone:
-        for path in folder.glob("backbone*"):
-            shutil.copy(path, backbone)
-        settings = Settings(
-            data=data,
-            backbone=backbone,
-            output=folder.parent / "prepared",
-            seed=config["seed"],  # type: ignore[arg-type]
-            views=2,
-            lab=True,
-        )
-        prepared = prepare(settings, Stopwatch())
-        found = prepared.audit["training"], prepared.audit["held_out"]
-        if found != (report["data"]["training"], report["data"]["held_out"]):
-            raise UserError(f"--data {data} are not the X-rays that {folder.name} was trained on.")
-        write_lab(prepared, folder)
-
-
 if __name__ == "__main__":
-    asked = parse()
-    raise SystemExit(cli.run(lambda: add(asked.snapshot, asked.data)))
+    sys.exit(main())

@@ -26,7 +26,7 @@ from fedmed.report.federated_schema import (
 )
 from fedmed.report.numbers import PAIR, Interval, Number, Positive, Temperature, Whole
 from fedmed.report.privacy_schema import Privacy
-from fedmed.report.study_schema import Study
+from fedmed.report.study_schema import Study, whole_or_later
 
 ProtocolName = Literal["validation", "shifted", "test"]
 PROTOCOLS: tuple[Literal["validation"], Literal["test"]] = ("validation", "test")  # of every report
@@ -279,7 +279,7 @@ class Report(TypedDict):
     gains: NotRequired[dict[str, Gain]]
     personalised: NotRequired[Personalised]
     privacy: NotRequired[Privacy]
-    study: NotRequired[Study]
+    study: NotRequired[Annotated[Study, AfterValidator(whole_or_later)]]
 
 
 class Backbone(TypedDict):

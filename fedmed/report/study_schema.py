@@ -57,7 +57,9 @@ class ByHospital(TypedDict):
     contribution: list[Number]
 
 
-class Study(TypedDict):
+class Study(TypedDict, total=False):
+    """All of these, or a later version's study, which has none of these `cells`."""
+
     method: str
     seeds: Annotated[list[Whole], Field(min_length=1)]
     hospitals: Positive
@@ -68,3 +70,15 @@ class Study(TypedDict):
     cells: list[Annotated[Cell, AfterValidator(_a_score_for_each_seed)]]
     by_hospital: dict[str, ByHospital]
     seconds: Number
+
+
+def whole_or_later(study: Study) -> Study:
+    """Refuse a study that has cells and lacks another field."""
+    if "cells" in study and (lacking := sorted(set(Study.__annotations__) - set(study))):
+        raise ValueError(f"must hold {lacking[0]}")
+    return study
+
+
+def readable(study: Study | None) -> Study | None:
+    """Return a report's study, unless there is none or it is a later version's."""
+    return study if study and "cells" in study else None

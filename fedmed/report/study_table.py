@@ -8,7 +8,7 @@ from fedmed.report.card_tables import table
 from fedmed.report.schema import Report
 from fedmed.report.studies import told
 from fedmed.report.study_numbers import scored, split_of
-from fedmed.report.study_schema import Study
+from fedmed.report.study_schema import Study, readable
 
 COLUMNS = ["algorithm", "split", "format", "epsilon", "poison", "AUC", "AUC, shifted",
            "balanced accuracy, shifted", "bytes a run", "failed"]  # fmt: skip
@@ -38,7 +38,7 @@ def rows(study: Study) -> Iterator[list[str]]:
 
 def study_section(report: Report) -> str:
     """Return the card's section; empty where a run made no study."""
-    study = report.get("study")
+    study = readable(report.get("study"))
     if not study:
         return ""
     said = "\n".join(f"- {text}" for text in told(study))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from gradio import Request
 from gradio.components import File
 from gradio.routes import App, file_upload_statuses
 
@@ -79,6 +80,11 @@ def sessions_with_messages(app: App) -> list[str]:
 def unread_events(app: App) -> Mapping[str, set[str]]:
     """The events of each session whose answers nobody has fetched yet."""
     return _queue(app).pending_event_ids_session
+
+
+def session_of(request: Request | None) -> str | None:
+    """The session that an event is of; None of one that has none."""
+    return request.session_hash if request else None
 
 
 def sessions_at_work(app: App) -> set[str]:

@@ -37,8 +37,9 @@ def test_a_section_that_only_some_runs_have_may_lack(name):
     check(report, schema.Report)
 
 
-def test_a_section_may_be_of_a_later_version():
-    check(example_report() | {"privacy": {"made": "later"}}, schema.Report)
+@pytest.mark.parametrize("name", ["privacy", "study"])
+def test_a_section_may_be_of_a_later_version(name):
+    check(example_report() | {name: {"made": "later"}}, schema.Report)
 
 
 def test_protocols_are_told_in_one_order_however_they_are_stored():

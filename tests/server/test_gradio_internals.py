@@ -162,14 +162,13 @@ def test_names_of_files_that_are_there_are_kept(tmp_path: Path) -> None:
 
 
 def attributes(file: Path) -> set[str]:
-    """The names that a file reads off objects other than its own `self`, and a gr.Request, whose
-    names are documented."""
+    """The names that a file reads off objects other than its own `self`."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     return {
         node.attr
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute)
-        and not (isinstance(node.value, ast.Name) and node.value.id in ("self", "request"))
+        and not (isinstance(node.value, ast.Name) and node.value.id == "self")
     }
 
 

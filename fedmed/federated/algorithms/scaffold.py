@@ -86,7 +86,7 @@ class Scaffold(FedAvg):
         mean = pick(weighted_mean(sent, samples), 0)
         moved = {name: self.server_step * t for name, t in group(mean, "model").items()}
         # Of hospitals that were away, the control variates stay: who took part moves a share.
-        present = samples.sum() / server["samples"]
+        present = float(samples.sum() / server["samples"])
         shifted = {name: present * t for name, t in group(mean, "control").items()}
         return {
             **under("model", add(group(server, "model"), moved)),

@@ -17,6 +17,7 @@ from fedmed.imaging.preprocessing import DecodedXray
 from fedmed.inference.predictor import Others, Predictor
 from fedmed.page.answer import Answer
 from fedmed.page.examples import Example
+from fedmed.server.gradio_internals import session_of
 from fedmed.snapshot.reader import Snapshot
 from fedmed.task import CLASSES, model_title
 from fedmed.training.heads import Heads
@@ -90,7 +91,7 @@ def answer(
     Raises:
         UserError: the visitor has none.
     """
-    trained = KEPT.find(request.session_hash if request else None)
+    trained = KEPT.find(session_of(request))
     prediction = predictor(trained.folder).predict(xray, trained.others)
     label = "your last run in the lab"
     return Answer(picture, prediction, trained.config, None, label, example, number).html()

@@ -20,6 +20,7 @@ from fedmed.page.lab.federate import LAB
 from fedmed.page.rendering import render
 from fedmed.page.shown import Snapshots
 from fedmed.server.clients import sender
+from fedmed.server.gradio_internals import session_of
 
 BEGIN = "fedmed.lab.begin(element, trigger);"
 ANSWERED = "watch('value', () => fedmed.lab.got(props.value));"
@@ -45,7 +46,7 @@ def build(snapshots: Snapshots, chosen: gr.Radio | None) -> None:
 
         try:
             found = source.find(snapshots, snapshot)
-            session = request.session_hash if request else None
+            session = session_of(request)
             events = _kept(
                 runs.run(found.folder, settings, client=sender(request), session=session),
                 session,
@@ -69,8 +70,8 @@ def build(snapshots: Snapshots, chosen: gr.Radio | None) -> None:
         return json.dumps({"ticket": ticket, "track": track, "note": found.note})
 
     def stopped(request: gr.Request) -> None:
-        if request and request.session_hash:
-            runs.LATEST.begin(request.session_hash)
+        if session := session_of(request):
+            runs.LATEST.begin(session)
 
     def opened(snapshot: str = snapshots.first) -> None:
         try:

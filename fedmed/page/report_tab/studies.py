@@ -14,7 +14,7 @@ from fedmed.page.rendering import render
 from fedmed.report.numbers import Interval
 from fedmed.report.studies import RULES
 from fedmed.report.study_numbers import find, over_seeds, scored, split_of
-from fedmed.report.study_schema import Cell, Study
+from fedmed.report.study_schema import Cell, Study, readable
 from fedmed.report.study_table import COLUMNS, rows
 from fedmed.task import model_title
 
@@ -38,7 +38,7 @@ class Chart(NamedTuple):
 
 def studies(report: Mapping[str, Any]) -> str:
     """Every question with its chart, and the table; empty where there is no study."""
-    study: Study | None = report.get("study")
+    study = readable(report.get("study"))
     if not study:
         return ""
     drawn = [
