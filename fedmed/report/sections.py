@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -148,10 +149,9 @@ def price(
 
 
 def versions() -> dict[str, str]:
-    """What the run was made with."""
-    libraries = ("torch", "torchvision", "numpy", "pillow", "scikit-learn", "safetensors")
-    return {
-        "fedmed": fedmed.__version__,
-        "python": platform.python_version(),
-        **{name: version(name) for name in libraries},
-    }
+    """What the run was made with: of the libraries, those that are installed where it ran."""
+    found = {"fedmed": fedmed.__version__, "python": platform.python_version()}
+    for name in ("torch", "torchvision", "numpy", "pillow", "scikit-learn", "safetensors"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

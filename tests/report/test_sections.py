@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError
+
 import numpy as np
 import pytest
 import torch
@@ -110,3 +112,16 @@ def test_versions_name_what_decides_the_numbers():
     versions = sections.versions()
     assert {"fedmed", "python", "torch", "numpy", "scikit-learn"} <= set(versions)
     assert versions["torch"].split("+")[0] == torch.__version__.split("+")[0]
+
+
+def test_a_library_that_is_not_installed_has_no_version(monkeypatch):
+    """A hospital's environment has no torchvision."""
+
+    def installed(name):
+        if name == "torchvision":
+            raise PackageNotFoundError(name)
+        return "1"
+
+    monkeypatch.setattr(sections, "version", installed)
+    assert set(sections.versions()) >= {"fedmed", "python", "torch"}
+    assert "torchvision" not in sections.versions()
