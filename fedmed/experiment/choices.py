@@ -23,7 +23,19 @@ ALGORITHMS = (
 )
 CLOSED_FORMS = ("class-means", "ridge", "lda")
 MOST_KEPT = 100  # hospitals whose sums fit into one file of a snapshot
-PRIVATE = ("fedavg", "class-means")  # that can be made private to patients
+# That can be made private to patients: what averages, and class means. Not fedprox, whose pull and
+# steps as long as noise needs would throw hospitals to and fro.
+PRIVATE = (
+    "fedavg",
+    "scaffold",
+    "fedavgm",
+    "fedadam",
+    "fedyogi",
+    "median",
+    "trimmed-mean",
+    "krum",
+    "class-means",
+)
 SECURE_HOSPITALS = (3, 200)  # among which secure aggregation hides something, in bearable time
 # Of these, those whose every round needs every hospital, those that cannot train networks, and
 # those that tell one hospital by the others.

@@ -108,8 +108,8 @@ def unprotectable(settings: Options) -> Iterator[str]:
     if settings.epsilon is not None:
         if settings.algorithm not in PRIVATE:
             yield (
-                f"--epsilon works with --algorithm {' or '.join(PRIVATE)}, whose sums can be "
-                f"bounded, and not with {settings.algorithm}: choose one, or leave out --epsilon"
+                f"--epsilon works with --algorithm {', '.join(PRIVATE)}, and not with "
+                f"{settings.algorithm}: choose one, or leave out --epsilon"
             )
         if settings.train != "head":
             yield (

@@ -134,7 +134,7 @@ def federation(
     """Run the run's federation with one update format, from `zero` or what was `kept` of it."""
     return federate(
         plan.sites(protection.sites),
-        algorithm=protection.algorithm or plan.algorithm,
+        algorithm=protection.fit(plan.algorithm),
         model=pick(zero.tensors(), 0),
         rounds=settings.rounds,
         local_epochs=settings.local_epochs,

@@ -41,7 +41,13 @@ class Protection:
     mechanism: Mechanism | None  # of a private run
     keys: Keys | None  # of secure aggregation
     sent: str  # the format of its messages
-    algorithm: Algorithm | None = None  # in place of the run's, where that is made private so
+    means: PrivateClassMeans | None = None  # in place of the run's own
+
+    def fit(self, algorithm: Algorithm) -> Algorithm:
+        """Return the run's algorithm as it is where it is protected."""
+        if isinstance(self.trainer, PrivateTrainer):
+            return self.trainer.fit(algorithm)
+        return self.means or algorithm
 
     def wrap(self, channel: Channel) -> Channel:
         """Return a channel whose messages up are masked, where they are."""
@@ -51,6 +57,8 @@ class Protection:
 
     def optimisation(self, together: Optimisation) -> Optimisation:
         """How hospitals train: privately, no class weighs more, for nobody tells their counts."""
+        if isinstance(self.trainer, PrivateTrainer):
+            return self.trainer.optimisation(together)
         return together if self.mechanism is None else replace(together, class_weights=(1.0, 1.0))
 
     @property

@@ -11,8 +11,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fedmed.experiment.choices import PRIVATE
-
 SEEDS = 5
 
 AVERAGING = ("fedavg", "fedprox", "scaffold", "fedavgm", "fedadam", "fedyogi")
@@ -27,6 +25,7 @@ SPLITS: tuple[tuple[str, float | None], ...] = (
     ("iid", None),
 )
 SKEWED, EVEN = SPLITS[0], SPLITS[-1]
+PRIVATE = ("fedavg", "class-means")
 EPSILONS = (8.0, 3.0, 1.0)
 FORMATS = ("fp16", "int8")
 POISONS = ("label-flip", "sign-flip", "scale:100")

@@ -80,7 +80,9 @@ class Federation:
                     patients=sum(len(site.labels) for site in sites),
                     hospitals=len(sites),
                 )
-                self.trainer = PrivateTrainer(self.mechanism, cohort.space)
+                self.trainer = trainer = PrivateTrainer(self.mechanism, cohort.space)
+                self.algorithm = trainer.fit(self.algorithm)
+                self.optimisation = trainer.optimisation(self.optimisation)
         self.channel = Channel.of(settings.format)
         if settings.poison and settings.spoiled:
             poison, spoiled = Poison.parse(settings.poison), names[settings.spoiled - 1]

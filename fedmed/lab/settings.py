@@ -99,8 +99,6 @@ class LabSettings:
             found.append(
                 f"Hospital {both[0]} is off, and so neither late nor poisoned: choose one."
             )
-        if self.epsilon is not None and self.algorithm != "fedavg":  # whose steps alone get noise
-            found.append(f"In the lab epsilon works with fedavg, and not with {self.algorithm}.")
         here = self.hospitals - len(self.off)
         fewest = 3 if self.algorithm in NEED_THREE else 1
         if here < fewest:

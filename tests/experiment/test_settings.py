@@ -202,7 +202,7 @@ def test_options_that_do_not_go_together(capsys: pytest.CaptureFixture[str]) -> 
     ("arguments", "told"),
     [
         ("--delta=1e-6", "--delta needs --epsilon"),
-        ("--epsilon=3 --algorithm=scaffold", "--epsilon works with --algorithm fedavg"),
+        ("--epsilon=3 --algorithm=newton", "--epsilon works with --algorithm fedavg"),
         ("--secure-aggregation --quantize=int8", "leave out --quantize int8"),
         ("--secure-aggregation --hospitals=2", "from 3 to 200 hospitals, not 2"),
         ("--secure-aggregation --hospitals=201", "from 3 to 200 hospitals, not 201"),

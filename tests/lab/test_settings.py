@@ -41,8 +41,7 @@ def test_settings_come_back_from_json():
         ({"algorithm": "ridge", "late": [1]}, "needs every hospital in every round"),
         ({"rounds": 100, "local_epochs": 30}, "may be 600 at most, and these are 3000"),
         ({"algorithm": "ridge", "drop_out": 0.5}, "leave out participation and drop_out"),
-        ({"algorithm": "scaffold", "epsilon": 3}, "Epsilon works with algorithm fedavg"),
-        ({"algorithm": "class-means", "epsilon": 3}, "In the lab epsilon works with fedavg"),
+        ({"algorithm": "fedprox", "epsilon": 3}, "Epsilon works with algorithm fedavg"),
         ({"data": "/etc"}, "There is no setting 'data'. Choose from: hospitals, "),
     ],
 )

@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from fedmed.errors import UserError
+from fedmed.experiment.choices import PRIVATE
+from fedmed.federated.algorithms import ALGORITHMS
 from fedmed.federated.algorithms.fedavg import FedAvg
-from fedmed.federated.algorithms.fedprox import FedProx
+from fedmed.federated.algorithms.scaffold import Scaffold
 from fedmed.federated.rounds import federate
 from fedmed.federated.state import State
 from fedmed.privacy import private_training
@@ -20,7 +22,7 @@ from fedmed.privacy.mechanism import CLIP, MOST_STEP, Mechanism
 from fedmed.privacy.outbox import Outbox
 from fedmed.privacy.private_training import PrivateGradient, PrivateTrainer
 from fedmed.privacy.rows import PatientSite
-from fedmed.training.gradient import HeadBatch, pack
+from fedmed.training.gradient import Batch, HeadBatch, pack
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.tensors import Tensors, repeat
 from tests.support.patients import SPACE, WIDTH, hospitals, mechanism
@@ -131,17 +133,67 @@ def test_steps_beyond_the_budget_are_refused() -> None:
         train(trainer, hospitals()[:1], range(4, 7))
 
 
-def test_an_algorithm_that_steps_elsewhere_is_refused() -> None:
-    with pytest.raises(UserError, match="--algorithm fedavg"):
-        federate(
-            hospitals(),
-            algorithm=FedProx(),
-            model=zero_head(WIDTH),
-            rounds=1,
-            local_epochs=1,
-            trainer=PrivateTrainer(mechanism(), SPACE),
-            seed=1,
-        )
+def test_an_algorithm_steps_along_what_was_released_and_nothing_else(silent: list[float]) -> None:
+    """Whatever it makes of a step, noise is drawn once for each, as without it."""
+    made = mechanism(steps=4, step=0.7)
+    seen: list[Tensors] = []
+
+    def along(batch: Batch) -> Tensors:
+        seen.append(batch.gradient())
+        assert batch.gradient() is seen[-1], "asked again, it is not drawn again"
+        for otherwise in (lambda: batch.gradient(batch.weights), batch.norms):
+            with pytest.raises(UserError, match="--algorithm fedavg"):
+                otherwise()
+        return batch.gradient()
+
+    trainer, site = PrivateTrainer(made, SPACE), hospitals()[2]
+    told = trainer.optimisation(Optimisation())
+    start = repeat(zero_head(WIDTH), 1)
+    found = trainer(start, [site], range(4), told, seed=0, gradient=along)
+    assert len(seen) == 4 and silent == [made.noise] * 8
+    plain = trainer(start, [site], range(4), told, seed=0)
+    assert torch.allclose(pack(found), pack(plain), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [n for n in PRIVATE if n != "class-means"])
+def test_every_algorithm_that_may_be_private_learns_so(name: str) -> None:
+    sites = hospitals()
+    count = sum(len(site.labels) for site in sites)
+    made = Mechanism.of(8.0, 1e-5, 20, patients=count, hospitals=5)
+    trainer = PrivateTrainer(made, SPACE)
+    state = federate(
+        sites,
+        algorithm=trainer.fit(ALGORITHMS[name]()),
+        model=zero_head(WIDTH),
+        rounds=5,
+        local_epochs=4,
+        optimisation=trainer.optimisation(Optimisation()),
+        trainer=trainer,
+        seed=1,
+    )
+    assert accuracy(state.model) > 0.8
+
+
+def test_private_scaffold_corrects_by_what_was_released(silent: list[float]) -> None:
+    """Without noise, the control variates are the hospitals' mean steps, and their mean is kept."""
+    sites = hospitals()
+    made = Mechanism.of(8.0, 1e-5, 20, patients=500, hospitals=5)
+    trainer = PrivateTrainer(made, SPACE)
+    algorithm = trainer.fit(Scaffold())
+    state = federate(
+        sites,
+        algorithm=algorithm,
+        model=zero_head(WIDTH),
+        rounds=1,
+        local_epochs=4,
+        optimisation=trainer.optimisation(Optimisation()),
+        trainer=trainer,
+        seed=1,
+    )
+    # In the first round nothing is corrected: FedAvg's path, of which the mean step is a quarter.
+    plain = trainer(repeat(zero_head(WIDTH), 5), sites, range(4), Optimisation(), seed=1)
+    for key, tensor in plain.items():
+        assert torch.allclose(state.own[f"control/{key}"], -tensor / (4 * made.step), atol=1e-5)
 
 
 def test_a_feature_that_is_no_number_is_refused() -> None:

@@ -3,7 +3,7 @@ window.fedmed.lab = (() => {
   const STATES = ["here", "off", "late", "poisoned"];
   const ACTS = ["down", "train", "up"];
   let root, trigger, stage, curve, kept, guide, defaults, skews, alphas;
-  let settings, track = null, ticket = 0, dealing = 0, run = null, step = null, lastRun = null;
+  let settings, track = null, ticket = 0, dealing = 0, undealt = false, run = null, step = null, lastRun = null;
 
   const at = (selector) => root.querySelector(selector);
   const field = (name) => at(`[name="${name}"]`);
@@ -37,6 +37,7 @@ window.fedmed.lab = (() => {
 
   function set(changes) {
     const before = settings;
+    problem("");
     settings = { ...settings, ...changes };
     settings.off = settings.off.filter((one) => one <= settings.hospitals);
     settings.late = settings.late.filter((one) => one <= settings.hospitals);
@@ -153,8 +154,12 @@ window.fedmed.lab = (() => {
 
   function dealt(answer) {
     if (answer.ticket !== dealing) return;
-    if (answer.problem) return problem(answer.problem);
-    problem("");
+    if (answer.problem) {
+      undealt = true;
+      return problem(answer.problem);
+    }
+    if (undealt) problem("");
+    undealt = false;
     track = answer.track;
     const note = at(".fm-lab-note");
     note.textContent = answer.note;
@@ -255,6 +260,14 @@ window.fedmed.lab = (() => {
     draw();
   }
 
+  // A link that can't be run says so, above hospitals as they are by default.
+  function withoutLink() {
+    settings = structuredClone(defaults);
+    undealt = false;
+    fill();
+    ask();
+  }
+
   function problem(text) {
     at(".fm-lab-problem").textContent = text;
     at(".fm-lab-problem").hidden = !text;
@@ -324,7 +337,7 @@ window.fedmed.lab = (() => {
       watcher.disconnect();
       if (linked) {
         set(fedmedLab.link.read(linked, defaults));
-        begin("run");
+        begin("run", null, withoutLink);
       } else {
         trigger("focus", {});
         set({});

@@ -112,6 +112,10 @@ def test_a_run_is_stopped_and_a_bad_one_gets_a_sentence(lab):
     page.wait_for_selector(".fm-lab-problem:not([hidden])")
     assert "may be 600 at most" in page.locator(".fm-lab-problem").inner_text()
     assert page.locator(".fm-lab-kept tbody tr").count() == 0
+    # Hospitals are drawn as they are by default, below the sentence.
+    page.wait_for_function("document.querySelector('.fm-lab-mix')?.textContent.includes('%')")
+    assert page.locator("[name=rounds]").input_value() == "20"
+    assert "may be 600 at most" in page.locator(".fm-lab-problem").inner_text()
 
 
 def test_a_story_ends_in_a_sentence_about_its_runs_on_a_phone(lab):
