@@ -10,6 +10,7 @@ from fedmed.training.network_trainer import Said
 from fedmed.training.workers import peak_bytes
 
 SILENT_SECONDS = 20.0  # at most, while there is something to say
+TELLING_SHARE = 0.01  # of all work, before what is left can be told
 
 
 class Progress:
@@ -40,9 +41,11 @@ class Progress:
         left = (now - self._start) * (1 - share) / share
         who = said.chain if said.chain == said.site else f"{said.chain}, {said.site}"
         speed = said.images / max(said.seconds, 1e-9)
+        # The first batches are slow, as everything is loaded with them.
+        yet = f", {duration(left)} left" if share >= TELLING_SHARE else ""
         say(
             f"{who.replace('_', ' ')}: epoch {said.epoch} of {self._epochs[said.chain]}, "
-            f"{speed:.0f} images/s; {100 * share:.0f} % of all, {duration(left)} left"
+            f"{speed:.0f} images/s; {100 * share:.0f} % of all{yet}"
         )
 
 

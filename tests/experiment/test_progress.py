@@ -27,6 +27,16 @@ def test_a_line_says_who_how_far_how_fast_and_how_long_yet(capsys) -> None:
     assert "  central: epoch 3" in out and out.endswith("100 % of all, 0 s left\n")
 
 
+def test_what_is_left_is_not_told_from_the_first_slow_batches(capsys) -> None:
+    now = [0.0]
+    progress = Progress(100_000, {"federated": 15}, clock=lambda: now[0])
+    for images in (32, 968):
+        now[0] += SILENT_SECONDS
+        progress(said(images))
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith("; 0 % of all") and second.endswith("1 % of all, 66 min left")
+
+
 def test_between_two_ends_it_speaks_now_and_then(capsys) -> None:
     now = [0.0]
     progress = Progress(1000, {"federated": 15}, clock=lambda: now[0])
