@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from fedmed.report.phrases import listed, name_of
-from fedmed.report.study_numbers import find, lead, over_seeds, points, scored, split_of
+from fedmed.report.poison_claims import poison
+from fedmed.report.study_numbers import by, find, lead, over_seeds, points, scored, split_of
 from fedmed.report.study_schema import Cell, Study
 
 SKEWED = "label-skew"
@@ -26,7 +27,7 @@ def algorithms(study: Study) -> str:
     return (
         f"Under {SKEWED}, {_sided(sides, 'ranks better', 'ranks worse', 'fedavg')} (AUC "
         f"{_mean(best):.3f} at best, by {best['algorithm']}, {_mean(base):.3f} by fedavg"
-        f"{_by(study)})."
+        f"{by(study)})."
     )
 
 
@@ -42,13 +43,13 @@ def splits(study: Study) -> str:
     if not losing:
         return (
             "That fedavg loses where patients are dealt unevenly is not shown (AUC "
-            f"{_mean(even):.3f} dealt alike, {min(map(_mean, others)):.3f} at worst{_by(study)})."
+            f"{_mean(even):.3f} dealt alike, {min(map(_mean, others)):.3f} at worst{by(study)})."
         )
     worst = min(losing, key=lambda split: losses[split]["value"])
     return (
         f"Where patients are dealt unevenly, fedavg loses under {listed(losing)}, most under "
         f"{worst} ({points(losses[worst])} of AUC against {_mean(even):.3f} dealt "
-        f"alike{_by(study)})."
+        f"alike{by(study)})."
     )
 
 
@@ -69,12 +70,12 @@ def bytes_sent(study: Study) -> str:
     if frugal is best:
         return (
             f"Nothing that sends fewer bytes ranks as well as {_way(best)}: "
-            f"{best['bytes']:,} bytes for an AUC of {_mean(best):.3f}{_by(study)}."
+            f"{best['bytes']:,} bytes for an AUC of {_mean(best):.3f}{by(study)}."
         )
     return (
         f"{_way(frugal)} is not shown to rank worse than the best, {_way(best)}, for "
         f"{frugal['bytes']:,} bytes in place of {best['bytes']:,} (AUC {_mean(frugal):.3f} against "
-        f"{_mean(best):.3f}{_by(study)})."
+        f"{_mean(best):.3f}{by(study)})."
     )
 
 
@@ -96,7 +97,7 @@ def formats(study: Study) -> str:
     parts = [f"cost ranking in {listed(costly)}"] if costly else []
     parts += [f"are not shown to cost ranking in {listed(free)}"] if free else []
     gaps = ", ".join(f"{name} {points(gap)}" for name, gap in found.items())
-    return f"Updates in fewer bits {listed(parts)} (AUC against FP32: {gaps}{_by(study)})."
+    return f"Updates in fewer bits {listed(parts)} (AUC against FP32: {gaps}{by(study)})."
 
 
 def privacy(study: Study) -> str:
@@ -120,38 +121,7 @@ def privacy(study: Study) -> str:
             else f"that privacy costs {name} ranking is not shown"
         )
         told = ", ".join(f"{title} {points(gap)}" for title, gap in gaps.items())
-        sentences.append(f"Under {split}, {outcome} (AUC against none: {told}{_by(study)}).")
-    return " ".join(sentences)
-
-
-def poison(study: Study) -> str:
-    """Which algorithms one poisoned hospital harms, by kind of poison."""
-    sentences = []
-    for split in (SKEWED, "iid"):
-        kinds = dict.fromkeys(
-            c["poison"] for c in study["cells"] if c["poison"] and c["partition"] == split
-        )
-        parts = []
-        for kind in kinds:
-            harmed, stood = [], []
-            for cell in find(study, partition=split, poison=kind):
-                clean = find(study, partition=split, algorithm=cell["algorithm"])
-                if not clean or not clean[0]["seeds"]:  # nothing to be harmed
-                    continue
-                gap = lead(cell, clean[0])
-                if "failed" in cell or (gap and gap["high"] < 0):
-                    harmed.append(cell["algorithm"])
-                elif gap:
-                    stood.append(cell["algorithm"])
-            told = [f"{kind} harms {listed(harmed)}"] if harmed else [f"{kind} harms none"]
-            told += [f"is not shown to harm {listed(stood)}"] if stood and harmed else []
-            if harmed or stood:
-                parts.append(" and ".join(told))
-        if parts:
-            sentences.append(
-                f"With one hospital of {study['hospitals']:,} poisoned under {split}, "
-                f"{'; '.join(parts)} (AUC against the same unpoisoned{_by(study)})."
-            )
+        sentences.append(f"Under {split}, {outcome} (AUC against none: {told}{by(study)}).")
     return " ".join(sentences)
 
 
@@ -173,7 +143,7 @@ def gains(study: Study) -> str:
     return (
         f"Counted as its own patients are mixed, {outcome} by joining ({name_of(high)} "
         f"{points(found[high])}, {name_of(low)} {points(found[low])} of accuracy at 0.5 on the "
-        f"validation patients{_by(study)})."
+        f"validation patients{by(study)})."
     )
 
 
@@ -188,11 +158,11 @@ def contribution(study: Study) -> str:
     if gap is None:
         return ""
     if gap["low"] <= 0:
-        return f"That one hospital contributes more than another is not shown{_by(study)}."
+        return f"That one hospital contributes more than another is not shown{by(study)}."
     return (
         f"{name_of(first).capitalize()} contributes most and {name_of(last)} least: Shapley values "
         f"of AUC apart by {gap['value']:.3f}, 95 % interval {gap['low']:.3f} to "
-        f"{gap['high']:.3f}{_by(study)}."
+        f"{gap['high']:.3f}{by(study)}."
     )
 
 
@@ -257,7 +227,3 @@ def _mean(cell: Cell) -> float:
 
 def _way(cell: Cell) -> str:
     return cell["algorithm"] + ("" if cell["format"] == "fp32" else f" in {cell['format'].upper()}")
-
-
-def _by(study: Study) -> str:
-    return f"; {len(study['seeds']):,} seeds"

@@ -59,3 +59,8 @@ def points(gap: Interval) -> str:
 def plus_minus(interval: Interval) -> str:
     """`97.4 ± 0.3`, in percent."""
     return f"{100 * interval['value']:.1f} ± {100 * (interval['high'] - interval['value']):.1f}"
+
+
+def by(study: Study) -> str:
+    """`; 5 seeds`, the end of what is said in brackets."""
+    return f"; {len(study['seeds']):,} seeds"

@@ -13,18 +13,9 @@ from fedmed.report import document, studies
 from fedmed.report.card import model_card
 from fedmed.report.study_numbers import lead, over_seeds
 from tests.support.reports import example_config, example_report
-from tests.support.studies import cell, example_study
+from tests.support.studies import cell, example_study, with_cells
 
 STUDY = example_study()
-
-
-def with_cells(*changed: Any) -> dict[str, Any]:
-    """The example with cells added, in place of those that are alike but for their scores."""
-    keys = ("algorithm", "partition", "alpha", "epsilon", "format", "poison")
-    made = copy.deepcopy(STUDY)
-    of_new = [[one[key] for key in keys] for one in changed]
-    made["cells"] = [c for c in made["cells"] if [c[k] for k in keys] not in of_new] + [*changed]
-    return made
 
 
 def test_intervals_are_students() -> None:
@@ -68,18 +59,6 @@ def test_differences_are_paired_by_seed() -> None:
             "not shown",
         ),
         ("privacy", [cell("fedavg", 0.9, epsilon=1.0)], "is not shown", "ranking at"),
-        (
-            "poison",
-            [cell("median", 0.6, partition="iid", poison="sign-flip")],
-            "sign-flip harms fedavg and median",
-            "is not shown to harm",
-        ),
-        (
-            "poison",
-            [cell("fedavg", 0.93, partition="iid", poison="sign-flip")],
-            "sign-flip harms none",
-            "harms median",
-        ),
     ],
 )
 def test_each_sentence_comes_out_as_its_figures(
@@ -101,15 +80,6 @@ def test_who_gains_and_who_gives() -> None:
     said = studies.gains(made) + studies.contribution(made)  # type: ignore[arg-type]
     assert "that any hospital gains or loses is not shown" in said
     assert "That one hospital contributes more than another is not shown" in said
-
-
-def test_a_run_that_failed_is_harm() -> None:
-    broken = cell("median", 0.93, partition="iid", poison="sign-flip")
-    broken |= {"failed": {"runs": 1, "reason": "training diverged"}}
-    assert "harms fedavg and median" in studies.poison(with_cells(broken))  # type: ignore[arg-type]
-    never = cell("median", 0.93, partition="iid") | {"seeds": [], "failed": broken["failed"]}
-    said = studies.poison(with_cells(broken, never))  # type: ignore[arg-type]
-    assert "harms fedavg" in said and "median" not in said, "what never ran is not harmed"
 
 
 def test_nothing_is_said_of_what_was_not_run() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 SEEDS = [42, 43, 44]
@@ -54,3 +55,12 @@ def example_study() -> dict[str, Any]:
         },
         "seconds": 12.0,
     }  # fmt: skip
+
+
+def with_cells(*changed: Any) -> dict[str, Any]:
+    """The example with cells added, in place of those that are alike but for their scores."""
+    keys = ("algorithm", "partition", "alpha", "epsilon", "format", "poison")
+    made = copy.deepcopy(example_study())
+    of_new = [[one[key] for key in keys] for one in changed]
+    made["cells"] = [c for c in made["cells"] if [c[k] for k in keys] not in of_new] + [*changed]
+    return made
