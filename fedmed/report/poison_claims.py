@@ -34,7 +34,11 @@ def poison(study: Study) -> str:
         kinds = dict.fromkeys(
             c["poison"] for c in study["cells"] if c["poison"] and c["partition"] == split
         )
-        parts = [_told(str(kind), found) for kind in kinds if (found := _harms(study, split, kind))]
+        found = {str(kind): harms for kind in kinds if (harms := _harms(study, split, kind))}
+        parts = [_told(kind, harms) for kind, harms in found.items()]
+        stood = _unharmed([harm for harms in found.values() for harm in harms])
+        if parts and stood:
+            parts.append(f"no harm to {listed(stood)} is shown")
         if parts:
             sentences.append(
                 f"With one hospital of {study['hospitals']:,} poisoned under {split}, "
@@ -78,21 +82,24 @@ def _falls(cell: Cell, clean: Cell, name: str) -> list[float]:
     return [before[seed] - value for seed, value in after if seed in before]
 
 
+def _unharmed(harms: Sequence[Harm]) -> list[str]:
+    """Return who is not shown to be harmed by any kind, if others are."""
+    harmed = {h.algorithm for h in harms if h.failed or h.ranking or h.operating}
+    names = dict.fromkeys(harm.algorithm for harm in harms)
+    return [name for name in names if name not in harmed] if harmed else []
+
+
 def _told(kind: str, harms: Sequence[Harm]) -> str:
-    """Say of one kind of poison whom it harms, in what, and whom not."""
+    """Say of one kind of poison whom it harms, and in what."""
     ranking = [harm for harm in harms if harm.failed or harm.ranking]
     operating = [harm for harm in harms if harm.operating and harm not in ranking]
-    stood = [harm.algorithm for harm in harms if harm not in ranking and harm not in operating]
     parts = []
     if ranking:
         parts.append(f"harms {listed([_named(harm) for harm in ranking])}")
     if operating:
         names = listed([harm.algorithm for harm in operating])
         parts.append(f"costs {names} balanced accuracy (not ranking)")
-    if stood:
-        whom = listed(stood) if parts else "any algorithm"
-        parts.append(f"is not shown to harm {whom}")
-    return f"{kind} {listed(parts)}"
+    return f"{kind} {listed(parts or ['is not shown to harm any algorithm'])}"
 
 
 def _named(harm: Harm) -> str:

@@ -101,27 +101,29 @@ def formats(study: Study) -> str:
 
 
 def privacy(study: Study) -> str:
-    """From which epsilon on privacy costs ranking, and how much."""
+    """What privacy costs in ranking, by split, algorithm and epsilon."""
     sentences = []
     private = [cell for cell in study["cells"] if cell["epsilon"] is not None]
-    for name, split in dict.fromkeys((c["algorithm"], c["partition"]) for c in private):
-        base = next(iter(find(study, algorithm=name, partition=split)), None)
-        cells = [c for c in private if (c["algorithm"], c["partition"]) == (name, split)]
-        gaps = {
-            f"epsilon {cell['epsilon']:g}": gap
-            for cell in sorted(cells, key=lambda cell: -(cell["epsilon"] or 0))
-            if base and (gap := lead(cell, base))
-        }
-        if not gaps:
-            continue
-        costly = [title for title, gap in gaps.items() if gap["high"] < 0]
-        outcome = (
-            f"privacy costs {name} ranking at {listed(costly)}"
-            if costly
-            else f"that privacy costs {name} ranking is not shown"
-        )
-        told = ", ".join(f"{title} {points(gap)}" for title, gap in gaps.items())
-        sentences.append(f"Under {split}, {outcome} (AUC against none: {told}{by(study)}).")
+    for split in dict.fromkeys(cell["partition"] for cell in private):
+        costs, free = [], []
+        for name in dict.fromkeys(c["algorithm"] for c in private if c["partition"] == split):
+            base = next(iter(find(study, algorithm=name, partition=split)), None)
+            cells = [c for c in private if (c["algorithm"], c["partition"]) == (name, split)]
+            gaps = {
+                cell["epsilon"]: gap
+                for cell in sorted(cells, key=lambda cell: -(cell["epsilon"] or 0))
+                if base and (gap := lead(cell, base))
+            }
+            shown = {epsilon: -100 * g["value"] for epsilon, g in gaps.items() if g["high"] < 0}
+            if shown:
+                told = [f"{cost:.1f} at epsilon {epsilon:g}" for epsilon, cost in shown.items()]
+                costs.append(f"{name} {listed(told)}")
+            elif gaps:
+                free.append(name)
+        parts = [f"privacy costs, in points of AUC, {', and '.join(costs)}"] if costs else []
+        parts += [f"that it costs {listed(free)} ranking is not shown"] if free else []
+        if parts:
+            sentences.append(f"Under {split}, {'; '.join(parts)}{by(study)}.")
     return " ".join(sentences)
 
 

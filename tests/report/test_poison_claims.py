@@ -28,11 +28,11 @@ def test_whoever_falls_is_named_with_the_worst_seed() -> None:
 def test_who_stands_is_not_said_to_be_safe() -> None:
     told = said(poisoned("fedavg", 0.93))
     assert "sign-flip is not shown to harm any algorithm" in told and "harms" not in told
-    assert "sign-flip harms fedavg" in said() and "is not shown to harm median" in said()
+    assert "sign-flip harms fedavg" in said() and "no harm to median is shown" in said()
 
 
 def test_a_small_fall_of_every_seed_is_harm_without_a_worst_one() -> None:
-    assert "harms fedavg and is not shown" in said(poisoned("fedavg", 0.92))
+    assert "harms fedavg; no harm to median" in said(poisoned("fedavg", 0.92))
 
 
 def test_an_attack_that_succeeds_with_one_seed_is_harm() -> None:
@@ -46,7 +46,7 @@ def test_what_moves_the_operating_point_alone_is_told_apart() -> None:
     moved = poisoned("fedavg", 0.93)
     moved["shifted_balanced_accuracy"] = [0.88, 0.88, 0.88]
     told = said(moved)
-    assert "sign-flip costs fedavg balanced accuracy (not ranking) and is not shown to" in told
+    assert "sign-flip costs fedavg balanced accuracy (not ranking); no harm to median" in told
 
 
 def test_a_run_that_failed_is_harm() -> None:

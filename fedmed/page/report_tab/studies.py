@@ -12,7 +12,7 @@ from fedmed.page.charts import Frame
 from fedmed.page.elements import size
 from fedmed.page.rendering import render
 from fedmed.report.numbers import Interval
-from fedmed.report.studies import RULES
+from fedmed.report.studies import RULES, SKEWED
 from fedmed.report.study_numbers import find, over_seeds, scored, split_of
 from fedmed.report.study_schema import Cell, Study, readable
 from fedmed.report.study_table import COLUMNS, rows
@@ -79,8 +79,15 @@ def dots(title: str, marks: Sequence[Mark], axis: str) -> Markup:
 
 def _marks(cells: Sequence[Cell], label: Callable[[Cell], str]) -> list[Mark]:
     return [
-        Mark(label(cell), found, _tip(cell, found)) for cell in cells if (found := scored(cell))
+        Mark(label(cell), _within(found), _tip(cell, found))
+        for cell in cells
+        if (found := scored(cell))
     ]
+
+
+def _within(found: Interval) -> Interval:
+    """Cut an interval of a score, as seeds far apart give, to what a score can be."""
+    return {**found, "low": max(found["low"], 0.0), "high": min(found["high"], 1.0)}
 
 
 def _tip(cell: Cell, found: Interval) -> str:
@@ -92,9 +99,7 @@ def _tip(cell: Cell, found: Interval) -> str:
 
 
 def _by_bytes(study: Study) -> list[Mark]:
-    cells = [
-        c for f in ("fp32", "fp16", "int8") for c in find(study, partition="label-skew", format=f)
-    ]
+    cells = [c for f in ("fp32", "fp16", "int8") for c in find(study, partition=SKEWED, format=f)]
     cells = sorted((c for c in cells if "bytes" in c), key=lambda cell: cell["bytes"])
     return _marks(
         cells,
@@ -111,7 +116,7 @@ def _splits(study: Study) -> list[Mark]:
 
 def _epsilons(study: Study) -> list[Mark]:
     marks = []
-    for split in ("label-skew", "iid"):
+    for split in (SKEWED, "iid"):
         cells = [
             c for c in study["cells"]
             if c["partition"] == split and c["poison"] is None and c["format"] == "fp32"
@@ -136,7 +141,7 @@ def _poisons(study: Study) -> list[Mark]:
         mark
         for kind in (None, *kinds)
         for mark in _marks(
-            [c for c in find(study, partition="iid", poison=kind) if c["algorithm"] in poisoned],
+            [c for c in find(study, partition=SKEWED, poison=kind) if c["algorithm"] in poisoned],
             lambda c: f"{c['algorithm']}, {c['poison'] or 'no poison'}",
         )
     ] if kinds else []  # fmt: skip
@@ -164,7 +169,7 @@ _CHARTS: tuple[tuple[str, tuple[str, ...], Callable[[Study], list[Mark]], str], 
     ("Accuracy against bytes", ("algorithms", "bytes", "formats"), _by_bytes, AUC),
     ("How patients are dealt", ("splits",), _splits, AUC),
     ("What privacy costs", ("privacy",), _epsilons, AUC),
-    ("One hospital poisoned, dealt alike", ("poison",), _poisons, AUC),
+    ("One hospital poisoned, label-skew", ("poison",), _poisons, AUC),
     ("What joining gives", ("gains",), _gains, "Points of accuracy at its own mix"),
     ("What each contributes", ("contribution",), _contributions, "Shapley value, points of AUC"),
 )

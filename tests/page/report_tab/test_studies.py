@@ -21,7 +21,7 @@ def test_every_question_has_its_sentences_and_its_chart() -> None:
     titles = [tag["aria-label"] for tag in tags(DRAWN, "svg")]
     assert titles == [
         "Accuracy against bytes", "How patients are dealt", "What privacy costs",
-        "One hospital poisoned, dealt alike", "What joining gives", "What each contributes",
+        "One hospital poisoned, label-skew", "What joining gives", "What each contributes",
     ]  # fmt: skip
 
 
