@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from fedmed.report.phrases import federated_by, number_of_hospitals, number_of_rounds
+from fedmed.report.privacy_claims import promised
 from fedmed.report.schema import Report
 from fedmed.report.story import story
 
@@ -20,6 +21,8 @@ def in_short(report: Report) -> str:
         f"{number_of_rounds(rounds)}, what they had learned travelled, {sent['run_bytes']:,} bytes "
         "in all."
     )
+    if promise := report.get("privacy", {}).get("differential"):
+        together += f" {promised(promise)}."
     if "secure_aggregation" in report.get("privacy", {}):
         together += (
             " Masks hid what each had learned from a server that keeps to the protocol, which got "

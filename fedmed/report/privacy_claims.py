@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import NormalDist
 
 from fedmed.report.phrases import listed, name_of, scored_on
+from fedmed.report.privacy_schema import Differential
 from fedmed.report.schema import ProtocolName, Report
 
 _NORMAL = NormalDist()
@@ -17,15 +18,7 @@ def privacy(report: Report, protocol: ProtocolName) -> str:
     promise, price = protected.get("differential"), protected.get("price")
     if promise is None or price is None or protocol == "shifted":
         return ""
-    told = (
-        f"Every patient is protected with epsilon {promise['epsilon']:g} (delta "
-        f"{promise['delta']:g}), whoever sees all that hospitals send"
-    )
-    if any("for a patient" in line for line in promise["void"]):
-        told = (
-            f"Epsilon {promise['epsilon']:g} with delta {promise['delta']:g} protects nobody: such "
-            "a bound excludes next to nothing"
-        )
+    told = promised(promise)
     cost = price[protocol]["auc"]
     lost = cost["difference"]
     if lost["high"] < 0:
@@ -38,6 +31,20 @@ def privacy(report: Report, protocol: ProtocolName) -> str:
         f"{told}. {outcome} (AUC on {scored_on(report, protocol)}: {cost['private']['value']:.3f} "
         f"private, {cost['unprotected']['value']:.3f} without; difference "
         f"{lost['value']:+.3f}, 95 % interval {lost['low']:+.3f} to {lost['high']:+.3f})."
+    )
+
+
+def promised(promise: Differential) -> str:
+    """Return what a run's noise promises to patients, if it is enough to promise anything."""
+    bound = f"epsilon {promise['epsilon']:g}"
+    if any("for a patient" in line for line in promise["void"]):
+        return (
+            f"{bound.capitalize()} with delta {promise['delta']:g} protects nobody: such a bound "
+            "excludes next to nothing"
+        )
+    return (
+        f"Every patient is protected with {bound} (delta {promise['delta']:g}), whoever sees all "
+        "that hospitals send"
     )
 
 

@@ -32,6 +32,15 @@ def test_without_hospitals_alone_there_is_nothing_to_compare() -> None:
     assert said(changed("local_only", "test", to={})).endswith("bytes in all.")
 
 
+def test_what_noise_promises_is_told_where_there_was_any() -> None:
+    promise = {"epsilon": 3.0, "delta": 1e-5, "void": ["for a whole hospital: ..."]}
+    report = changed("privacy", to={"differential": promise})
+    assert "Every patient is protected with epsilon 3 (delta 1e-05)" in said(report)
+    report = changed("privacy", to={"differential": promise | {"void": ["for a patient: ..."]}})
+    assert "Epsilon 3 with delta 1e-05 protects nobody" in said(report)
+    assert "psilon" not in said(changed("privacy", to={}))
+
+
 def test_masks_are_told_where_there_were_any() -> None:
     report = changed("privacy", to={"secure_aggregation": {}})
     assert "which got the mean alone" in said(report)
