@@ -27,6 +27,7 @@ LONGEST = 60.0  # seconds of a run: the slowest that the settings allow takes ha
 BUSY = "The lab has too many runs under way. Wait a little, then press Run again."
 YOURS = "Too many of your runs are under way. Wait for one to end, then run again."
 ENDED = "The process that federates ended. Run again."
+SLOW = "This server is too busy for so long a run. Take fewer rounds, or run again later."
 
 Event = dict[str, Any]
 
@@ -67,6 +68,8 @@ class Pool:
                     if not gone.is_set():
                         with self._worker() as worker:
                             worker.run(number, folder, settings, answers, gone)
+            except UserError as error:
+                answers.put({"error": str(error)})
             except Exception:
                 answers.put({"error": ENDED})
             finally:
@@ -150,8 +153,18 @@ class _Worker:
         answers: SimpleQueue[Event],
         gone: threading.Event,
     ) -> None:
-        """Put a run's answers into `answers`; `settings` None warms up. Cancelled once `gone`."""
-        cut = threading.Timer(LONGEST, self.end)
+        """Put a run's answers into `answers`; `settings` None warms up. Cancelled once `gone`.
+
+        Raises:
+            UserError: it took more than LONGEST.
+        """
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            self.end()
+
+        cut = threading.Timer(LONGEST, end)
         cut.daemon = True
         cut.start()
         try:
@@ -167,6 +180,10 @@ class _Worker:
                         cancelled = True
                     continue
                 answers.put(answer)
+        except (OSError, ValueError):
+            if late.is_set():
+                raise UserError(SLOW) from None
+            raise
         finally:
             cut.cancel()
 

@@ -54,6 +54,14 @@ def test_who_leaves_frees_the_worker_for_the_next(pool, folder, monkeypatch):
     assert len(answers) < 50  # of a hundred rounds
 
 
+def test_a_run_that_takes_too_long_is_ended_and_told_why(pool, folder, monkeypatch):
+    monkeypatch.setattr(module, "LONGEST", 0.2)
+    with pytest.raises(UserError, match="too busy for so long a run"):
+        list(pool.run(folder, LONG | {"rounds": 100, "local_epochs": 6}, "somebody"))
+    monkeypatch.undo()
+    assert [event for event in pool.run(folder, {"rounds": 1}, "another") if event]
+
+
 def test_a_worker_that_dies_is_a_sentence_and_is_replaced(pool, folder):
     events = pool.run(folder, LONG, "somebody")
     while not pool._idle:  # the run before may not have handed it back yet
