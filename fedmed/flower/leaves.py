@@ -15,6 +15,10 @@ ANSWERS: dict[str, dict[str, str]] = {
         "held_out": "how many X-rays of other patients it keeps to score on, of each class",
         "simulated": "whether its X-rays are simulated",
     },
+    "keys": {
+        "hospital": "the name the hospital gave itself",
+        "public_key": "the public half of a key drawn for this run, 32 bytes",
+    },
     "train": {
         "hospital": "the name the hospital gave itself",
         "round": "the number of the round",
@@ -32,6 +36,7 @@ ANSWERS: dict[str, dict[str, str]] = {
 }
 TITLES = {
     "join": "When it joins",
+    "keys": "Before its first round with secure aggregation",
     "train": "In a round",
     "evaluate": "When a model is scored",
     "refusal": "Where it does not do what was asked",
