@@ -49,6 +49,7 @@ class Spent:
     rounds: int
     last: int  # round whose noise was drawn, and which is never drawn again
     terms: str  # sha256 of all of them
+    scored: str = ""  # sha256 of the model that was scored on patients held out
 
     @property
     def mu(self) -> float:
@@ -159,6 +160,25 @@ class Budget:
         if entry.last < now.number:
             self._write(runs | {terms.run: replace(entry, last=now.number)})
         return group(done, "sent"), group(done, "own")
+
+    def score(self, terms: Terms, model: bytes) -> None:
+        """Let a private run have one model scored on the patients held out, as often as it asks.
+
+        Counts have no noise: of many models, they would tell what is held out.
+
+        Raises:
+            Disagreement: another was scored before.
+        """
+        if not terms.epsilon:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        runs = {run.run: run for run in self.runs()}
+        entry, digest = runs.get(terms.run, _of(terms)), hashlib.sha256(model).hexdigest()
+        if entry.scored not in ("", digest):
+            raise Disagreement(
+                "another model of this run was scored here, and of a private run no second one is"
+            )
+        self._write(runs | {terms.run: replace(entry, scored=digest)})
 
     def _write(self, runs: dict[str, Spent]) -> None:
         lines = "".join(json.dumps(asdict(run)) + "\n" for run in runs.values())

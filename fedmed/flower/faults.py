@@ -20,6 +20,8 @@ class Protected(Protocol):
     @property
     def epsilon(self) -> float: ...
     @property
+    def delta(self) -> float: ...
+    @property
     def secure_aggregation(self) -> bool: ...
 
 
@@ -46,6 +48,10 @@ def faults(
     run: Protected, hospitals: int = SECURE_HOSPITALS[0], least: int = SECURE_HOSPITALS[0]
 ) -> Iterator[str]:
     """Yield a sentence for each; `least` of so many hospitals may make a round."""
+    if run.epsilon != 0 and not 0.01 <= run.epsilon <= 100:
+        yield "--epsilon must be a number from 0.01 to 100, or 0 for none"
+    if not 1e-12 <= run.delta <= 0.1:
+        yield "--delta must be a number from 1e-12 to 0.1"
     epsilon = run.epsilon or None
     yield from unprotectable(
         _InOneProcess(run.algorithm, epsilon, run.secure_aggregation, hospitals)

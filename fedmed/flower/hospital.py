@@ -143,7 +143,10 @@ class Hospital:
     def _evaluate(self, terms: Terms, message: Mapping) -> Content:
         here = self._agreed(terms)
         layout = layout_of(pick(new_heads(1, here.backbone.width).tensors(), 0))
-        heads = Heads.of(decode([_bytes(message, "model")], layout))
+        sent = _bytes(message, "model")
+        heads = Heads.of(decode([sent], layout))
+        with _alone(here):
+            self._budget(here).score(terms, sent)
         return {"counts": here.score(heads)}
 
     def _agreed(self, terms: Terms) -> Premises:

@@ -94,10 +94,6 @@ class Terms:
                 raise Disagreement(f"{name} is {getattr(self, name)}: choose from 1 to {most:,}")
         if not 0 < self.learning_rate <= 1e6:
             raise Disagreement("learning_rate must be above 0, at most a million")
-        if self.epsilon != 0 and not 0.01 <= self.epsilon <= 100:
-            raise Disagreement("epsilon must be a number from 0.01 to 100, or 0 for none")
-        if not 1e-12 <= self.delta <= 0.1:
-            raise Disagreement("delta must be a number from 1e-12 to 0.1")
         for fault in faults(self):
             raise Disagreement(fault)
         if not 0 <= self.seed < 2**31 or len(self.run) != 16 or not self.run.isalnum():

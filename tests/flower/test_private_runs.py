@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from fedmed.experiment.choices import NEED_THREE, PRIVATE
+from fedmed.federated.messages import encode
 from fedmed.federated.state import State
 from fedmed.flower.budget import Limits
 from fedmed.flower.hospital import UNABLE
@@ -22,6 +23,7 @@ from fedmed.privacy import noise, private_means, private_training
 from fedmed.privacy.mechanism import CLIP, Mechanism
 from tests.support.machines import SPACE, WIDTH, LocalWire, coordinator, hospitals, same, sites
 from tests.support.patients import of
+from tests.support.sites import zero_head
 
 PRIVATELY = {"epsilon": 3.0}
 
@@ -244,6 +246,28 @@ def test_a_round_without_a_hospital_hides_the_same_noisy_updates_again(tmp_path,
     state = coordinator(LocalWire(there, away_in_round_2), tmp_path / "out", **options).run()
     assert state.round == 3
     assert len(drawn) == 4 * 6 * 2  # weight and bias, 2 steps in 3 rounds, at 4 hospitals
+
+
+def test_of_a_private_run_one_model_is_scored_and_no_other(tmp_path):
+    """Counts have no noise: many models' would tell who is held out."""
+    wire = LocalWire(hospitals(tmp_path))
+    kept = []
+
+    def look(node, kind, message, answer):
+        if kind == "evaluate" and node == 101:
+            kept.append((message, answer))
+        return answer
+
+    wire.spoil = look
+    coordinator(wire, tmp_path / "out", **PRIVATELY).run()
+    message, answer = kept[0]
+    other = encode({name: tensor[None] + 1 for name, tensor in zero_head(WIDTH).items()}, 1)[0]
+    assert wire.there[0].answer("evaluate", message) == answer
+    refused = wire.there[0].answer("evaluate", message | {"model": other})
+    assert "another model of this run was scored" in refused["refusal"]
+    coordinator(wire, tmp_path / "open").run()
+    message, _ = kept[-1]
+    assert "counts" in wire.there[0].answer("evaluate", message | {"model": other})
 
 
 def spent(home, name="hospital_1"):
