@@ -17,6 +17,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     parser = _parser()
     given = vars(parser.parse_args(arguments))
+    if "delta" in given and not given.get("epsilon"):
+        parser.error("--delta needs --epsilon")
     keys, host, port = given.pop("keys"), given.pop("host"), given.pop("port")
     options = {name.replace("_", "-"): value for name, value in given.items()}
 

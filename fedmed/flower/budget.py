@@ -1,8 +1,8 @@
 """What a hospital spends of its patients' privacy: its limits, and every run that it took part in.
 
 Runs are told apart by the name that the coordinator gave each, and each counts with all its epsilon
-from its first round on. They compose as Gaussian differential privacy does, by the root of the sum
-of squares (J. Dong, A. Roth, W. J. Su, arXiv:1905.02383, Corollary 3.3).
+from its first round on. They compose by the root of the sum of squares, as Gaussian differential
+privacy does (`privacy.accountant`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from fedmed.files import write_atomically
 from fedmed.flower.terms import Disagreement, Terms
 from fedmed.privacy.accountant import epsilon_of, mu_of
 from fedmed.privacy.outbox import Outbox
+from fedmed.progress import say
 from fedmed.training.tensors import Tensors, group, under
 
 DELTA = 1e-5  # at which a hospital's limits are meant
@@ -119,6 +120,7 @@ class Budget:
         limit = self.limits.total
         together = _mu([*(runs | {terms.run: now}).values()])
         if limit is not None and together > mu_of(limit, DELTA) * _ROUNDING:
+            say(f"{self.folder / FILE}: {self.words()}")  # which is nobody's business
             raise Disagreement(
                 f"with this run, which has {asked}, the hospital would tell more than it allows "
                 "in all: lower the coordinator's --epsilon, or raise the hospital's "

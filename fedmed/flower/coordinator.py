@@ -187,16 +187,17 @@ class Coordinator:
         held = self.channel.hold(down, state.held, now)
         up, sizes = Counter[str](), Counter[str]()
         missing = {n: "it was not there" for n in self.roster.names if n not in present}
-        answered = [*present]
-        while True:
+        missing |= self._exchange_keys(number, present)
+        answered = [name for name in present if name not in missing]
+        while len(answered) >= self._least():
             received, why_not = self._asked(state, self._now(number, answered), down, up, sizes)
             missing |= why_not
             asked, answered = answered, [name for name in answered if name in received]
-            if len(answered) < self._least():
-                return None, answered, missing
             if answered == asked or not self.roster.terms.secure_aggregation:
                 break
             say(f"Round {number} once more, among those who answered: masks cancel in all's sum.")
+        if len(answered) < self._least():
+            return None, answered, missing
         now, who = self._now(number, answered), Senders(tuple(answered), self._samples(answered))
         expected = self.algorithm.expected(state.server)
         sent, who = self.channel.receive([received[n] for n in answered], expected, who, now)
@@ -232,31 +233,16 @@ class Coordinator:
 
         Bytes are added to `up` and `sizes`, of what goes down.
         """
-        terms, what = self.roster.terms, f"Round {now.number}"
-        missing: dict[str, str] = {}
-        if terms.secure_aggregation:
-            about: Content = {"terms": terms.text()}
-            missing = self._keys.ask(
-                now.hospitals,
-                lambda names: self._ask(
-                    "keys",
-                    {self.roster.nodes[name]: about for name in names},
-                    f"{what}, keys",
-                    self.options.round_seconds,
-                ),
-            )
-        names = [name for name in now.hospitals if name not in missing]
-        if len(names) < self._least():
-            return {}, missing
+        terms = self.roster.terms
         whole = encode({name: t[None] for name, t in state.held.items()}, 1)[0]
         messages: dict[int, Content] = {}
-        for name in names:
+        for name in now.hospitals:
             counted = self._counted(name)
             again = b"" if counted == now.number - 1 or not state.held else whole
             messages[self.roster.nodes[name]] = {
                 "terms": terms.text(),
                 "round": now.number,
-                "hospitals": names,
+                "hospitals": [*now.hospitals],
                 "class_weights": self.record.class_weights,
                 "counted": counted,
                 "held": again,
@@ -265,14 +251,27 @@ class Coordinator:
             if terms.epsilon:
                 messages[self.roster.nodes[name]]["public"] = self.record.public
             if terms.secure_aggregation:
-                messages[self.roster.nodes[name]]["keys"] = self._keys.told(names)
+                messages[self.roster.nodes[name]]["keys"] = self._keys.told(now.hospitals)
             sizes[name] += len(down) + len(again)
+        what = f"Round {now.number}"
         answers = self._ask("train", messages, what, self.options.round_seconds)
         received, why_not = self._received(state, now.number, answers, now)
         up.update({name: len(message) for name, message in received.items()})
         self._lost |= {name for name, why in why_not.items() if why == LOST}
         self._keys.forget(why_not)
-        return received, {**missing, **why_not}
+        return received, why_not
+
+    def _exchange_keys(self, number: int, present: Sequence[str]) -> dict[str, str]:
+        """Get the public keys of a masked round; return why some could not be had."""
+        if not self.roster.terms.secure_aggregation:
+            return {}
+        about: Content = {"terms": self.roster.terms.text()}
+
+        def ask(names: Sequence[str]) -> dict[str, Answer]:
+            messages = {self.roster.nodes[name]: about for name in names}
+            return self._ask("keys", messages, f"Round {number}, keys", self.options.round_seconds)
+
+        return self._keys.ask(present, ask)
 
     def _counted(self, name: str) -> int:
         """Return the last round that a hospital's answer counted in and that it still knows."""

@@ -204,6 +204,7 @@ def test_a_key_that_is_none_costs_its_hospital_the_round(answer, tmp_path):
     coordinator(wire, tmp_path / "out", min_hospitals=3, **SECURE).run()
     record = Record.load(tmp_path / "out")
     assert all(r["missing"] == {"hospital_4": "its public key is none"} for r in record.rounds)
+    assert [nodes for kind, nodes in wire.asked if kind == "train"] == [[101, 102, 103]] * 3
 
 
 def test_a_coordinator_that_is_killed_goes_on_to_the_same_bits(tmp_path, monkeypatch):
