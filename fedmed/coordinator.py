@@ -17,6 +17,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     parser = _parser()
     given = vars(parser.parse_args(arguments))
+    if "delta" in given and not given.get("epsilon"):
+        parser.error("--delta needs --epsilon")
     keys, host, port = given.pop("keys"), given.pop("host"), given.pop("port")
     options = {name.replace("_", "-"): value for name, value in given.items()}
 
@@ -49,12 +51,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="0.0.0.0", help="address to listen on [0.0.0.0]")
     parser.add_argument("--port", type=int, default=8443, help="[8443]")
     for option in fields(Options):
+        flag, kind = f"--{option.name.replace('_', '-')}", type(option.default)
+        help = option.metadata["help"]
+        if kind is bool:
+            parser.add_argument(flag, action="store_true", default=argparse.SUPPRESS, help=help)
+            continue
         parser.add_argument(
-            f"--{option.name.replace('_', '-')}",
-            type=type(option.default),
+            flag,
+            type=kind,
             default=argparse.SUPPRESS,
             metavar="X",
-            help=f"{option.metadata['help']} [{option.default}]",
+            help=f"{help} [{option.default}]",
         )
     return parser
 

@@ -31,10 +31,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
+    from fedmed.flower.budget import NO_LIMITS, Budget
     from fedmed.flower.premises import Premises
 
     here = Premises.open("here", options.check, options.home, options.backbone, options.patients)
     print(here.words())
+    print(f"{options.home}: {Budget(options.home / 'privacy', NO_LIMITS).words()}")
 
 
 def _join(options: argparse.Namespace) -> None:
@@ -53,6 +55,9 @@ def _join(options: argparse.Namespace) -> None:
     }
     if options.patients:
         settings["patients"] = options.patients
+    for limit in ("max_epsilon", "max_total_epsilon"):
+        if (epsilon := getattr(options, limit)) is not None:
+            settings[limit.replace("_", "-")] = str(epsilon)
     run(
         node_arguments(
             address=options.join,
@@ -62,6 +67,16 @@ def _join(options: argparse.Namespace) -> None:
             settings=settings,
         )
     )
+
+
+def _epsilon(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.01 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0.01 to 100")
+    return value
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -93,6 +108,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--backbone", default="imagenet", help="as train.py's [imagenet]")
     parser.add_argument("--patients", metavar="REGEX|CSV", help="as train.py's")
+    parser.add_argument(
+        "--max-epsilon",
+        type=_epsilon,
+        metavar="X",
+        help="take no part in a run that promises patients less privacy than this epsilon (at "
+        "delta 1e-5), or none",
+    )
+    parser.add_argument(
+        "--max-total-epsilon",
+        type=_epsilon,
+        metavar="X",
+        help="nor in one that would bring all runs of this home together above this",
+    )
     parser.add_argument(
         "--port",
         type=int,

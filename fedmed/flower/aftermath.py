@@ -22,6 +22,7 @@ from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
 from fedmed.federated.ledger import Ledger
 from fedmed.federated.state import State
+from fedmed.flower.memory import Memory
 from fedmed.flower.premises import Premises
 from fedmed.flower.record import Record
 from fedmed.flower.rehearsal import Rehearsal
@@ -30,6 +31,7 @@ from fedmed.flower.terms import Terms
 from fedmed.progress import step
 from fedmed.report.in_short import in_short
 from fedmed.report.table import table
+from fedmed.training.tensors import join
 
 
 def traffic(ledger: Ledger, wire: Mapping[str, tuple[int, int]]) -> str:
@@ -50,17 +52,33 @@ def traffic(ledger: Ledger, wire: Mapping[str, tuple[int, int]]) -> str:
     return "\n".join(lines)
 
 
-def compare(rehearsal: Rehearsal, record: Record, state: State) -> tuple[State, list[Premises]]:
-    """Run the same federation in one process; return its state, and what each hospital has.
+def opened(rehearsal: Rehearsal) -> list[Premises]:
+    """Return what each hospital has."""
+    return [
+        Premises.open(name, str(rehearsal.xrays(name)), rehearsal.home(name))
+        for name in rehearsal.names
+    ]
+
+
+def gathered(rehearsal: Rehearsal, record: Record, state: State) -> State:
+    """Return the state with what hospitals keep, read in their homes: they are on this machine."""
+    kept = []
+    for name in rehearsal.names:
+        last = max(r["round"] for r in record.rounds if name in r["hospitals"])
+        found = Memory(rehearsal.home(name) / "runs" / Terms.read(record.terms).run).at(last)
+        if found is None:
+            raise UserError(f"{rehearsal.home(name)} lacks what {name} kept of round {last}")
+        kept.append(found.own)
+    return replace(state, own=join(kept))
+
+
+def compare(record: Record, state: State, premises: Sequence[Premises]) -> State:
+    """Run the same federation in one process; return its state.
 
     Raises:
         UserError: the two heads differ in any bit.
     """
     terms = Terms.read(record.terms)
-    premises = [
-        Premises.open(name, str(rehearsal.xrays(name)), rehearsal.home(name))
-        for name in rehearsal.names
-    ]
     again = replay(
         record,
         [one.site(terms.recipe, terms.views, terms.seed) for one in premises],
@@ -74,7 +92,7 @@ def compare(rehearsal: Rehearsal, record: Record, state: State) -> tuple[State, 
                 f"{name} of the head differs by {apart} from the same federation in one process: "
                 "this is a fault of FedMed's; please report it"
             )
-    return again, premises
+    return again
 
 
 def snapshot(
@@ -106,6 +124,9 @@ def snapshot(
         recipe=terms.recipe,
         algorithm=terms.algorithm,
         quantize="none" if terms.format == "fp32" else terms.format,
+        epsilon=terms.epsilon or None,
+        delta=terms.delta,
+        secure_aggregation=terms.secure_aggregation,
         seed=terms.seed,
     )
     watch = Stopwatch()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
+from fedmed.flower.budget import Limits
 from fedmed.flower.hospital import Hospital
 from fedmed.flower.premises import Premises
 from fedmed.flower.records import RECORD
@@ -21,14 +23,24 @@ def _answer(kind: str, message: Message, context: Context) -> Message:
     own = {name: str(value) for name, value in context.node_config.items()}
     name, folder, home = own["hospital"], own["data"], Path(own["home"])
     more = {key: own[key] for key in ("backbone", "patients") if key in own}
-    hospital = Hospital(name, lambda: Premises.open(name, folder, home, **more))
+    limits = Limits(_number(own, "max-epsilon"), _number(own, "max-total-epsilon"))
+    hospital = Hospital(name, lambda: Premises.open(name, folder, home, **more), limits)
     answer = hospital.answer(kind, dict(message.content.config_records[RECORD]))
     return Message(RecordDict({RECORD: ConfigRecord(answer)}), reply_to=message)
+
+
+def _number(own: Mapping[str, str], name: str) -> float | None:
+    return float(own[name]) if name in own else None
 
 
 @app.query()
 def join(message: Message, context: Context) -> Message:
     return _answer("join", message, context)
+
+
+@app.query("keys")
+def keys(message: Message, context: Context) -> Message:
+    return _answer("keys", message, context)
 
 
 @app.train()

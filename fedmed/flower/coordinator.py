@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
 
@@ -19,21 +20,26 @@ from fedmed.federated.messages import TransportError, encode
 from fedmed.federated.rounds import count_images
 from fedmed.federated.state import State
 from fedmed.federated.transforms import Senders
+from fedmed.flower.counts import adds_up, rates
 from fedmed.flower.hospital import LOST
-from fedmed.flower.leaves import ANSWERS
+from fedmed.flower.key_exchange import KeyExchange
+from fedmed.flower.names import printable_text
 from fedmed.flower.options import Options
+from fedmed.flower.protected import protection, public_space, words
 from fedmed.flower.record import Record
-from fedmed.flower.roster import Roster, printable_text
+from fedmed.flower.roster import Roster
 from fedmed.flower.terms import Content, Terms
-from fedmed.flower.wire import Answer, Failure, Wire
+from fedmed.flower.wire import Answer, Failure, Wire, unusable
+from fedmed.privacy.masks import Keys
+from fedmed.privacy.rows import Space
+from fedmed.privacy.secure_aggregation import SecureAggregation
 from fedmed.progress import say
 from fedmed.snapshot.reader import write_head
 from fedmed.training.heads import Heads, new_heads
 from fedmed.training.recipe import RECIPES
-from fedmed.training.tensors import Tensors, join, pick, repeat
+from fedmed.training.tensors import join, pick, repeat
 
 STATE, HEAD = "state.safetensors", "federated_model.safetensors"
-NO_PRIVACY = "none: the coordinator sees every hospital's updates as they are"
 BY_KEY = "every hospital signs with a key of its own that the coordinator registered"
 
 
@@ -52,6 +58,8 @@ class Coordinator:
     channel: Channel = field(init=False)
     roster: Roster = field(init=False)
     record: Record = field(init=False)
+    space: Callable[[Backbone, Path], Space] = public_space
+    _keys: KeyExchange = field(default_factory=KeyExchange)
     _lost: set[str] = field(default_factory=set)  # who kept nothing of the rounds it took part in
 
     def run(self) -> State:
@@ -99,6 +107,9 @@ class Coordinator:
             recipe=options.recipe,
             views=options.views,
             seed=options.seed,
+            epsilon=options.epsilon,
+            delta=options.delta,
+            secure_aggregation=options.secure_aggregation,
         )
         terms = Terms.read(terms.text())  # an option that is none is refused here
         if found:
@@ -110,7 +121,12 @@ class Coordinator:
                 )
             terms = before
         self.algorithm = ALGORITHMS[terms.algorithm]()
+        if terms.epsilon and terms.algorithm == "class-means":  # whose sums are of rows in it
+            space = self.space(self.backbone, options.folder / "features")
+            self.algorithm = protection(terms, [], space=space).fit(self.algorithm)
         self.channel = Channel.of(terms.format)
+        if terms.secure_aggregation:  # without any private key: masks come off in the sum alone
+            self.channel = replace(self.channel, up=(SecureAggregation(Keys({})),))
         if self.algorithm.needs_everyone and options.least < options.hospitals:
             raise UserError(
                 f"{terms.algorithm} needs every hospital in every round: leave out min-hospitals, "
@@ -121,7 +137,7 @@ class Coordinator:
             self.roster.told |= found.hospitals
         engine, _, version = self.wire.engine.partition(" ")
         self.record = found or Record(
-            engine, version, self.wire.tls, "none", NO_PRIVACY, terms.text(), []
+            engine, version, self.wire.tls, "none", words(terms), terms.text(), []
         )
 
     def _start(self) -> State:
@@ -132,6 +148,9 @@ class Coordinator:
         if recipe.balanced and not (normal and pneumonia):
             raise UserError("all hospitals together have X-rays of one class only")
         self.record.class_weights = [*recipe.class_weights(normal, pneumonia)]
+        if self.roster.terms.epsilon:  # no class weighs more: every patient counts the same
+            self.record.class_weights = [1.0, 1.0]
+            self.record.public = [sum(told[name]["patients"] for name in names), len(names)]
         model = pick(new_heads(1, self.backbone.width).tensors(), 0)
         server, _ = self.algorithm.init(model, self._samples(names))
         nought = {n: torch.zeros_like(t) for n, t in self.algorithm.broadcast(server).items()}
@@ -163,38 +182,26 @@ class Coordinator:
         self, state: State, number: int, present: Sequence[str]
     ) -> tuple[State | None, list[str], dict[str, str]]:
         """Ask for one round: return the state after it, if enough answered, who, and why not."""
-        terms = self.roster.terms
         now = self._now(number, present)
         down = self.channel.broadcast(self.algorithm.broadcast(state.server), state.held, now)
         held = self.channel.hold(down, state.held, now)
-        whole = encode({name: t[None] for name, t in state.held.items()}, 1)[0]
-        messages: dict[int, Content] = {}
-        sizes: dict[str, int] = {}
-        for name in present:
-            counted = self._counted(name)
-            again = b"" if counted == number - 1 or not state.held else whole
-            messages[self.roster.nodes[name]] = {
-                "terms": terms.text(),
-                "round": number,
-                "hospitals": [*present],
-                "class_weights": self.record.class_weights,
-                "counted": counted,
-                "held": again,
-                "broadcast": down,
-            }
-            sizes[name] = len(down) + len(again)
-        answers = self._ask("train", messages, f"Round {number}", self.options.round_seconds)
-        received, missing, up = self._received(state, number, answers, now)
-        self._lost |= {name for name, why in missing.items() if why == LOST}
-        answered = [name for name in present if name in received]
-        away = {name: "it was not there" for name in self.roster.names if name not in present}
-        missing = {**missing, **away}
+        up, sizes = Counter[str](), Counter[str]()
+        missing = {n: "it was not there" for n in self.roster.names if n not in present}
+        missing |= self._exchange_keys(number, present)
+        answered = [name for name in present if name not in missing]
+        while len(answered) >= self._least():
+            received, why_not = self._asked(state, self._now(number, answered), down, up, sizes)
+            missing |= why_not
+            asked, answered = answered, [name for name in answered if name in received]
+            if answered == asked or not self.roster.terms.secure_aggregation:
+                break
+            say(f"Round {number} once more, among those who answered: masks cancel in all's sum.")
         if len(answered) < self._least():
             return None, answered, missing
-        now = replace(now, hospitals=tuple(answered))
-        server = self.algorithm.aggregate(
-            state.server, join([received[name] for name in answered]), self._samples(answered), now
-        )
+        now, who = self._now(number, answered), Senders(tuple(answered), self._samples(answered))
+        expected = self.algorithm.expected(state.server)
+        sent, who = self.channel.receive([received[n] for n in answered], expected, who, now)
+        server = self.algorithm.aggregate(state.server, sent, who.samples, now)
         self._lost -= set(answered)
         self.record.hospitals = {name: self.roster.told[name] for name in self.roster.names}
         keys = all(name in self.roster.known_by_key for name in self.record.hospitals)
@@ -204,7 +211,7 @@ class Coordinator:
         self.record.after(number, answered, missing)
         model = repeat(self.algorithm.model(server), 1)
         say(
-            f"Round {number} of {terms.rounds}: {', '.join(answered)}"
+            f"Round {number} of {self.roster.terms.rounds}: {', '.join(answered)}"
             + "".join(f"; without {name} ({why})" for name, why in missing.items())
         )
         return (
@@ -213,11 +220,58 @@ class Coordinator:
                 server=server,
                 held=held,
                 models=join([state.models, model]),
-                ledger=state.ledger.after(up=up, down=sizes),
+                ledger=state.ledger.after(up=dict(up), down=dict(sizes)),
             ),
             answered,
             missing,
         )
+
+    def _asked(
+        self, state: State, now: Round, down: bytes, up: Counter[str], sizes: Counter[str]
+    ) -> tuple[dict[str, bytes], dict[str, str]]:
+        """Ask a round's hospitals; return what each sent, and why others did not.
+
+        Bytes are added to `up` and `sizes`, of what goes down.
+        """
+        terms = self.roster.terms
+        whole = encode({name: t[None] for name, t in state.held.items()}, 1)[0]
+        messages: dict[int, Content] = {}
+        for name in now.hospitals:
+            counted = self._counted(name)
+            again = b"" if counted == now.number - 1 or not state.held else whole
+            messages[self.roster.nodes[name]] = {
+                "terms": terms.text(),
+                "round": now.number,
+                "hospitals": [*now.hospitals],
+                "class_weights": self.record.class_weights,
+                "counted": counted,
+                "held": again,
+                "broadcast": down,
+            }
+            if terms.epsilon:
+                messages[self.roster.nodes[name]]["public"] = self.record.public
+            if terms.secure_aggregation:
+                messages[self.roster.nodes[name]]["keys"] = self._keys.told(now.hospitals)
+            sizes[name] += len(down) + len(again)
+        what = f"Round {now.number}"
+        answers = self._ask("train", messages, what, self.options.round_seconds)
+        received, why_not = self._received(state, now.number, answers, now)
+        up.update({name: len(message) for name, message in received.items()})
+        self._lost |= {name for name, why in why_not.items() if why == LOST}
+        self._keys.forget(why_not)
+        return received, why_not
+
+    def _exchange_keys(self, number: int, present: Sequence[str]) -> dict[str, str]:
+        """Get the public keys of a masked round; return why some could not be had."""
+        if not self.roster.terms.secure_aggregation:
+            return {}
+        about: Content = {"terms": self.roster.terms.text()}
+
+        def ask(names: Sequence[str]) -> dict[str, Answer]:
+            messages = {self.roster.nodes[name]: about for name in names}
+            return self._ask("keys", messages, f"Round {number}, keys", self.options.round_seconds)
+
+        return self._keys.ask(present, ask)
 
     def _counted(self, name: str) -> int:
         """Return the last round that a hospital's answer counted in and that it still knows."""
@@ -227,28 +281,27 @@ class Coordinator:
 
     def _received(
         self, state: State, number: int, answers: dict[str, Answer], now: Round
-    ) -> tuple[dict[str, Tensors], dict[str, str], dict[str, int]]:
-        """Return what each hospital's message says, [1, ...]; of others, why there is none."""
+    ) -> tuple[dict[str, bytes], dict[str, str]]:
+        """Return each hospital's message that can be read; of others, why there is none."""
         expected = self.algorithm.expected(state.server)
-        received: dict[str, Tensors] = {}
+        received: dict[str, bytes] = {}
         missing: dict[str, str] = {}
-        sizes: dict[str, int] = {}
         for name, answer in answers.items():
-            why = _unusable("train", name, answer)
+            why = unusable("train", name, answer)
             if not why and not isinstance(answer, Failure):
                 update = answer["update"]
                 if answer["round"] != number or not isinstance(update, bytes):
                     why = "its answer is none to this round"
                 else:
-                    who = Senders((name,), self._samples([name]))
+                    who, alone = Senders((name,), self._samples([name])), (name,)
                     try:
-                        received[name], _ = self.channel.receive([update], expected, who, now)
-                        sizes[name] = len(update)
+                        self.channel.receive([update], expected, who, replace(now, hospitals=alone))
+                        received[name] = update
                     except TransportError as error:
                         why = f"its message is refused: {printable_text(error)}"
             if why:
                 missing[name] = why
-        return received, missing, sizes
+        return received, missing
 
     def _evaluate(self, state: State) -> None:
         """Ask every hospital that is there for the last model's counts on those it held out."""
@@ -258,24 +311,16 @@ class Coordinator:
         messages = {self.roster.nodes[name]: content for name in here}
         answers = self._ask("evaluate", messages, "Evaluation", self.options.round_seconds)
         for name, answer in answers.items():
-            why = _unusable("evaluate", name, answer)
+            why = unusable("evaluate", name, answer)
             if not why and not isinstance(answer, Failure):
                 counts, held_out = answer["counts"], self.roster.told[name]["held_out"]
-                if _adds_up(counts, held_out):
+                if adds_up(counts, held_out):
                     self.record.evaluation[name] = counts
                     continue
                 why = "its counts do not add up to the X-rays that it said it holds out"
             say(f"Evaluation without {name}: {why}.")
-        if totals := [sum(each) for each in zip(*self.record.evaluation.values(), strict=True)]:
-            tn, fp, fn, tp = totals
-            rates = [
-                tp / (tp + fn) if tp + fn else math.nan,
-                tn / (tn + fp) if tn + fp else math.nan,
-            ]
-            say(
-                f"On {sum(totals)} X-rays of patients held out at {len(self.record.evaluation)} "
-                f"hospitals: recall {100 * rates[0]:.1f} %, specificity {100 * rates[1]:.1f} %."
-            )
+        if self.record.evaluation:
+            say(rates(self.record.evaluation))
 
     def _ask(
         self, kind: str, messages: dict[int, Content], what: str, seconds: float
@@ -290,7 +335,9 @@ class Coordinator:
         return self.roster.terms.round(number, names, self._class_weights)
 
     def _samples(self, names: Sequence[str]) -> torch.Tensor:
-        images = torch.tensor([self.roster.told[name]["images"] for name in names])
+        told = [self.roster.told[name] for name in names]
+        private = bool(self.roster.terms.epsilon)  # then a patient is one row, whatever its class
+        images = torch.tensor([[a["patients"], 0] if private else a["images"] for a in told])
         optimisation = self.roster.terms.optimisation(self._class_weights)
         return count_images(self.algorithm, images, optimisation)
 
@@ -298,22 +345,3 @@ class Coordinator:
     def _class_weights(self) -> tuple[float, float]:
         normal, pneumonia = self.record.class_weights
         return normal, pneumonia
-
-
-def _unusable(kind: str, name: str, answer: Answer) -> str:
-    """Why an answer cannot be used, before its numbers are looked at; empty where it can."""
-    if isinstance(answer, Failure):
-        return answer.why
-    if "refusal" in answer:
-        return printable_text(answer["refusal"])
-    if set(answer) != set(ANSWERS[kind]) or answer["hospital"] != name:
-        return "its answer has another form, or another hospital's name"
-    return ""
-
-
-def _adds_up(counts: object, held_out: Sequence[int]) -> bool:
-    if not (isinstance(counts, list) and len(counts) == 4):
-        return False
-    if not all(type(n) is int and n >= 0 for n in counts):
-        return False
-    return [counts[0] + counts[1], counts[2] + counts[3]] == list(held_out)

@@ -9,13 +9,15 @@ from importlib.metadata import version
 from flwr.app import ConfigRecord, Message, MessageType, RecordDict
 from flwr.serverapp import Grid
 
+from fedmed.flower.names import printable_text
 from fedmed.flower.records import RECORD
-from fedmed.flower.roster import TELL_SECONDS, printable_text
+from fedmed.flower.roster import TELL_SECONDS
 from fedmed.flower.terms import Content
 from fedmed.flower.wire import Answer, Failure
 
 KINDS = {
     "join": MessageType.QUERY,
+    "keys": f"{MessageType.QUERY}.keys",
     "train": MessageType.TRAIN,
     "evaluate": MessageType.EVALUATE,
 }

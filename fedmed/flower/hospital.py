@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 import torch
+from filelock import FileLock
 
 from fedmed.errors import UserError
 from fedmed.federated.algorithm import Algorithm, Round
@@ -15,13 +16,19 @@ from fedmed.federated.algorithms import ALGORITHMS
 from fedmed.federated.algorithms.moments import Moments
 from fedmed.federated.channel import Channel
 from fedmed.federated.messages import TransportError, decode, layout_of
+from fedmed.federated.rounds import count_images
 from fedmed.federated.transforms import Senders
+from fedmed.flower.budget import NO_LIMITS, Budget, Limits
 from fedmed.flower.leaves import ANSWERS
 from fedmed.flower.memory import Kept, Memory
+from fedmed.flower.own_key import OwnKey
 from fedmed.flower.premises import Premises
+from fedmed.flower.protected import MOST, Public, protection
 from fedmed.flower.terms import Content, Disagreement, Terms
 from fedmed.progress import say
+from fedmed.task import CLASSES
 from fedmed.training.heads import Heads, new_heads
+from fedmed.training.local_training import Site
 from fedmed.training.tensors import Tensors, pick, take
 
 # What a hospital says that does not know any more what it should; it is then told all anew.
@@ -31,7 +38,7 @@ UNABLE = "it could not do what was asked; the hospital's own log says why"
 
 @dataclass(frozen=True)
 class Hospital:
-    """Answers to `join`, `train` and `evaluate`, from what `premises` opens.
+    """Answers to `join`, `keys`, `train` and `evaluate`, from what `premises` opens.
 
     Every message stands for itself, for Flower starts a process for each. What one round leaves to
     the next lies in the hospital's home.
@@ -39,6 +46,7 @@ class Hospital:
 
     name: str
     premises: Callable[[], Premises]
+    limits: Limits = NO_LIMITS
 
     def answer(self, kind: str, message: Mapping) -> Content:
         """Return what is sent back: of no other kind or form than `leaves.ANSWERS` tells.
@@ -46,7 +54,9 @@ class Hospital:
         A refusal says what the two sides do not agree on. Whatever else goes wrong may name files
         and patients, and so is told in the hospital's log alone.
         """
-        answers = {"join": self._join, "train": self._train, "evaluate": self._evaluate}
+        answers = {
+            "join": self._join, "keys": self._keys, "train": self._train, "evaluate": self._evaluate
+        }  # fmt: skip
         try:
             terms = Terms.read(message.get("terms"))
             answer = answers[kind](terms, message)
@@ -67,46 +77,86 @@ class Hospital:
 
     def _join(self, terms: Terms, message: Mapping) -> Content:
         here = self._agreed(terms)
+        say(self._budget(here).words())
         here.site(terms.recipe, terms.views, terms.seed)
+        if terms.epsilon:
+            here.space()
         here.held_out()
         return here.counts()
+
+    def _keys(self, terms: Terms, message: Mapping) -> Content:
+        here = self._agreed(terms)
+        with _alone(here):
+            return {"public_key": OwnKey(here.home / "runs" / terms.run, self.name).public()}
 
     def _train(self, terms: Terms, message: Mapping) -> Content:
         here = self._agreed(terms)
         now = _round(terms, message)
         if self.name not in now.hospitals:
             raise Disagreement(f"the round is not one of {self.name}")
-        site = here.site(terms.recipe, terms.views, terms.seed)
-        who = Senders((self.name,), torch.tensor([len(site.labels)]))
-        algorithm = algorithm_of(terms, simulated=here.cohort.simulated)
+        # What was told before is looked up, and what is told now written down, by one at a time.
+        with _alone(here):
+            return self._trained(here, terms, now, message)
+
+    def _trained(self, here: Premises, terms: Terms, now: Round, message: Mapping) -> Content:
+        folder = here.home / "runs" / terms.run
+        own_key = OwnKey(folder, self.name)
+        masked = terms.secure_aggregation
+        keys = own_key.keys(now.hospitals, message.get("keys")) if masked else None
+        site: Site
+        if terms.epsilon:
+            site = here.patients(terms.recipe, terms.views, terms.seed)
+            protected = protection(terms, [site], _public(message), here.space(), keys)
+        else:
+            site = here.site(terms.recipe, terms.views, terms.seed)
+            protected = protection(terms, [site], keys=keys)
+        now = replace(
+            now,
+            trainer=protected.trainer,
+            optimisation=protected.optimisation(now.optimisation),
+        )
+        algorithm = protected.fit(algorithm_of(terms, simulated=here.cohort.simulated))
+        images = torch.bincount(site.labels, minlength=len(CLASSES))[None]
+        who = Senders((self.name,), count_images(algorithm, images, now.optimisation))
         # Of the others it knows nothing but how many there are: as many as itself will do.
         server, own = algorithm.init(
             pick(new_heads(1, here.backbone.width).tensors(), 0),
-            who.samples.repeat(len(now.hospitals)),
+            torch.tensor([len(site.labels)]).repeat(len(now.hospitals)),
         )
-        memory = Memory(here.home / "runs" / terms.run)
+        memory = Memory(folder)
         counted = message.get("counted")
         before = Kept(0, take(own, torch.tensor([0])), {}, {})
         if counted:
             before = memory.at(int(counted)) or _lost(counted)
         nought = {name: torch.zeros_like(t) for name, t in algorithm.broadcast(server).items()}
-        channel = Channel.of(terms.format)
+        channel = protected.wrap(Channel.of(terms.format))
         held = channel.hold(_bytes(message, "broadcast"), _held(before, nought, message), now)
-        sent, own = algorithm.local(held, before.own, [site], now)
+        sent, own = self._budget(here).once(
+            terms, now, self.name, lambda: algorithm.local(held, before.own, [site], now)
+        )
         up, kept = channel.send(sent, before.kept, who, now)
         memory.keep(Kept(now.number, own, kept, held), counted=before.round)
+        if keys:
+            own_key.keep(keys)
         return {"round": now.number, "update": up[0]}
 
     def _evaluate(self, terms: Terms, message: Mapping) -> Content:
         here = self._agreed(terms)
         layout = layout_of(pick(new_heads(1, here.backbone.width).tensors(), 0))
-        heads = Heads.of(decode([_bytes(message, "model")], layout))
+        sent = _bytes(message, "model")
+        heads = Heads.of(decode([sent], layout))
+        with _alone(here):
+            self._budget(here).score(terms, sent)
         return {"counts": here.score(heads)}
 
     def _agreed(self, terms: Terms) -> Premises:
         here = self.premises()
         terms.check_backbone(here.backbone.sha256)
+        self._budget(here).allow(terms)
         return here
+
+    def _budget(self, here: Premises) -> Budget:
+        return Budget(here.home / "privacy", self.limits)
 
 
 def algorithm_of(terms: Terms, *, simulated: bool) -> Algorithm:
@@ -116,6 +166,23 @@ def algorithm_of(terms: Terms, *, simulated: bool) -> Algorithm:
     if simulated and isinstance(algorithm, Moments):
         return replace(algorithm, fewest=0)
     return algorithm
+
+
+def _alone(here: Premises) -> FileLock:
+    """Keep other processes of this hospital waiting."""
+    here.home.mkdir(parents=True, exist_ok=True)
+    return FileLock(here.home / ".lock")
+
+
+def _public(message: Mapping) -> Public:
+    """Return what a message of a private run tells of everybody."""
+    try:
+        patients, hospitals = (int(number) for number in message["public"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise Disagreement("the message tells no numbers of patients and hospitals") from error
+    if not 1 <= hospitals <= patients <= MOST:
+        raise Disagreement(f"{patients} patients of {hospitals} hospitals: these are no numbers")
+    return Public(patients, hospitals)
 
 
 def _round(terms: Terms, message: Mapping) -> Round:

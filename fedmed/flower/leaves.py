@@ -6,6 +6,13 @@ public key), when it is there, and that a process failed.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fedmed.federated.messages import Layout
+
+WIDTH = 512  # of a frozen backbone's features
+
 # For every answer, its fields, and each in plain words.
 ANSWERS: dict[str, dict[str, str]] = {
     "join": {
@@ -14,6 +21,10 @@ ANSWERS: dict[str, dict[str, str]] = {
         "patients": "how many patients these are of",
         "held_out": "how many X-rays of other patients it keeps to score on, of each class",
         "simulated": "whether its X-rays are simulated",
+    },
+    "keys": {
+        "hospital": "the name the hospital gave itself",
+        "public_key": "the public half of a key drawn for this run, 32 bytes",
     },
     "train": {
         "hospital": "the name the hospital gave itself",
@@ -32,11 +43,27 @@ ANSWERS: dict[str, dict[str, str]] = {
 }
 TITLES = {
     "join": "When it joins",
+    "keys": "Before its first round with secure aggregation",
     "train": "In a round",
     "evaluate": "When a model is scored",
     "refusal": "Where it does not do what was asked",
 }
 NEVER = "No X-ray, feature, label of a single X-ray, file name or patient leaves."
+
+
+PROTECTED = {
+    "With an epsilon (the coordinator's --epsilon; --max-epsilon here refuses less)": (
+        "noise is added to every sum over patients before anything else is made of it: all updates "
+        "of a run together keep the epsilon and delta of its terms for each patient trained on; "
+        "class-means sends {private}. The counts above have no noise; of a run one model is "
+        "scored and no other"
+    ),
+    "With secure aggregation (the coordinator's --secure-aggregation)": (
+        "every number of an update is a whole number of 64 bits behind masks, noise to whoever "
+        "does not have those of all hospitals of the round; the sum of all is what the coordinator "
+        "gets to know"
+    ),
+}
 
 
 def words() -> str:
@@ -48,7 +75,16 @@ def words() -> str:
         lines.append("")
     lines += ["What an update is made of, by algorithm:"]
     lines += [f"  {name}: {what}" for name, what in updates().items()]
+    for when, what in PROTECTED.items():
+        lines += ["", f"{when}:", f"  {what.format(private=private_class_means())}"]
     return "\n".join([*lines, "", NEVER])
+
+
+def private_class_means() -> str:
+    """What class-means' update holds where noise is added to it."""
+    from fedmed.privacy.private_means import PrivateClassMeans
+
+    return _parts(PrivateClassMeans().layout(WIDTH))
 
 
 def updates() -> dict[str, str]:
@@ -59,12 +95,15 @@ def updates() -> dict[str, str]:
     from fedmed.training.heads import new_heads
     from fedmed.training.tensors import pick
 
-    model = pick(new_heads(1, 512).tensors(), 0)
+    model = pick(new_heads(1, WIDTH).tensors(), 0)
     told = {}
     for name, kind in ALGORITHMS.items():
         algorithm = kind()
         server, _ = algorithm.init(model, torch.ones(3, dtype=torch.int64))
         layout = algorithm.expected(server)
-        parts = (f"{tensor} {word} {shape}" for tensor, (word, shape) in layout.items())
-        told[name] = f"{algorithm.sends.lower()}: {', '.join(parts)}"
+        told[name] = f"{algorithm.sends.lower()}: {_parts(layout)}"
     return told
+
+
+def _parts(layout: Layout) -> str:
+    return ", ".join(f"{tensor} {word} {shape}" for tensor, (word, shape) in layout.items())

@@ -2,7 +2,8 @@
 
 A SuperLink and a SuperNode for each hospital, over TLS and with keys, on this machine alone. One
 hospital is killed on the way and brought back. In the end the same federation runs in one process,
-as the record says who took part, and both must have the same bits; a snapshot is written.
+as the record says who took part, and both must have the same bits, unless noise was added; a
+snapshot is written.
 """
 
 from __future__ import annotations
@@ -46,13 +47,24 @@ def rehearse(options: argparse.Namespace) -> None:
     """
     # Imported here, so that --help is answered at once.
     from fedmed.federated.state import State
-    from fedmed.flower.aftermath import compare, snapshot, traffic
+    from fedmed.flower.aftermath import compare, gathered, opened, snapshot, traffic
     from fedmed.flower.coordinator import STATE
     from fedmed.flower.dealing import deal
+    from fedmed.flower.options import Options
     from fedmed.flower.record import Record
     from fedmed.flower.rehearsal import Rehearsal
 
     kill = not options.keep_alive and options.algorithm not in NEED_EVERYONE
+    asked = {
+        "hospitals": options.hospitals,
+        "min-hospitals": options.hospitals - 1 if kill else 0,
+        "algorithm": options.algorithm,
+        "format": options.format,
+        "epsilon": options.epsilon,
+        "delta": options.delta,
+        "secure-aggregation": options.secure_aggregation,
+    }
+    Options.of(asked)  # what makes no sense is refused before anything is done
     folder = _fresh(options.output)
     with step("Dealing X-rays to hospitals"):
         source, cohort = None, None
@@ -65,11 +77,8 @@ def rehearse(options: argparse.Namespace) -> None:
         names = deal(cohort, source, folder / "xrays", options.hospitals, seed=42)
     rehearsal = Rehearsal(folder, names)
     demo = DEMO if cohort.simulated else {}
-    run = {
-        "algorithm": options.algorithm,
-        "format": options.format,
+    run = asked | {
         "rounds": max(options.rounds, KILLED_ROUNDS) if kill else options.rounds,
-        "min-hospitals": len(names) - 1 if kill else 0,
         "local-epochs": demo.get("local_epochs", 3),
         "batch-size": demo.get("batch_size", 64),
         "learning-rate": demo.get("learning_rate", 1e-3),
@@ -82,10 +91,15 @@ def rehearse(options: argparse.Namespace) -> None:
         raise UserError(f"the coordinator wrote no record of a run that ended: see {folder}/logs")
     state = State.load(rehearsal.output / STATE)
     print(traffic(state.ledger, wire))
-    with step("The same in one process"):
-        again, premises = compare(rehearsal, record, state)
-    say("The head is the same to the last bit.")
-    snapshot(rehearsal, cohort, premises, record, replace(again, ledger=state.ledger))
+    premises = opened(rehearsal)
+    if options.epsilon:
+        say("Noise is drawn once: no run in one process would end with the same head.")
+        whole = gathered(rehearsal, record, state)
+    else:
+        with step("The same in one process"):
+            whole = replace(compare(record, state, premises), ledger=state.ledger)
+        say("The head is the same to the last bit.")
+    snapshot(rehearsal, cohort, premises, record, whole)
     line = cli.command("app.py", FEDMED_SNAPSHOT=str(folder / "snapshot"))
     print(
         f"\nTo look at it, with the environment of `make app`:\n  {line}".replace(
@@ -118,6 +132,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=KILLED_ROUNDS, help=f"[{KILLED_ROUNDS}]")
     parser.add_argument("--algorithm", default="fedavg", choices=ALGORITHMS, metavar="NAME")
     parser.add_argument("--format", default="fp32", choices=("fp32", "fp16", "int8"))
+    parser.add_argument("--epsilon", type=float, default=0.0, help="as the coordinator's [0.0]")
+    parser.add_argument("--delta", type=float, default=1e-5, help="as the coordinator's [1e-05]")
+    parser.add_argument("--secure-aggregation", action="store_true", help="as the coordinator's")
     parser.add_argument("--keep-alive", action="store_true", help="kill no hospital on the way")
     parser.add_argument("--output", type=Path, default=OUTPUT, help=f"[{OUTPUT}]")
     return parser

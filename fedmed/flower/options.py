@@ -9,6 +9,7 @@ from typing import Any
 
 from fedmed.errors import UserError
 from fedmed.experiment.choices import ALGORITHMS
+from fedmed.flower.faults import faults
 
 
 def _option(default: Any, help: str) -> Any:
@@ -25,6 +26,15 @@ class Options:
     local_epochs: int = _option(3, "epochs at each hospital per round")
     algorithm: str = _option("fedavg", f"{', '.join(ALGORITHMS)}")
     format: str = _option("fp32", "of updates: fp32, fp16, int8")
+    epsilon: float = _option(
+        0.0,
+        "differential privacy of every patient, by noise that each hospital adds; 1 is strong, 8 "
+        "is weak, 0 is none",
+    )
+    delta: float = _option(1e-5, "with epsilon, how likely its bound may fail")
+    secure_aggregation: bool = _option(
+        False, "hide every hospital's update from this server behind masks that cancel in the sum"
+    )
     batch_size: int = _option(64, "images per step")
     learning_rate: float = _option(1e-3, "Adam's learning rate")
     recipe: str = _option("robust", "augmentation and class weights: robust, mission")
@@ -56,6 +66,8 @@ class Options:
         options = replace(cls(), **values)  # type: ignore[arg-type]
         if not 1 <= options.least <= options.hospitals:
             raise UserError("min-hospitals: choose from 1 to the number of hospitals, or 0 for all")
+        for fault in faults(options, options.hospitals, options.least):
+            raise UserError(fault)
         return options
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +16,16 @@ from fedmed.backbones.engine import pick_to_train
 from fedmed.data import films
 from fedmed.data.audit import audit
 from fedmed.data.audit import words as audit_words
-from fedmed.data.cohort import Cohort, count, labels
+from fedmed.data.cohort import Cohort, count, labels, patients
 from fedmed.data.pixels import Pixels
 from fedmed.errors import UserError
 from fedmed.features.cache import FeatureCache
 from fedmed.features.extract import Source, extract_all
 from fedmed.features.sites import Features, TrainingSite
+from fedmed.flower.protected import public_space
 from fedmed.flower.terms import Content
-from fedmed.imaging.augmentation import CLEAN
+from fedmed.imaging.augmentation import CLEAN, View
+from fedmed.privacy.rows import PatientSite, Space, patient_sites
 from fedmed.task import CLASSES
 from fedmed.training.heads import Heads, probabilities
 from fedmed.training.recipe import RECIPES
@@ -100,12 +102,30 @@ class Premises:
         Raises:
             UserError: an X-ray cannot be read, or the cache cannot be written.
         """
+        features, shown = self._to_train(recipe, views, seed)
+        return TrainingSite(self.name, features, np.arange(len(self.cohort.train)), shown)
+
+    def patients(self, recipe: str, views: int, seed: int) -> PatientSite:
+        """Return the same as one row a patient, as private runs train on them.
+
+        Raises:
+            UserError: as `site`.
+        """
+        features, shown = self._to_train(recipe, views, seed)
+        everybody = np.arange(len(self.cohort.train))
+        [rows] = patient_sites(features, patients(self.cohort.train), [everybody], shown)
+        return replace(rows, name=self.name)
+
+    def space(self) -> Space:
+        """Return where patients' rows lie: around X-rays of nobody, which are drawn here."""
+        return public_space(self.backbone, self.home / "features")
+
+    def _to_train(self, recipe: str, views: int, seed: int) -> tuple[Features, list[View]]:
         shown = RECIPES[recipe].views(views, seed)
         learner = self.backbone.on(pick_to_train())
         cache = FeatureCache(learner, self.home / "features")
         extract_all([([(self.cohort.train, shown)], Source(learner, cache))], Pixels())
-        features = Features(self.cohort.train, cache)
-        return TrainingSite(self.name, features, np.arange(len(self.cohort.train)), shown)
+        return Features(self.cohort.train, cache), shown
 
     def held_out(self) -> tuple[Tensor, Tensor]:
         """Return features [n, 512] and classes [n] of the patients held out."""

@@ -25,6 +25,8 @@ class Record:
     privacy: str
     terms: str
     class_weights: list[float]
+    # Of a private run, patients and hospitals when it began.
+    public: list[int] = field(default_factory=list)
     # As each told when it joined: images per class, patients, held out per class.
     hospitals: dict[str, dict[str, Any]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)  # who may not take part, and why

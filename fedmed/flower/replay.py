@@ -15,32 +15,53 @@ from fedmed.federated.channel import Channel
 from fedmed.federated.rounds import federate
 from fedmed.federated.state import State
 from fedmed.flower.hospital import algorithm_of
+from fedmed.flower.protected import Public, protection
 from fedmed.flower.record import Record
 from fedmed.flower.terms import Terms
+from fedmed.privacy.masks import Keys
+from fedmed.privacy.rows import Space
 from fedmed.training.heads import new_heads
 from fedmed.training.local_training import Site
 from fedmed.training.tensors import Tensors, join, pick, take
 
 
-def replay(record: Record, sites: Sequence[Site], *, width: int, simulated: bool) -> State:
+def replay(
+    record: Record,
+    sites: Sequence[Site],
+    *,
+    width: int,
+    simulated: bool,
+    space: Space | None = None,
+) -> State:
     """Federate `sites`, which are all hospitals of the record in its order, as it says they did.
 
-    In every round those take part who took part then.
+    In every round those take part who took part then. Other masks add up to the same sum; of a
+    private run, whose sites have one row a patient in `space`, noise is drawn anew, so that it ends
+    elsewhere.
     """
     terms = Terms.read(record.terms)
     names = [site.name for site in sites]
+    protected = protection(
+        terms,
+        sites,
+        Public(*record.public) if record.public else None,
+        space,
+        Keys.draw(names) if terms.secure_aggregation else None,
+    )
+    algorithm = protected.fit(algorithm_of(terms, simulated=simulated))
     present = tuple(
         tuple(names.index(name) for name in entry["hospitals"]) for entry in record.rounds
     )
     normal, pneumonia = record.class_weights
     return federate(
         sites,
-        algorithm=cast(Algorithm, OneByOne(algorithm_of(terms, simulated=simulated))),
+        algorithm=cast(Algorithm, OneByOne(algorithm)),
         model=pick(new_heads(1, width).tensors(), 0),
         rounds=len(present),
         local_epochs=terms.local_epochs,
-        optimisation=terms.optimisation((normal, pneumonia)),
-        channel=Channel.of(terms.format),
+        optimisation=protected.optimisation(terms.optimisation((normal, pneumonia))),
+        channel=protected.wrap(Channel.of(terms.format)),
+        trainer=protected.trainer,
         attendance=Recorded(rounds=present),
         seed=terms.seed,
     )

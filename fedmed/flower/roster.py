@@ -10,7 +10,7 @@ from typing import Any
 
 from fedmed.errors import UserError
 from fedmed.flower.leaves import ANSWERS
-from fedmed.flower.names import NAME
+from fedmed.flower.names import NAME, printable_text
 from fedmed.flower.options import Options
 from fedmed.flower.terms import Content, Terms
 from fedmed.flower.wire import Answer, Failure, Wire
@@ -147,6 +147,8 @@ def _fault(name: str, answer: Mapping) -> str:
     numbers = [*_numbers(answer["images"]), *_numbers(answer["held_out"])]
     if len(numbers) != 2 * len(CLASSES) or not sum(numbers[:2]):
         return "its counts of X-rays are no counts"
+    if type(answer["patients"]) is not int or not 1 <= answer["patients"] <= sum(numbers[:2]):
+        return "its count of patients is none"
     return ""
 
 
@@ -154,8 +156,3 @@ def _numbers(value: object) -> list[int]:
     if isinstance(value, list) and all(type(n) is int and 0 <= n <= MOST for n in value):
         return value
     return []
-
-
-def printable_text(value: object) -> str:
-    """What a stranger says, in one short line."""
-    return ascii(str(value)[:300])[1:-1].replace("\\'", "'")

@@ -11,12 +11,13 @@ from fedmed.errors import UserError
 from fedmed.federated.algorithm import Round
 from fedmed.federated.algorithms import ALGORITHMS
 from fedmed.federated.transforms import FORMATS
+from fedmed.flower.faults import faults
 from fedmed.task import CLASSES
 from fedmed.training.local_training import train_heads
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.recipe import RECIPES
 
-PROTOCOL = 1  # raised whenever a message changes
+PROTOCOL = 2  # raised whenever a message changes
 
 # What a message holds: the values that Flower's records can carry.
 Content = dict[str, Any]
@@ -42,6 +43,9 @@ class Terms:
     recipe: str
     views: int
     seed: int
+    epsilon: float = 0.0  # of the whole run, for each patient; 0 is none
+    delta: float = 1e-5
+    secure_aggregation: bool = False
     classes: tuple[str, ...] = CLASSES
     protocol: int = PROTOCOL
 
@@ -64,7 +68,7 @@ class Terms:
             raise Disagreement("the message tells no terms: both sides need FedMed") from error
         if found.get("protocol") != PROTOCOL:
             raise Disagreement(_differs("protocol version", found.get("protocol"), PROTOCOL))
-        kinds = {"str": str, "int": int, "float": float, "tuple[str, ...]": list}
+        kinds = {"str": str, "int": int, "float": float, "bool": bool, "tuple[str, ...]": list}
         for field in fields(cls):
             value = found.get(field.name)
             if type(value) is not kinds[str(field.type)]:
@@ -90,6 +94,8 @@ class Terms:
                 raise Disagreement(f"{name} is {getattr(self, name)}: choose from 1 to {most:,}")
         if not 0 < self.learning_rate <= 1e6:
             raise Disagreement("learning_rate must be above 0, at most a million")
+        for fault in faults(self):
+            raise Disagreement(fault)
         if not 0 <= self.seed < 2**31 or len(self.run) != 16 or not self.run.isalnum():
             raise Disagreement("the run has no name or seed of the right form")
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from fedmed.flower.leaves import ANSWERS
+from fedmed.flower.names import printable_text
 from fedmed.flower.terms import Content
 
 
@@ -40,3 +42,14 @@ class Wire(Protocol):
 
         `awaited` is called once a minute with the nodes that have not answered yet.
         """
+
+
+def unusable(kind: str, name: str, answer: Answer) -> str:
+    """Why an answer cannot be used, before its numbers are looked at; empty where it can."""
+    if isinstance(answer, Failure):
+        return answer.why
+    if "refusal" in answer:
+        return printable_text(answer["refusal"])
+    if set(answer) != set(ANSWERS[kind]) or answer["hospital"] != name:
+        return "its answer has another form, or another hospital's name"
+    return ""

@@ -28,13 +28,14 @@ KEY_BYTES = 32  # a public key's, which every hospital sends once and gets of al
 class Keys:
     """The hospitals' public keys, and the private keys of those that are played here.
 
-    At the server there are no private keys; at a hospital only its own.
+    At the server there are no private keys; at a hospital only its own. `used` is what was hidden
+    so far, {(hospital, round and hospitals): sha256 of the numbers}.
     """
 
     public: Mapping[str, bytes]
     private: Mapping[str, X25519PrivateKey] = field(default_factory=dict)
+    used: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
     _shared: dict[tuple[str, str], bytes] = field(default_factory=dict, repr=False)
-    _masked: dict[tuple[str, bytes], bytes] = field(default_factory=dict, repr=False)
 
     @classmethod
     def draw(cls, hospitals: Sequence[str]) -> Keys:
@@ -57,14 +58,14 @@ class Keys:
             UserError: a hospital has no key, or this mask has hidden other numbers before: their
                 difference would tell.
         """
-        context = json.dumps([label, sorted(hospitals)]).encode()
-        digest = hashlib.sha256(numbers.tobytes()).digest()
-        if self._masked.setdefault((hospital, context), digest) != digest:
+        text = json.dumps([label, sorted(hospitals)])
+        digest = hashlib.sha256(numbers.tobytes()).hexdigest()
+        if self.used.setdefault((hospital, text), digest) != digest:
             raise UserError(
                 f"{hospital} was asked to hide other numbers under the masks of {label} again, "
                 "which would tell the difference: start a new round"
             )
-        masked = numbers.copy()
+        masked, context = numbers.copy(), text.encode()
         for other in hospitals:
             if other == hospital:
                 continue

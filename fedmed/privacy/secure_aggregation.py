@@ -64,6 +64,8 @@ class SecureAggregation:
             UserError: there are too few or too many hospitals, or a number is too large.
         """
         check_count(len(now.hospitals))
+        # Masks belong to places, so that every hospital must put its tensors in the same ones.
+        plain = dict(sorted(plain.items()))
         flat = [_fixed_point(pick(plain, h), senders, h, now) for h in range(len(senders.names))]
         masked = np.stack(
             [

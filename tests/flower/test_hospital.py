@@ -91,6 +91,31 @@ def test_what_leaves_is_what_is_named(algorithm, tmp_path):
     assert all(what in text for fields in leaves.ANSWERS.values() for what in fields.values())
 
 
+@pytest.mark.parametrize("algorithm", ["fedavg", "class-means"])
+def test_what_leaves_a_protected_run_is_what_is_named(algorithm, tmp_path):
+    seen = []
+
+    def look(node, kind, message, answer):
+        seen.append((kind, answer))
+        return answer
+
+    wire = LocalWire(hospitals(tmp_path), look)
+    options = {"epsilon": 3.0, "secure_aggregation": True, "algorithm": algorithm, "rounds": 1}
+    run = coordinator(wire, tmp_path / "out", **options)
+    run.run()
+    assert {kind for kind, _ in seen} == {"join", "keys", "train", "evaluate"}
+    text = leaves.words()
+    for kind, answer in seen:
+        assert set(answer) == set(leaves.ANSWERS[kind])
+        if kind == "train":
+            layout = run.algorithm.expected(run.algorithm.init(*_start())[0])
+            masked = {name: ("I64", shape) for name, (_, shape) in layout.items()}
+            assert set(decode([answer["update"]], masked)) == set(layout)
+    assert leaves.private_class_means() in text
+    assert leaves.private_class_means() == "sums F64 [2, 513]"
+    assert all(when in text for when in leaves.PROTECTED)
+
+
 def _start():
     import torch
 

@@ -28,6 +28,11 @@ def test_the_bundle_has_every_option_with_its_default():
         ({"rounds": "3"}, "not of the kind"),
         ({"rounds": True}, "not of the kind"),
         ({"hospitals": 2, "min-hospitals": 3}, "min-hospitals: choose from 1"),
+        ({"epsilon": 3.0, "algorithm": "lda"}, "--epsilon works with .* not with lda"),
+        ({"secure-aggregation": True, "hospitals": 2}, "needs from 3 to 200 hospitals"),
+        ({"secure-aggregation": True, "min-hospitals": 2}, "3 hospitals in every round"),
+        ({"secure-aggregation": True, "algorithm": "median"}, "needs every hospital's update"),
+        ({"secure-aggregation": True, "format": "fp16"}, "leave out --format fp16"),
     ],
 )
 def test_others_are_refused(given, why):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_terms_are_read_as_they_were_written():
 @pytest.mark.parametrize(
     ("field", "value", "named"),
     [
-        ("protocol", 2, "protocol version differs: 2 at the coordinator, 1 at the hospital"),
+        ("protocol", 1, "protocol version differs: 1 at the coordinator, 2 at the hospital"),
         ("classes", ["NORMAL", "TUBERCULOSIS"], "class list differs: .*TUBERCULOSIS"),
         ("algorithm", "fedsecret", "algorithm 'fedsecret': choose from fedavg"),
         ("format", "pickle", "format 'pickle': choose from"),
@@ -40,6 +41,11 @@ def test_terms_are_read_as_they_were_written():
         ("seed", True, "no seed"),
         ("run", "../../../../etc/x", "no name or seed"),
         ("learning_rate", -1.0, "learning_rate"),
+        ("epsilon", -1.0, "epsilon must be"),
+        ("epsilon", float("nan"), "epsilon must be"),
+        ("epsilon", "3", "no epsilon"),
+        ("delta", 1.0, "delta must be"),
+        ("secure_aggregation", 1, "no secure_aggregation"),
     ],
 )
 def test_what_differs_is_named(field, value, named):
@@ -57,3 +63,18 @@ def test_what_is_no_terms_is_refused(text):
 def test_another_backbone_is_named_by_both_digests():
     with pytest.raises(Disagreement, match=r"backbone digest differs: 'bbbb.*'cccc"):
         TERMS.check_backbone("c" * 64)
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"epsilon": 3.0, "algorithm": "ridge"}, "--epsilon works with .* not with ridge"),
+        ({"epsilon": 3.0, "algorithm": "fedprox"}, "--epsilon works with .* not with fedprox"),
+        ({"secure_aggregation": True, "algorithm": "krum"}, "needs every hospital's update"),
+        ({"secure_aggregation": True, "format": "int8"}, "leave out --format int8"),
+    ],
+)
+def test_a_hospital_refuses_what_cannot_be_protected(given, why):
+    """Also where the coordinator is not FedMed's own."""
+    with pytest.raises(Disagreement, match=why):
+        Terms.read(replace(TERMS, **given).text())

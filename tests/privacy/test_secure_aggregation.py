@@ -66,6 +66,22 @@ def test_the_masked_sum_is_the_plain_sum_to_the_bit() -> None:
         assert torch.equal(mean[name][0], exact.float())
 
 
+def test_hospitals_whose_tensors_come_in_another_order_take_part() -> None:
+    """As one whose update was read from a file."""
+    keys, sent = Keys.draw(NAMES), updates()
+    messages = []
+    for h, name in enumerate(NAMES):
+        own = {key: tensor[h : h + 1] for key, tensor in sent.items()}
+        ordered = dict(sorted(own.items(), reverse=bool(h % 2)))
+        who = Senders((name,), SENDERS.samples[h : h + 1])
+        messages += channel(keys).send(ordered, {}, who, NOW)[0]
+    expected = layout_of(pick(sent, 0))
+    mean, _ = channel(keys.at_the_server()).receive(messages, expected, SENDERS, NOW)
+    for name, tensor in sent.items():
+        exact = plain_sum(tensor, SENDERS) / 2**FRACTION_BITS / SENDERS.samples.sum()
+        assert torch.equal(mean[name][0], exact.float())
+
+
 def test_a_message_is_uniform_noise_without_the_others() -> None:
     keys = Keys.draw(NAMES)
     zeros = {"weight": torch.zeros(5, 2, 4096)}

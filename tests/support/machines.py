@@ -11,14 +11,18 @@ from typing import Any
 
 import torch
 
+from fedmed.flower.budget import NO_LIMITS, Limits
 from fedmed.flower.coordinator import Coordinator
 from fedmed.flower.hospital import Hospital
 from fedmed.flower.options import Options
 from fedmed.flower.wire import Failure
+from fedmed.privacy.rows import PatientSite, Space
+from tests.support.patients import of
 from tests.support.sites import CloudSite
 
 WIDTH = 8
 BACKBONE: Any = SimpleNamespace(width=WIDTH, sha256="b" * 64, id="cloud")
+SPACE = Space(torch.full((WIDTH,), 0.1, dtype=torch.float64), 4.0)
 MIXES = [(20, 60), (30, 30), (70, 25)]
 
 
@@ -43,6 +47,12 @@ class CloudPremises:
     def site(self, recipe: str, views: int, seed: int) -> CloudSite:
         return CloudSite(self.name, *self.mix, width=WIDTH)
 
+    def patients(self, recipe: str, views: int, seed: int) -> PatientSite:
+        return of(self.site(recipe, views, seed))
+
+    def space(self) -> Space:
+        return SPACE
+
     def held_out(self) -> None:
         pass
 
@@ -50,12 +60,14 @@ class CloudPremises:
         return [2, 1, 0, 4]
 
 
-def hospitals(home: Path, mixes: list[tuple[int, int]] = MIXES) -> list[Hospital]:
+def hospitals(
+    home: Path, mixes: list[tuple[int, int]] = MIXES, limits: Limits = NO_LIMITS
+) -> list[Hospital]:
     """Hospitals hospital_1 ..., each with a home of its own."""
 
     def one(number: int, mix: tuple[int, int]) -> Hospital:
         name = f"hospital_{number}"
-        return Hospital(name, lambda: CloudPremises(name, mix, home / name))  # type: ignore[arg-type,return-value]
+        return Hospital(name, lambda: CloudPremises(name, mix, home / name), limits)  # type: ignore[arg-type,return-value]
 
     return [one(number, mix) for number, mix in enumerate(mixes, 1)]
 
@@ -97,7 +109,7 @@ def coordinator(wire: LocalWire, output: Path, **options: Any) -> Coordinator:
     """A coordinator of quick rounds that waits for nobody."""
     given = {"hospitals": len(wire.there), "rounds": 3, "local_epochs": 2, "batch_size": 32}
     given |= {"wait_seconds": 0.0, "output": str(output)} | options
-    return Coordinator(Options(**given), BACKBONE, wire)
+    return Coordinator(Options(**given), BACKBONE, wire, space=lambda backbone, cache: SPACE)
 
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
