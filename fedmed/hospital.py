@@ -66,6 +66,8 @@ def _join(options: argparse.Namespace) -> None:
     for path in (options.ca, options.key):
         if not path.is_file():
             raise UserError(f"{path}: no such file; the coordinator sends it to you")
+    # What Flower keeps lies there too, and not in this user's own folder.
+    os.environ.setdefault("FLWR_HOME", str(options.home.absolute() / "flower"))
     settings = {
         "hospital": options.name,
         "data": os.path.abspath(_folder(options, options.data)),
