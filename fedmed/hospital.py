@@ -34,9 +34,30 @@ def _check(options: argparse.Namespace) -> None:
     from fedmed.flower.budget import NO_LIMITS, Budget
     from fedmed.flower.premises import Premises
 
-    here = Premises.open("here", options.check, options.home, options.backbone, options.patients)
+    folder = _folder(options, options.check)
+    here = Premises.open("here", folder, options.home, options.backbone, options.patients)
     print(here.words())
     print(f"{options.home}: {Budget(options.home / 'privacy', NO_LIMITS).words()}")
+
+
+def _folder(options: argparse.Namespace, where: str) -> str:
+    """Where X-rays lie: this folder or, of an address, what was copied from it."""
+    from fedmed.errors import UserError
+    from fedmed.flower.dicomweb import SECRETS, is_address
+    from fedmed.flower.dicomweb_copy import copy
+
+    if not is_address(where):
+        if options.labels:
+            raise UserError("--labels is for an address; in a folder, put the CSV beside the files")
+        return where
+    if options.labels is None:
+        raise UserError(
+            "X-rays from an address need --labels FILE, a CSV that says which and what they show"
+        )
+    folder = copy(where, options.labels, options.home)
+    for name in SECRETS:  # no other process that is started from here needs them
+        os.environ.pop(name, None)
+    return str(folder)
 
 
 def _join(options: argparse.Namespace) -> None:
@@ -47,9 +68,11 @@ def _join(options: argparse.Namespace) -> None:
     for path in (options.ca, options.key):
         if not path.is_file():
             raise UserError(f"{path}: no such file; the coordinator sends it to you")
+    # What Flower keeps lies there too, and not in this user's own folder.
+    os.environ.setdefault("FLWR_HOME", str(options.home.absolute() / "flower"))
     settings = {
         "hospital": options.name,
-        "data": os.path.abspath(options.data),
+        "data": os.path.abspath(_folder(options, options.data)),
         "home": str(options.home.absolute()),
         "backbone": options.backbone,
     }
@@ -87,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
-        "--check", metavar="FOLDER", help="look at X-rays as a run would, and join nothing"
+        "--check", metavar="DATA", help="look at X-rays as a run would, and join nothing"
     )
     what.add_argument(
         "--what-leaves", action="store_true", help="name everything that may leave, and no more"
@@ -95,7 +118,13 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--join", metavar="HOST:PORT", help="join the federation of this server")
     parser.add_argument("--name", help="this hospital's name, as its key is registered")
     parser.add_argument(
-        "--data", metavar="FOLDER", help="X-rays: NORMAL/ and PNEUMONIA/, a CSV, or DICOM files"
+        "--data",
+        metavar="DATA",
+        help="X-rays: a folder with NORMAL/ and PNEUMONIA/, a CSV, or DICOM files; or a DICOMweb "
+        "address, https://HOST/PATH",
+    )
+    parser.add_argument(
+        "--labels", type=Path, metavar="FILE", help="of an address: a CSV, see docs/hospital.md"
     )
     parser.add_argument("--ca", type=Path, metavar="FILE", help="the authority's ca.crt")
     parser.add_argument("--key", type=Path, metavar="FILE", help="this hospital's own key")

@@ -16,7 +16,7 @@ LOCKS = {
     name: name.replace(".txt", ".lock")
     for name in ("requirements.txt", "requirements-dev.txt", "requirements-flower.txt")
 }
-OPTIONAL = {"flwr", "onnx", "openvino", "spaces"}
+OPTIONAL = {"dicomweb_client", "flwr", "onnx", "openvino", "requests", "spaces"}
 PYTHONS = ("3.11", "3.12", "3.13")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +17,8 @@ from types import TracebackType
 from fedmed.errors import UserError
 
 GRACE_SECONDS = 10.0
+_PR_SET_PDEATHSIG = 1  # prctl(2): the signal that a process gets when its parent is gone
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 class Processes:
@@ -58,7 +62,10 @@ class Processes:
     def start(
         self, name: str, command: Sequence[str], more: Mapping[str, str] | None = None
     ) -> subprocess.Popen:
-        """Start a command in a process group of its own; what it says goes into logs/NAME.log."""
+        """Start a command in a process group of its own; what it says goes into logs/NAME.log.
+
+        On Linux it ends with the thread that starts it, even where that is killed (kill -9).
+        """
         with (self.logs / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 command,
@@ -67,6 +74,7 @@ class Processes:
                 stderr=subprocess.STDOUT,
                 env=self._environment | dict(more or {}),
                 start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
         self._started[name] = process
         return process
@@ -106,6 +114,11 @@ class Processes:
         if done.returncode:
             raise UserError(f"{name} failed: {done.stdout.strip()[-500:]}")
         return done.stdout
+
+
+def _end_with_parent() -> None:
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _signal(process: subprocess.Popen, number: signal.Signals) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +30,11 @@ def command(name: str) -> str:
 
 
 class SuperLink:
-    """A SuperLink that is up, with the hospitals registered whose public keys lie in `folder`."""
+    """A SuperLink that is up, with the hospitals registered whose public keys lie in `folder`.
+
+    Raises:
+        UserError: its port is taken, or it did not come up.
+    """
 
     def __init__(
         self, processes: Processes, folder: Path, home: Path, host: str, port: int
@@ -37,6 +42,14 @@ class SuperLink:
         self._processes = processes
         self._folder = folder
         self.address = f"{host}:{port}"
+        # Or another's port that answers would be taken for this SuperLink's.
+        try:
+            socket.create_server((host, port)).close()
+        except OSError as error:
+            raise UserError(
+                f"{self.address} cannot be listened on ({error.strerror}): name another with "
+                "--port or --host, or end what listens there"
+            ) from error
         home.mkdir(parents=True, exist_ok=True)
         root = (folder / keys.CA).absolute()
         (home / "config.toml").write_text(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -13,6 +14,7 @@ import pytest
 from fedmed.errors import UserError
 from fedmed.flower.processes import Processes, wait_for_port
 from fedmed.flower.relay import Relay
+from fedmed.flower.superlink import SuperLink
 
 # A child in a group of its own that does not mind being asked to end.
 STUBBORN = """
@@ -40,6 +42,38 @@ def test_children_of_children_end_too(tmp_path):
         child = int(processes.log("stubborn"))
         assert processes.running("stubborn") and not gone(child)
     assert process.poll() is not None and gone(child)
+
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from fedmed.flower.processes import Processes
+with Processes(Path(sys.argv[1]), {}) as processes:
+    print(processes.start("child", ["sleep", "600"]).pid, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
+def test_a_child_ends_with_a_parent_that_is_killed(tmp_path):
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, tmp_path], stdout=subprocess.PIPE, text=True
+    )
+    child = int(parent.stdout.readline())
+    assert not gone(child)
+    parent.kill()
+    parent.wait()
+    until = time.monotonic() + 10
+    while not gone(child) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert gone(child)
+
+
+def test_a_port_that_is_taken_is_told(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other, Processes(tmp_path, {}) as processes:
+        port = other.getsockname()[1]
+        with pytest.raises(UserError, match=f"127.0.0.1:{port} cannot be listened on"):
+            SuperLink(processes, tmp_path, tmp_path / "home", "127.0.0.1", port)
 
 
 def test_a_process_that_ends_too_early_is_told(tmp_path):
