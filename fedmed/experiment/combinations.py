@@ -61,11 +61,8 @@ def faults(settings: Options) -> Iterator[str]:
                 f"--algorithm {name} solves for its head, which rounded sums would spoil: it sends "
                 "FP64, so leave out --quantize"
             )
-    if name in NEED_FEATURES and settings.train == "network":
-        yield (
-            f"--algorithm {name} needs the features of a frozen backbone, and --train network has "
-            "none: choose one that averages, as fedavg, or --train head"
-        )
+    if fault := without_features(settings.train, name):
+        yield fault
     if name in NEED_THREE and settings.hospitals < 3:
         yield (
             f"--algorithm {name} tells a wrong update by the others: it needs --hospitals 3 at "
@@ -76,6 +73,16 @@ def faults(settings: Options) -> Iterator[str]:
     if settings.keep_sums:
         yield from unkeepable(settings)
     yield from unprotectable(settings)
+
+
+def without_features(train: str, algorithm: str) -> str:
+    """Return why an algorithm cannot train networks, or nothing where it can."""
+    if train != "network" or algorithm not in NEED_FEATURES:
+        return ""
+    return (
+        f"--algorithm {algorithm} needs the features of a frozen backbone, and --train network has "
+        "none: choose one that averages, as fedavg, or --train head"
+    )
 
 
 def unkeepable(settings: Options) -> Iterator[str]:

@@ -11,10 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
-from torch import Tensor
 
 from fedmed.experiment.optimisations import optimisations
 from fedmed.experiment.plan import Plan
@@ -22,17 +21,16 @@ from fedmed.experiment.prepare_network import PreparedNetwork, start_of
 from fedmed.experiment.progress import Memory, Progress
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
-from fedmed.federated.algorithm import Algorithm, Round
+from fedmed.federated.algorithm import Algorithm
+from fedmed.federated.forgetful import Forgetful
 from fedmed.federated.rounds import federate
 from fedmed.federated.state import State
-from fedmed.training.local_training import Site
-from fedmed.training.network import ImageSite, norm_names
+from fedmed.training.network import WEIGHT_DECAY, ImageSite, norm_names
 from fedmed.training.network_trainer import NetworkTrainer, Said, read_network, write_network
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.tensors import Tensors
 from fedmed.training.workers import Workers, result
 
-WEIGHT_DECAY = 0.02
 CHAINS = 16  # trainings that wait for a process at a time, beside the federation
 
 
@@ -165,7 +163,7 @@ def _federation(
 
     return federate(
         sites,
-        algorithm=cast(Algorithm, _Forgetful(plan.algorithm)),
+        algorithm=cast(Algorithm, Forgetful(plan.algorithm)),
         model=travels,
         rounds=settings.rounds,
         local_epochs=settings.local_epochs,
@@ -178,30 +176,6 @@ def _federation(
         on_round=on_round,
         every_round=False,
     )
-
-
-class _Forgetful:
-    """An algorithm whose hospitals do not keep their networks in memory: their files have them."""
-
-    def __init__(self, algorithm: Algorithm) -> None:
-        self._algorithm = algorithm
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._algorithm, name)
-
-    def init(self, model: Tensors, samples: Tensor) -> tuple[Tensors, Tensors]:
-        server, own = self._algorithm.init(model, samples)
-        return server, _without_models(own)
-
-    def local(
-        self, received: Tensors, own: Tensors, sites: Sequence[Site], now: Round
-    ) -> tuple[Tensors, Tensors]:
-        sent, own = self._algorithm.local(received, own, sites, now)
-        return sent, _without_models(own)
-
-
-def _without_models(own: Tensors) -> Tensors:
-    return {name: tensor for name, tensor in own.items() if not name.startswith("model/")}
 
 
 def _mean_norms(trainer: NetworkTrainer, sites: Sequence[ImageSite]) -> Tensors:

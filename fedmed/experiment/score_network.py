@@ -20,7 +20,7 @@ from fedmed.evaluation import shifted
 from fedmed.evaluation.answers import Answers, Images
 from fedmed.evaluation.evaluation_set import EvaluationSet
 from fedmed.evaluation.shifted import SwappedValidation
-from fedmed.experiment.fit_network import WEIGHT_DECAY, FittedNetworks
+from fedmed.experiment.fit_network import FittedNetworks
 from fedmed.experiment.prepare_network import PreparedNetwork
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
@@ -35,6 +35,7 @@ from fedmed.report import document, network_sections, sections
 from fedmed.report.schema import Report
 from fedmed.snapshot.networks import stored
 from fedmed.training.heads import Heads
+from fedmed.training.network import WEIGHT_DECAY
 from fedmed.training.network_trainer import read_network
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.tensors import Tensors

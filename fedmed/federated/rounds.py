@@ -16,7 +16,7 @@ from fedmed.errors import UserError
 from fedmed.federated.algorithm import Algorithm, Round, Trainer
 from fedmed.federated.attendance import EVERYONE, Attendance
 from fedmed.federated.channel import Channel
-from fedmed.federated.messages import largest
+from fedmed.federated.messages import Layout, largest
 from fedmed.federated.state import State
 from fedmed.federated.transforms import Senders
 from fedmed.task import CLASSES
@@ -98,6 +98,13 @@ def federate(
     return state
 
 
+def at_once(algorithm: Algorithm, channel: Channel, expected: Layout, count: int) -> int:
+    """Return how many of `count` messages are read at once: all where not their mean is enough."""
+    if algorithm.additive and not channel.hides:  # masks cancel among all of a round only
+        return max(1, TOGETHER_BYTES // largest(expected))
+    return count
+
+
 def count_images(algorithm: Algorithm, images: Tensor, optimisation: Optimisation) -> Tensor:
     """Return as how many images each hospital counts, [H], of its images of each class, [H, C]."""
     weights = optimisation.class_weights if algorithm.weighs_images else None
@@ -129,9 +136,7 @@ def _round(
 ) -> State:
     """Return the state after a round of the hospitals `present` [P], who hold the broadcast."""
     expected = algorithm.expected(state.server)
-    together = len(present)
-    if algorithm.additive and not channel.hides:  # masks cancel among all of a round only
-        together = max(1, TOGETHER_BYTES // largest(expected))
+    together = at_once(algorithm, channel, expected, len(present))
     own, kept = state.own, state.kept
     sizes: dict[str, int] = {}
     received, counts = [], []
@@ -151,7 +156,7 @@ def _round(
         received.append(sent)
         counts.append(counted.samples)
     server = algorithm.aggregate(state.server, join(received), torch.cat(counts), now)
-    _keep_variances(algorithm.model(server))
+    keep_variances(algorithm.model(server))
     return replace(
         state,
         server=server,
@@ -162,7 +167,7 @@ def _round(
     )
 
 
-def _keep_variances(model: Tensors) -> None:
+def keep_variances(model: Tensors) -> None:
     """Keep batch normalisation's variances from falling below 0, in place.
 
     A step that is no mean, an adaptive one or one with momentum, does not know what they are.

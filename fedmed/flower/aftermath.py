@@ -6,6 +6,8 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -26,7 +28,7 @@ from fedmed.flower.memory import Memory
 from fedmed.flower.premises import Premises
 from fedmed.flower.record import Record
 from fedmed.flower.rehearsal import Rehearsal
-from fedmed.flower.replay import replay
+from fedmed.flower.replay import replay, replay_networks
 from fedmed.flower.terms import Terms
 from fedmed.progress import step
 from fedmed.report.in_short import in_short
@@ -76,20 +78,25 @@ def compare(record: Record, state: State, premises: Sequence[Premises]) -> State
     """Run the same federation in one process; return its state.
 
     Raises:
-        UserError: the two heads differ in any bit.
+        UserError: the two models differ in any bit.
     """
     terms = Terms.read(record.terms)
-    again = replay(
-        record,
-        [one.site(terms.recipe, terms.views, terms.seed) for one in premises],
-        width=premises[0].backbone.width,
-        simulated=premises[0].cohort.simulated,
-    )
+    if terms.of_networks:
+        images = [one.images(terms.size) for one in premises]
+        with TemporaryDirectory() as trained:
+            again = replay_networks(record, images, premises[0].backbone, Path(trained))
+    else:
+        again = replay(
+            record,
+            [one.site(terms.recipe, terms.views, terms.seed) for one in premises],
+            width=premises[0].backbone.width,
+            simulated=premises[0].cohort.simulated,
+        )
     for name, tensor in state.model.items():
         if not torch.equal(tensor, again.model[name]):
             apart = float((tensor - again.model[name]).abs().max())
             raise UserError(
-                f"{name} of the head differs by {apart} from the same federation in one process: "
+                f"{name} of the model differs by {apart} from the same federation in one process: "
                 "this is a fault of FedMed's; please report it"
             )
     return again

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from flwr.app import ConfigRecord, Context, Message, RecordDict
+from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from fedmed.flower.budget import Limits
 from fedmed.flower.hospital import Hospital
 from fedmed.flower.premises import Premises
-from fedmed.flower.records import RECORD
+from fedmed.flower.records import pack, unpack
 
 app = ClientApp()
 
@@ -25,8 +25,8 @@ def _answer(kind: str, message: Message, context: Context) -> Message:
     more = {key: own[key] for key in ("backbone", "patients") if key in own}
     limits = Limits(_number(own, "max-epsilon"), _number(own, "max-total-epsilon"))
     hospital = Hospital(name, lambda: Premises.open(name, folder, home, **more), limits)
-    answer = hospital.answer(kind, dict(message.content.config_records[RECORD]))
-    return Message(RecordDict({RECORD: ConfigRecord(answer)}), reply_to=message)
+    answer = hospital.answer(kind, unpack(message.content) or {})
+    return Message(pack(answer), reply_to=message)
 
 
 def _number(own: Mapping[str, str], name: str) -> float | None:

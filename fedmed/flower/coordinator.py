@@ -6,7 +6,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import torch
@@ -20,6 +20,8 @@ from fedmed.federated.messages import TransportError, encode
 from fedmed.federated.rounds import count_images
 from fedmed.federated.state import State
 from fedmed.federated.transforms import Senders
+from fedmed.flower import networks
+from fedmed.flower.aggregation import aggregate
 from fedmed.flower.counts import adds_up, rates
 from fedmed.flower.hospital import LOST
 from fedmed.flower.key_exchange import KeyExchange
@@ -34,12 +36,10 @@ from fedmed.privacy.masks import Keys
 from fedmed.privacy.rows import Space
 from fedmed.privacy.secure_aggregation import SecureAggregation
 from fedmed.progress import say
-from fedmed.snapshot.reader import write_head
-from fedmed.training.heads import Heads, new_heads
 from fedmed.training.recipe import RECIPES
-from fedmed.training.tensors import join, pick, repeat
+from fedmed.training.tensors import join, repeat
 
-STATE, HEAD = "state.safetensors", "federated_model.safetensors"
+STATE = "state.safetensors"
 BY_KEY = "every hospital signs with a key of its own that the coordinator registered"
 
 
@@ -86,31 +86,17 @@ class Coordinator:
             # The record first: rounds that it has more than the state are asked for again.
             self.record.save(folder)
             state.save(folder / STATE)
-        write_head(folder / HEAD, Heads.of(state.model), self.backbone)
+        networks.write_model(folder, self.roster.terms, state.model, self.backbone)
         self._evaluate(state)
         self.record.finished = True
         self.record.save(folder)
-        say(f"Done: {state.round} rounds. Head and record lie in {folder}.")
+        say(f"Done: {state.round} rounds. Model and record lie in {folder}.")
         return state
 
     def _begin(self, found: Record | None) -> None:
         options = self.options
-        terms = Terms(
-            run=secrets.token_hex(8),
-            backbone=self.backbone.sha256,
-            algorithm=options.algorithm,
-            format=options.format,
-            rounds=options.rounds,
-            local_epochs=options.local_epochs,
-            batch_size=options.batch_size,
-            learning_rate=options.learning_rate,
-            recipe=options.recipe,
-            views=options.views,
-            seed=options.seed,
-            epsilon=options.epsilon,
-            delta=options.delta,
-            secure_aggregation=options.secure_aggregation,
-        )
+        given = asdict(options) | {"run": secrets.token_hex(8), "backbone": self.backbone.sha256}
+        terms = Terms(**{one.name: given[one.name] for one in fields(Terms) if one.name in given})
         terms = Terms.read(terms.text())  # an option that is none is refused here
         if found:
             before = Terms.read(found.terms)
@@ -124,7 +110,7 @@ class Coordinator:
         if terms.epsilon and terms.algorithm == "class-means":  # whose sums are of rows in it
             space = self.space(self.backbone, options.folder / "features")
             self.algorithm = protection(terms, [], space=space).fit(self.algorithm)
-        self.channel = Channel.of(terms.format)
+        self.channel = Channel.of(terms.format, networks=terms.of_networks)
         if terms.secure_aggregation:  # without any private key: masks come off in the sum alone
             self.channel = replace(self.channel, up=(SecureAggregation(Keys({})),))
         if self.algorithm.needs_everyone and options.least < options.hospitals:
@@ -142,6 +128,7 @@ class Coordinator:
 
     def _start(self) -> State:
         """Return the state before round 1, of the hospitals that are there."""
+        self.record.rounds.clear()  # one that was written down, and its state not any more
         names, told = self.roster.names, self.roster.told
         normal, pneumonia = (sum(told[name]["images"][label] for name in names) for label in (0, 1))
         recipe = RECIPES[self.roster.terms.recipe]
@@ -151,7 +138,7 @@ class Coordinator:
         if self.roster.terms.epsilon:  # no class weighs more: every patient counts the same
             self.record.class_weights = [1.0, 1.0]
             self.record.public = [sum(told[name]["patients"] for name in names), len(names)]
-        model = pick(new_heads(1, self.backbone.width).tensors(), 0)
+        model = networks.start(self.roster.terms, self.backbone)
         server, _ = self.algorithm.init(model, self._samples(names))
         nought = {n: torch.zeros_like(t) for n, t in self.algorithm.broadcast(server).items()}
         models = {n: t[:0] for n, t in repeat(self.algorithm.model(server), 1).items()}
@@ -198,10 +185,10 @@ class Coordinator:
             say(f"Round {number} once more, among those who answered: masks cancel in all's sum.")
         if len(answered) < self._least():
             return None, answered, missing
-        now, who = self._now(number, answered), Senders(tuple(answered), self._samples(answered))
-        expected = self.algorithm.expected(state.server)
-        sent, who = self.channel.receive([received[n] for n in answered], expected, who, now)
-        server = self.algorithm.aggregate(state.server, sent, who.samples, now)
+        now, sent = self._now(number, answered), {name: received[name] for name in answered}
+        server = aggregate(
+            self.algorithm, self.channel, state.server, sent, self._samples(answered), now
+        )
         self._lost -= set(answered)
         self.record.hospitals = {name: self.roster.told[name] for name in self.roster.names}
         keys = all(name in self.roster.known_by_key for name in self.record.hospitals)
@@ -219,7 +206,8 @@ class Coordinator:
                 state,
                 server=server,
                 held=held,
-                models=join([state.models, model]),
+                # Of networks, those of several rounds would fill the memory.
+                models=model if self.roster.terms.of_networks else join([state.models, model]),
                 ledger=state.ledger.after(up=dict(up), down=dict(sizes)),
             ),
             answered,
@@ -234,17 +222,18 @@ class Coordinator:
         Bytes are added to `up` and `sizes`, of what goes down.
         """
         terms = self.roster.terms
-        whole = encode({name: t[None] for name, t in state.held.items()}, 1)[0]
+        counted = {name: self._counted(name) for name in now.hospitals}
+        behind = [name for name in counted if counted[name] != now.number - 1 and state.held]
+        whole = encode({n: t[None] for n, t in state.held.items()}, 1)[0] if behind else b""
         messages: dict[int, Content] = {}
         for name in now.hospitals:
-            counted = self._counted(name)
-            again = b"" if counted == now.number - 1 or not state.held else whole
+            again = whole if name in behind else b""
             messages[self.roster.nodes[name]] = {
                 "terms": terms.text(),
                 "round": now.number,
                 "hospitals": [*now.hospitals],
                 "class_weights": self.record.class_weights,
-                "counted": counted,
+                "counted": counted[name],
                 "held": again,
                 "broadcast": down,
             }
@@ -308,7 +297,9 @@ class Coordinator:
         here = self.roster.wait(0, "Evaluation")
         model = {name: tensor[None] for name, tensor in state.model.items()}
         content: Content = {"terms": self.roster.terms.text(), "model": encode(model, 1)[0]}
-        messages = {self.roster.nodes[name]: content for name in here}
+        messages = {
+            self.roster.nodes[name]: content | {"counted": self._counted(name)} for name in here
+        }
         answers = self._ask("evaluate", messages, "Evaluation", self.options.round_seconds)
         for name, answer in answers.items():
             why = unusable("evaluate", name, answer)

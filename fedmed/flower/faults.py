@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fedmed.experiment.choices import SECURE_HOSPITALS
-from fedmed.experiment.combinations import unprotectable
+from fedmed.experiment.combinations import unprotectable, without_features
 
 
 class Protected(Protocol):
@@ -23,6 +23,8 @@ class Protected(Protocol):
     def delta(self) -> float: ...
     @property
     def secure_aggregation(self) -> bool: ...
+    @property
+    def train(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,11 @@ class _InOneProcess:
     epsilon: float | None
     secure_aggregation: bool
     hospitals: int
+    train: str
     participation: float = 1.0
     drop_out: float = 0.0
     poison: str | None = None
     quantize: str = "none"  # is called `format` here
-    train: str = "head"
     audit: bool = False
     keep_sums: bool = False
     personalise: str | None = None
@@ -54,8 +56,10 @@ def faults(
         yield "--delta must be a number from 1e-12 to 0.1"
     epsilon = run.epsilon or None
     yield from unprotectable(
-        _InOneProcess(run.algorithm, epsilon, run.secure_aggregation, hospitals)
+        _InOneProcess(run.algorithm, epsilon, run.secure_aggregation, hospitals, run.train)
     )
+    if fault := without_features(run.train, run.algorithm):
+        yield fault
     if run.secure_aggregation and run.format != "fp32":
         yield f"--secure-aggregation adds up exact numbers: leave out --format {run.format}"
     if run.secure_aggregation and least < SECURE_HOSPITALS[0]:

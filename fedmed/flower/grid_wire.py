@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 
-from flwr.app import ConfigRecord, Message, MessageType, RecordDict
+from flwr.app import Message, MessageType
 from flwr.serverapp import Grid
 
 from fedmed.flower.names import printable_text
-from fedmed.flower.records import RECORD
+from fedmed.flower.records import pack, unpack
 from fedmed.flower.roster import TELL_SECONDS
 from fedmed.flower.terms import Content
 from fedmed.flower.wire import Answer, Failure
@@ -45,7 +45,7 @@ class GridWire:
     ) -> dict[int, Answer]:
         pushed = [
             Message(
-                RecordDict({RECORD: ConfigRecord(content)}),
+                pack(content),
                 dst_node_id=node,
                 message_type=KINDS[kind],
                 ttl=seconds,
@@ -73,5 +73,5 @@ def _answer(reply: Message) -> Answer:
         if reply.error.code == NODE_UNAVAILABLE:
             return Failure("it went away")
         return Failure(f"its process failed ({printable_text(reply.error.reason or '')[:100]})")
-    record = reply.content.config_records.get(RECORD)
-    return Failure("its answer is none of FedMed's") if record is None else dict(record)
+    content = unpack(reply.content)
+    return Failure("its answer is none of FedMed's") if content is None else content

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import torch
 from filelock import FileLock
@@ -15,9 +15,11 @@ from fedmed.federated.algorithm import Algorithm, Round
 from fedmed.federated.algorithms import ALGORITHMS
 from fedmed.federated.algorithms.moments import Moments
 from fedmed.federated.channel import Channel
+from fedmed.federated.forgetful import Forgetful
 from fedmed.federated.messages import TransportError, decode, layout_of
 from fedmed.federated.rounds import count_images
 from fedmed.federated.transforms import Senders
+from fedmed.flower import networks
 from fedmed.flower.budget import NO_LIMITS, Budget, Limits
 from fedmed.flower.leaves import ANSWERS
 from fedmed.flower.memory import Kept, Memory
@@ -27,7 +29,7 @@ from fedmed.flower.protected import MOST, Public, protection
 from fedmed.flower.terms import Content, Disagreement, Terms
 from fedmed.progress import say
 from fedmed.task import CLASSES
-from fedmed.training.heads import Heads, new_heads
+from fedmed.training.heads import Heads
 from fedmed.training.local_training import Site
 from fedmed.training.tensors import Tensors, pick, take
 
@@ -78,10 +80,11 @@ class Hospital:
     def _join(self, terms: Terms, message: Mapping) -> Content:
         here = self._agreed(terms)
         say(self._budget(here).words())
-        here.site(terms.recipe, terms.views, terms.seed)
+        _site(terms, here)
         if terms.epsilon:
             here.space()
-        here.held_out()
+        if not terms.of_networks:
+            here.held_out()
         return here.counts()
 
     def _keys(self, terms: Terms, message: Mapping) -> Content:
@@ -99,8 +102,8 @@ class Hospital:
             return self._trained(here, terms, now, message)
 
     def _trained(self, here: Premises, terms: Terms, now: Round, message: Mapping) -> Content:
-        folder = here.home / "runs" / terms.run
-        own_key = OwnKey(folder, self.name)
+        memory = _memory(terms, here)
+        own_key = OwnKey(memory.folder, self.name)
         masked = terms.secure_aggregation
         keys = own_key.keys(now.hospitals, message.get("keys")) if masked else None
         site: Site
@@ -108,7 +111,7 @@ class Hospital:
             site = here.patients(terms.recipe, terms.views, terms.seed)
             protected = protection(terms, [site], _public(message), here.space(), keys)
         else:
-            site = here.site(terms.recipe, terms.views, terms.seed)
+            site = _site(terms, here)
             protected = protection(terms, [site], keys=keys)
         now = replace(
             now,
@@ -120,20 +123,25 @@ class Hospital:
         who = Senders((self.name,), count_images(algorithm, images, now.optimisation))
         # Of the others it knows nothing but how many there are: as many as itself will do.
         server, own = algorithm.init(
-            pick(new_heads(1, here.backbone.width).tensors(), 0),
+            networks.start(terms, here.backbone),
             torch.tensor([len(site.labels)]).repeat(len(now.hospitals)),
         )
-        memory = Memory(folder)
         counted = message.get("counted")
         before = Kept(0, take(own, torch.tensor([0])), {}, {})
         if counted:
             before = memory.at(int(counted)) or _lost(counted)
         nought = {name: torch.zeros_like(t) for name, t in algorithm.broadcast(server).items()}
-        channel = protected.wrap(Channel.of(terms.format))
+        channel = protected.wrap(Channel.of(terms.format, networks=terms.of_networks))
         held = channel.hold(_bytes(message, "broadcast"), _held(before, nought, message), now)
-        sent, own = self._budget(here).once(
-            terms, now, self.name, lambda: algorithm.local(held, before.own, [site], now)
-        )
+        place = memory.folder / "training"
+        with networks.training(terms, site, here.backbone, place, held, before.own, now) as (
+            at_home,
+            stays,
+        ):
+            sent, own = self._budget(here).once(
+                terms, now, self.name, lambda: algorithm.local(held, before.own, [site], at_home)
+            )
+            own |= stays()
         up, kept = channel.send(sent, before.kept, who, now)
         memory.keep(Kept(now.number, own, kept, held), counted=before.round)
         if keys:
@@ -142,12 +150,19 @@ class Hospital:
 
     def _evaluate(self, terms: Terms, message: Mapping) -> Content:
         here = self._agreed(terms)
-        layout = layout_of(pick(new_heads(1, here.backbone.width).tensors(), 0))
+        layout = layout_of(networks.start(terms, here.backbone))
         sent = _bytes(message, "model")
-        heads = Heads.of(decode([sent], layout))
+        model = decode([sent], layout)
         with _alone(here):
             self._budget(here).score(terms, sent)
-        return {"counts": here.score(heads)}
+        if not terms.of_networks:
+            return {"counts": here.score(Heads.of(model))}
+        kept = _memory(terms, here).at(int(message.get("counted", 0)))
+        network = networks.whole(here.backbone, pick(model, 0), kept.own if kept else {})
+        folder = here.home / "federated"
+        stored = networks.store(folder, network, here.backbone, terms.size)
+        say(f"The federated network lies in {folder}.")
+        return {"counts": here.score_network(stored, terms.size)}
 
     def _agreed(self, terms: Terms) -> Premises:
         here = self.premises()
@@ -164,8 +179,19 @@ def algorithm_of(terms: Terms, *, simulated: bool) -> Algorithm:
     hospital may send sums of. Of simulated patients, who are nobody, any sums may be sent."""
     algorithm = ALGORITHMS[terms.algorithm]()
     if simulated and isinstance(algorithm, Moments):
-        return replace(algorithm, fewest=0)
-    return algorithm
+        algorithm = replace(algorithm, fewest=0)
+    return cast(Algorithm, Forgetful(algorithm)) if terms.of_networks else algorithm
+
+
+def _site(terms: Terms, here: Premises) -> Site:
+    """Return what a hospital trains on."""
+    if terms.of_networks:
+        return here.images(terms.size)
+    return here.site(terms.recipe, terms.views, terms.seed)
+
+
+def _memory(terms: Terms, here: Premises) -> Memory:
+    return Memory(here.home / "runs" / terms.run)
 
 
 def _alone(here: Premises) -> FileLock:

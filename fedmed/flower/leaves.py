@@ -75,9 +75,28 @@ def words() -> str:
         lines.append("")
     lines += ["What an update is made of, by algorithm:"]
     lines += [f"  {name}: {what}" for name, what in updates().items()]
+    lines += [
+        f"Where whole networks are trained (--train network), in place of a head: {network()}"
+    ]
     for when, what in PROTECTED.items():
         lines += ["", f"{when}:", f"  {what.format(private=private_class_means())}"]
     return "\n".join([*lines, "", NEVER])
+
+
+def network() -> str:
+    """What an update of a whole network holds."""
+    import torch
+
+    from fedmed.training.network import Classifier, trained_state
+
+    with torch.device("meta"):
+        state = trained_state(Classifier())
+    numbers = sum(tensor.numel() for tensor in state.values())
+    return (
+        f"every tensor of a ResNet18 and its head, {len(state)} with {numbers:,} numbers; those of "
+        "batch normalisation, among them means and variances over the X-rays, only where the "
+        "coordinator chose --batch-norm average"
+    )
 
 
 def private_class_means() -> str:

@@ -2,8 +2,8 @@
 
 A SuperLink and a SuperNode for each hospital, over TLS and with keys, on this machine alone. One
 hospital is killed on the way and brought back. In the end the same federation runs in one process,
-as the record says who took part, and both must have the same bits, unless noise was added; a
-snapshot is written.
+as the record says who took part, and both must have the same bits, unless noise was added; of
+heads a snapshot is written.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from pathlib import Path
 from fedmed import cli, data
 from fedmed.errors import UserError
 from fedmed.experiment.choices import ALGORITHMS, NEED_EVERYONE
-from fedmed.experiment.settings import DEMO
+from fedmed.experiment.settings import DEMO, DEMO_OF_NETWORKS
+from fedmed.flower.options import Options
 from fedmed.progress import say, step
 
 OUTPUT = Path("build/hospitals")
@@ -50,7 +51,6 @@ def rehearse(options: argparse.Namespace) -> None:
     from fedmed.flower.aftermath import compare, gathered, opened, snapshot, traffic
     from fedmed.flower.coordinator import STATE
     from fedmed.flower.dealing import deal
-    from fedmed.flower.options import Options
     from fedmed.flower.record import Record
     from fedmed.flower.rehearsal import Rehearsal
 
@@ -58,6 +58,8 @@ def rehearse(options: argparse.Namespace) -> None:
     asked = {
         "hospitals": options.hospitals,
         "min-hospitals": options.hospitals - 1 if kill else 0,
+        "train": options.train,
+        "batch-norm": options.batch_norm,
         "algorithm": options.algorithm,
         "format": options.format,
         "epsilon": options.epsilon,
@@ -76,13 +78,16 @@ def rehearse(options: argparse.Namespace) -> None:
             source, cohort = Path(options.data), data.load(options.data)
         names = deal(cohort, source, folder / "xrays", options.hospitals, seed=42)
     rehearsal = Rehearsal(folder, names)
-    demo = DEMO if cohort.simulated else {}
+    networks = options.train == "network"
+    demo = (DEMO_OF_NETWORKS if networks else DEMO) if cohort.simulated else {}
+    defaults = Options.of({"train": options.train})
     run = asked | {
+        "size": options.size or demo.get("size", defaults.size),
         "rounds": max(options.rounds, KILLED_ROUNDS) if kill else options.rounds,
-        "local-epochs": demo.get("local_epochs", 3),
-        "batch-size": demo.get("batch_size", 64),
-        "learning-rate": demo.get("learning_rate", 1e-3),
-        "views": demo.get("views", 4),
+        "local-epochs": demo.get("local_epochs", defaults.local_epochs),
+        "batch-size": demo.get("batch_size", defaults.batch_size),
+        "learning-rate": demo.get("learning_rate", defaults.learning_rate),
+        "views": demo.get("views", defaults.views),
         "recipe": RECIPE,
     }
     wire = rehearsal.run(run, kill=names[-1] if kill else None)
@@ -98,7 +103,10 @@ def rehearse(options: argparse.Namespace) -> None:
     else:
         with step("The same in one process"):
             whole = replace(compare(record, state, premises), ledger=state.ledger)
-        say("The head is the same to the last bit.")
+        say(f"The {options.train} is the same to the last bit.")
+    if networks:
+        print(f"\nIt lies in {rehearsal.output}. A snapshot is written of heads alone.")
+        return
     snapshot(rehearsal, cohort, premises, record, whole)
     line = cli.command("app.py", FEDMED_SNAPSHOT=str(folder / "snapshot"))
     print(
@@ -131,6 +139,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hospitals", type=int, default=5, help="how many [5]")
     parser.add_argument("--rounds", type=int, default=KILLED_ROUNDS, help=f"[{KILLED_ROUNDS}]")
     parser.add_argument("--algorithm", default="fedavg", choices=ALGORITHMS, metavar="NAME")
+    parser.add_argument("--train", default="head", choices=("head", "network"), help="[head]")
+    parser.add_argument("--size", type=int, help="of networks: the side of their input in pixels")
+    parser.add_argument(
+        "--batch-norm", default="average", choices=("average", "local", "frozen"), help="[average]"
+    )
     parser.add_argument("--format", default="fp32", choices=("fp32", "fp16", "int8"))
     parser.add_argument("--epsilon", type=float, default=0.0, help="as the coordinator's [0.0]")
     parser.add_argument("--delta", type=float, default=1e-5, help="as the coordinator's [1e-05]")

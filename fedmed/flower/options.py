@@ -11,6 +11,9 @@ from fedmed.errors import UserError
 from fedmed.experiment.choices import ALGORITHMS
 from fedmed.flower.faults import faults
 
+# What is set for networks unless it is given, as by train.py.
+OF_NETWORKS: dict[str, object] = {"batch-size": 32, "learning-rate": 3e-4}
+
 
 def _option(default: Any, help: str) -> Any:
     return field(default=default, metadata={"help": help})
@@ -41,6 +44,10 @@ class Options:
     views: int = _option(4, "augmented views of each image")
     seed: int = _option(42, "seed of every random choice")
     backbone: str = _option("imagenet", "as train.py's; hospitals need the same")
+    train: str = _option("head", "what hospitals train: head, or network, all of its weights")
+    size: int = _option(128, "of networks: the side of their input in pixels")
+    batch_norm: str = _option("average", "of networks: average, local, frozen, as train.py's")
+    deterministic: bool = _option(False, "networks train in FP32, also where bf16 is faster")
     output: str = _option("federation", "folder for state, record and head")
     wait_seconds: float = _option(3600.0, "for hospitals to come, and to answer when they join")
     round_seconds: float = _option(1800.0, "for an answer in a round")
@@ -50,8 +57,10 @@ class Options:
         """Read a run's configuration.
 
         Raises:
-            UserError: an option is unknown or of another kind.
+            UserError: an option is unknown or of another kind, or two make no sense together.
         """
+        if given.get("train") == "network":
+            given = {**OF_NETWORKS, **given}
         known = {field.name.replace("_", "-"): field for field in fields(cls)}
         values: dict[str, object] = {}
         for name, value in given.items():

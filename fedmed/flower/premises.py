@@ -22,13 +22,16 @@ from fedmed.errors import UserError
 from fedmed.features.cache import FeatureCache
 from fedmed.features.extract import Source, extract_all
 from fedmed.features.sites import Features, TrainingSite
+from fedmed.flower import xrays
 from fedmed.flower.protected import public_space
 from fedmed.flower.terms import Content
 from fedmed.imaging.augmentation import CLEAN, View
 from fedmed.privacy.rows import PatientSite, Space, patient_sites
 from fedmed.task import CLASSES
 from fedmed.training.heads import Heads, probabilities
+from fedmed.training.network import ImageSite
 from fedmed.training.recipe import RECIPES
+from fedmed.training.tensors import Tensors
 
 
 @dataclass(frozen=True)
@@ -78,18 +81,17 @@ class Premises:
         facts = audit(self.cohort)
         known = self.backbone.knows(self.cohort.about["title"])
         lines = audit_words(self.cohort, facts, known)
-        images, held_out = (
+        trained, held_out = (
             " and ".join(f"{n} {c}" for n, c in zip(told[part], CLASSES, strict=True))
             for part in ("images", "held_out")
         )
-        pixels = Pixels()
-        xrays = self.cohort.images
-        lines += films.words(films.judge([x.name for x in xrays], films.measure(pixels(xrays))))
+        pixels, images = Pixels(), self.cohort.images
+        lines += films.words(films.judge([x.name for x in images], films.measure(pixels(images))))
         return "\n".join(
             [
                 *lines,
                 "",
-                f"It would train on {images} X-rays of {told['patients']} patients, "
+                f"It would train on {trained} X-rays of {told['patients']} patients, "
                 f"and keep {held_out} of other patients to score on.",
                 "Of these numbers the coordinator is told when the hospital joins; "
                 "--what-leaves names everything.",
@@ -127,6 +129,15 @@ class Premises:
         extract_all([([(self.cohort.train, shown)], Source(learner, cache))], Pixels())
         return Features(self.cohort.train, cache), shown
 
+    def images(self, size: int) -> ImageSite:
+        """Return what hospitals train networks on: X-rays of `size` pixels a side.
+
+        Raises:
+            UserError: an X-ray cannot be read.
+        """
+        cohort = self.cohort
+        return xrays.image_site(self.name, cohort.train, cohort.test, size, self.home / "pixels")
+
     def held_out(self) -> tuple[Tensor, Tensor]:
         """Return features [n, 512] and classes [n] of the patients held out."""
         cache = FeatureCache(self.backbone, self.home / "features")
@@ -135,6 +146,13 @@ class Premises:
 
     def score(self, heads: Heads) -> list[int]:
         """Count the answers of one head on the patients held out: TN, FP, FN, TP, at 0.5."""
-        features, truth = self.held_out()
-        predicted = (probabilities(heads, features)[0] >= 0.5).long()
-        return torch.bincount(2 * truth + predicted, minlength=4).tolist()
+        features, _ = self.held_out()
+        return self._count(probabilities(heads, features)[0])
+
+    def score_network(self, network: Tensors, size: int) -> list[int]:
+        """Count the answers of a network of inputs of `size`: as `score`."""
+        return self._count(xrays.answers(network, size, self.cohort.test))
+
+    def _count(self, said: Tensor) -> list[int]:
+        truth = torch.tensor(labels(self.cohort.test))
+        return torch.bincount(2 * truth + (said >= 0.5), minlength=4).tolist()

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, get_args
 
+from fedmed.backbones.weights import MIN_SIZE
 from fedmed.errors import UserError
 from fedmed.federated.algorithm import Round
 from fedmed.federated.algorithms import ALGORITHMS
 from fedmed.federated.transforms import FORMATS
 from fedmed.flower.faults import faults
-from fedmed.task import CLASSES
+from fedmed.task import CLASSES, IMAGE_SIZE
 from fedmed.training.local_training import train_heads
+from fedmed.training.network import WEIGHT_DECAY, BatchNorm
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.recipe import RECIPES
 
@@ -46,6 +48,10 @@ class Terms:
     epsilon: float = 0.0  # of the whole run, for each patient; 0 is none
     delta: float = 1e-5
     secure_aggregation: bool = False
+    train: str = "head"  # or network; the three that follow are of networks alone
+    size: int = 128  # of a network's input, in pixels
+    batch_norm: str = "average"
+    deterministic: bool = False  # FP32 even where the processor has bf16
     classes: tuple[str, ...] = CLASSES
     protocol: int = PROTOCOL
 
@@ -81,8 +87,12 @@ class Terms:
         if list(self.classes) != list(CLASSES):
             raise Disagreement(_differs("class list", ", ".join(self.classes), ", ".join(CLASSES)))
         tables: Mapping[str, Any] = {
-            "algorithm": ALGORITHMS, "format": FORMATS, "recipe": RECIPES
-        }  # fmt: skip
+            "algorithm": ALGORITHMS,
+            "format": FORMATS,
+            "recipe": RECIPES,
+            "train": ("head", "network"),
+            "batch_norm": get_args(BatchNorm),
+        }
         for name, table in tables.items():
             if getattr(self, name) not in table:
                 raise Disagreement(
@@ -92,6 +102,8 @@ class Terms:
         for name, most in limits.items():
             if not 1 <= getattr(self, name) <= most:
                 raise Disagreement(f"{name} is {getattr(self, name)}: choose from 1 to {most:,}")
+        if not MIN_SIZE <= self.size <= IMAGE_SIZE:
+            raise Disagreement(f"size is {self.size}: choose from {MIN_SIZE} to {IMAGE_SIZE}")
         if not 0 < self.learning_rate <= 1e6:
             raise Disagreement("learning_rate must be above 0, at most a million")
         for fault in faults(self):
@@ -118,7 +130,13 @@ class Terms:
             learning_rate=self.learning_rate,
             batch_size=self.batch_size,
             class_weights=class_weights,
+            weight_decay=WEIGHT_DECAY if self.of_networks else 0.0,
         )
+
+    @property
+    def of_networks(self) -> bool:
+        """Whether whole networks are trained, in place of heads."""
+        return self.train == "network"
 
     def check_backbone(self, sha256: str) -> None:
         """Refuse another backbone than the run's.

@@ -31,6 +31,7 @@ from fedmed.training.optimizer import Optimisation
 from fedmed.training.tensors import Tensors
 
 SMOOTHING = 0.05  # of the labels: no image is a certain case
+WEIGHT_DECAY = 0.02
 PIXELS = "pixels"  # the tensor's name in a file of pixels
 
 BatchNorm = Literal["average", "local", "frozen"]

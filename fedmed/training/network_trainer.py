@@ -26,7 +26,7 @@ from fedmed.training.local_training import Site
 from fedmed.training.network import ImageSite, Regime, state_names, train_network
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.tensors import Tensors, digest
-from fedmed.training.workers import Tell, Workers, peak_bytes, result
+from fedmed.training.workers import Here, Tell, Workers, peak_bytes, result
 
 SAYS_EVERY = 5.0  # seconds between two words of a hospital
 
@@ -70,7 +70,7 @@ class NetworkTrainer:
     the hospital and is no part of them.
     """
 
-    workers: Workers
+    workers: Workers | Here
     folder: Path
     chain: str
     regime: Regime

@@ -72,6 +72,24 @@ class Workers:
             told(said)
 
 
+class Here:
+    """Runs jobs in this very process, each when it is submitted, where one at a time will do."""
+
+    def __init__(self, told: Callable[[Any], None] = lambda said: None) -> None:
+        self._told = told
+
+    def submit(self, job: Callable[[Any, Tell], Any], given: Any) -> Future[Any]:
+        """Run `job(given, tell)` now; what it raises is raised here."""
+
+        def tell(said: Any) -> None:
+            if said is not None:
+                self._told(said)
+
+        future: Future[Any] = Future()
+        future.set_result(job(given, tell))
+        return future
+
+
 def result(future: Future[Any]) -> Any:
     """Wait for a job and return what it made.
 

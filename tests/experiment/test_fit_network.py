@@ -12,10 +12,8 @@ import torch
 
 from fedmed.errors import UserError
 from fedmed.experiment import fit_network
-from fedmed.federated.algorithms.fedavg import FedAvg
 from fedmed.training.network import ImageSite, Regime, norm_names
 from fedmed.training.network_trainer import NetworkTrainer, write_network
-from fedmed.training.tensors import under
 
 
 class Pool:
@@ -75,18 +73,3 @@ def test_normalisation_that_stays_at_home_is_averaged_by_numbers_of_images(tmp_p
     mean = fit_network._mean_norms(trainer, sites)
     assert set(mean) == norm_names()
     assert all(torch.allclose(tensor, torch.tensor(2.0)) for tensor in mean.values())
-
-
-def test_hospitals_networks_are_forgotten_and_what_else_they_keep_is_not() -> None:
-    class Keeping(FedAvg):
-        def local(self, received, own, sites, now):
-            sent = {"w": torch.zeros(1, 2)}
-            return sent, {**under("model", sent), "control/w": torch.ones(1, 2)}
-
-    algorithm = fit_network._Forgetful(Keeping())
-    _, own = algorithm.init({"w": torch.zeros(2)}, torch.tensor([3]))
-    assert own == {}
-    now: Any = None
-    sent, own = algorithm.local({}, {}, [], now)
-    assert set(sent) == {"w"} and set(own) == {"control/w"}
-    assert algorithm.name == "fedavg" and algorithm.additive

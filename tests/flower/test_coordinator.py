@@ -53,15 +53,20 @@ def test_a_hospital_that_is_away_for_a_round_comes_back_to_the_same_bits(algorit
     assert down[2]["hospital_2"] > down[2]["hospital_1"] == down[3]["hospital_2"]
 
 
+@pytest.mark.parametrize("algorithm", ["fedavg", "scaffold"])
+@pytest.mark.parametrize("killed_in", [1, 2])
 @pytest.mark.parametrize("killed_after", ["record", "state"])
-def test_a_coordinator_that_is_killed_goes_on_to_the_same_bits(killed_after, tmp_path, monkeypatch):
-    whole = coordinator(LocalWire(hospitals(tmp_path / "a")), tmp_path / "whole").run()
+def test_a_coordinator_that_is_killed_goes_on_to_the_same_bits(
+    killed_after, killed_in, algorithm, tmp_path, monkeypatch
+):
+    options = {"algorithm": algorithm}
+    whole = coordinator(LocalWire(hospitals(tmp_path / "a")), tmp_path / "whole", **options).run()
     save = State.save
 
     def killed(state, path):
         if killed_after == "state":
             save(state, path)
-        if state.round == 2:
+        if state.round == killed_in:
             raise KeyboardInterrupt
         save(state, path)
 
@@ -69,10 +74,11 @@ def test_a_coordinator_that_is_killed_goes_on_to_the_same_bits(killed_after, tmp
     with monkeypatch.context() as patch:
         patch.setattr(State, "save", killed)
         with pytest.raises(KeyboardInterrupt):
-            coordinator(wire, tmp_path / "out").run()
+            coordinator(wire, tmp_path / "out", **options).run()
     wire.asked.clear()
-    state = coordinator(wire, tmp_path / "out").run()
-    assert sum(kind == "train" for kind, _ in wire.asked) == (2 if killed_after == "record" else 1)
+    state = coordinator(wire, tmp_path / "out", **options).run()
+    left = 3 - killed_in + (killed_after == "record")
+    assert sum(kind == "train" for kind, _ in wire.asked) == left
     assert same(state.model, whole.model)
     assert [entry["round"] for entry in Record.load(tmp_path / "out").rounds] == [1, 2, 3]
 

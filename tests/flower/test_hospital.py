@@ -88,6 +88,7 @@ def test_what_leaves_is_what_is_named(algorithm, tmp_path):
             assert set(decode([answer["update"]], layout)) == set(layout)
             assert all(name in leaves.updates()[algorithm] for name in layout)
     text = leaves.words()
+    assert leaves.network() in text
     assert all(what in text for fields in leaves.ANSWERS.values() for what in fields.values())
 
 

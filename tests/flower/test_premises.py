@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
+import torch
 
 from fedmed import data
 from fedmed import hospital as command
 from fedmed.data.simulated import simulated_cohort
 from fedmed.errors import UserError
 from fedmed.files import sha256_of
+from fedmed.flower import networks, xrays
 from fedmed.flower.dealing import deal
 from fedmed.flower.premises import Premises
 from fedmed.training.heads import new_heads
@@ -41,6 +45,40 @@ def test_a_hospital_holds_out_its_own_and_caches_at_home(dealt, tmp_path):
     assert [tn + fp, fn + tp] == told["held_out"]  # a head of zeros calls all PNEUMONIA
     assert (tn, fn) == (0, 0)
     assert list((tmp_path / "features").rglob("*.safetensors"))
+
+
+def test_x_rays_for_networks_are_decoded_once_and_kept_small(dealt, tmp_path, monkeypatch):
+    folder, names = dealt
+    here = Premises.open(names[0], str(folder / names[0]), tmp_path)
+    site = here.images(32)
+    assert site.pixels().shape == (len(here.cohort.train), 32, 32)
+    assert torch.bincount(site.labels).tolist() == here.counts()["images"]
+    (file,) = (tmp_path / "pixels").iterdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(xrays, "decode_all", lambda films: pytest.fail("decoded again"))
+        assert here.images(32).file == file
+    assert here.images(48).pixels().shape[-1] == 48
+    assert len(list((tmp_path / "pixels").iterdir())) == 1  # of one size at a time
+
+
+def test_a_held_out_x_ray_that_cannot_be_read_is_told_before_networks_are_trained(dealt, tmp_path):
+    folder, names = dealt
+    shutil.copytree(folder / names[0], tmp_path / "xrays")
+    here = Premises.open(names[0], str(tmp_path / "xrays"), tmp_path / "home")
+    (tmp_path / "xrays" / here.cohort.test[0].name).write_bytes(b"no picture")
+    with pytest.raises(UserError, match="cannot be read"):
+        here.images(32)
+
+
+def test_a_network_is_scored_on_who_was_held_out(dealt, tmp_path):
+    folder, names = dealt
+    here = Premises.open(names[0], str(folder / names[0]), tmp_path)
+    network = networks.whole(here.backbone, {}, {})
+    tn, fp, fn, tp = here.score_network(network, 64)
+    assert (tn, fn) == (0, 0)  # its head is of zeros, and so it calls all PNEUMONIA
+    assert [fp, tp] == here.counts()["held_out"]
+    never = network | {"fc.bias": torch.tensor([1.0, 0.0])}
+    assert here.score_network(never, 64) == [fp, 0, tp, 0]
 
 
 def test_a_folder_that_is_none_is_refused(tmp_path):

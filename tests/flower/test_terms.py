@@ -41,6 +41,10 @@ def test_terms_are_read_as_they_were_written():
         ("seed", True, "no seed"),
         ("run", "../../../../etc/x", "no name or seed"),
         ("learning_rate", -1.0, "learning_rate"),
+        ("train", "everything", "train 'everything': choose from head, network"),
+        ("size", 16, "size is 16: choose from 32 to 224"),
+        ("batch_norm", "none", "batch_norm 'none': choose from average, local, frozen"),
+        ("deterministic", 1, "no deterministic"),
         ("epsilon", -1.0, "epsilon must be"),
         ("epsilon", float("nan"), "epsilon must be"),
         ("epsilon", "3", "no epsilon"),
@@ -51,6 +55,13 @@ def test_terms_are_read_as_they_were_written():
 def test_what_differs_is_named(field, value, named):
     text = json.dumps(json.loads(TERMS.text()) | {field: value})
     with pytest.raises(Disagreement, match=named):
+        Terms.read(text)
+
+
+@pytest.mark.parametrize("algorithm", ["scaffold", "ridge", "newton"])
+def test_what_needs_features_trains_no_networks(algorithm):
+    text = replace(TERMS, train="network", algorithm=algorithm).text()
+    with pytest.raises(Disagreement, match=f"{algorithm} needs the features of a frozen backbone"):
         Terms.read(text)
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fedmed.errors import UserError
-from fedmed.training.workers import Stopped, Tell, Workers, peak_bytes, result
+from fedmed.training.workers import Here, Stopped, Tell, Workers, peak_bytes, result
 
 
 def talking(number: int, tell: Tell) -> tuple[int, int, int]:
@@ -63,3 +63,12 @@ def test_stopping_ends_what_would_never_end() -> None:
 
 def test_peak_memory_is_told() -> None:
     assert peak_bytes() > 2**26
+
+
+def test_here_a_job_is_done_in_this_process_when_it_is_submitted() -> None:
+    said: list[object] = []
+    future = Here(said.append).submit(talking, 3)
+    assert said == [("at work", 3)]
+    assert result(future) == (9, torch.get_num_threads(), os.getpid())
+    with pytest.raises(UserError, match="number 4 is no good"):
+        Here().submit(failing, 4)
