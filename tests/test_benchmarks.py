@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as topics
-from benchmarks import engines, pipeline
+from benchmarks import engines, machines, pipeline
 from benchmarks.pipeline import Run
 from fedmed import data
 from fedmed.evaluation.metrics import METRICS
@@ -82,3 +82,14 @@ def test_some_of_the_images_are_whole_patients_and_all_of_the_test_split(tmp_pat
         xray.name for xray in all_of_it.train if xray.patient in chosen
     }
     assert 0 < len(some.train) < len(all_of_it.train)
+
+
+def test_a_rounds_seconds_are_from_when_all_had_joined() -> None:
+    log = """INFO : Flower
+0:20  hospital_1 joined: 3 NORMAL and 4 PNEUMONIA X-rays to train on.
+0:58  hospital_2 joined: 3 NORMAL and 4 PNEUMONIA X-rays to train on.
+1:28  Round 1 of 2: hospital_1, hospital_2
+1:40  Round 2: awaited: hospital_2.
+1:01:30  Round 2 of 2: hospital_1, hospital_2
+"""
+    assert machines.round_seconds(log) == [30.0, 3602.0]
