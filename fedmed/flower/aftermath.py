@@ -40,12 +40,12 @@ def traffic(ledger: Ledger, wire: Mapping[str, tuple[int, int]]) -> str:
     """Bytes of each hospital: of our messages, and of all that went over TCP."""
     lines = [
         "",
-        "bytes         messages up      down    TCP up      down   more than messages",
+        f"{'bytes':13}{'messages up':>13}{'down':>13}{'TCP up':>13}{'down':>13}{'in all':>9}",
     ]
     for name, (up, down) in wire.items():
         sent, got = (sum(entry.get(name, 0) for entry in way) for way in (ledger.up, ledger.down))
         more = (up + down) / max(sent + got, 1)
-        lines.append(f"{name:13}{sent:12,}{got:10,}{up:10,}{down:10,}{more:14.0f} x")
+        lines.append(f"{name:13}{sent:13,}{got:13,}{up:13,}{down:13,}{more:7.1f} x")
     lines += [
         "The rest is Flower's: TLS, signatures, the bundle, polling while a node is there,",
         "and messages to join and to score.",
