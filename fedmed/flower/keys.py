@@ -21,6 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from fedmed.errors import UserError
 
 DAYS = 397  # as long as browsers trust a server's certificate
+LOOPBACK = ("localhost", "127.0.0.1")
 CA, CA_KEY = "ca.crt", "ca.key"
 SERVER, SERVER_KEY = "server.crt", "server.key"
 HOSPITALS = "hospitals"  # public keys, one a hospital
@@ -95,7 +96,9 @@ def _server(
     signer: ec.EllipticCurvePrivateKey,
 ) -> bytes:
     builder = _certificate(_name(hosts[0]), authority.subject, key.public_key())
-    names = x509.SubjectAlternativeName([_host(host) for host in hosts])
+    # By loopback the coordinator itself speaks to its server.
+    everyone = dict.fromkeys([*hosts, *LOOPBACK])
+    names = x509.SubjectAlternativeName([_host(host) for host in everyone])
     builder = builder.add_extension(names, critical=False)
     builder = builder.add_extension(
         x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False

@@ -52,8 +52,8 @@ class Relay:
     def _pass(self, source: socket.socket, sink: socket.socket, way: str) -> None:
         with suppress(OSError):
             while block := source.recv(_BLOCK):
-                sink.sendall(block)
-                with self._lock:
+                with self._lock:  # before anybody has them who may ask how many there were
                     setattr(self, way, getattr(self, way) + len(block))
+                sink.sendall(block)
         with suppress(OSError):
             sink.shutdown(socket.SHUT_WR)  # the other direction may still go on

@@ -17,6 +17,7 @@ from fedmed.flower.supernode import QUIET, search_path
 APP = Path(__file__).parents[2] / "flower"
 NAME = "superlink"
 CONNECTION = "fedmed"
+EVERYWHERE = ("0.0.0.0", "")
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -52,8 +53,9 @@ class SuperLink:
             ) from error
         home.mkdir(parents=True, exist_ok=True)
         root = (folder / keys.CA).absolute()
+        near = keys.LOOPBACK[-1] if host in EVERYWHERE else host  # as the certificate names it
         (home / "config.toml").write_text(
-            f'[superlink.{CONNECTION}]\naddress = "{self.address}"\n'
+            f'[superlink.{CONNECTION}]\naddress = "{near}:{port}"\n'
             f"root-certificates = {json.dumps(str(root))}\n"
         )
         processes.start(
@@ -68,7 +70,7 @@ class SuperLink:
                 "--disable-runtime-dependency-installation",
             ],
         )
-        wait_for_port(host, port, processes, NAME)
+        wait_for_port(near, port, processes, NAME)
 
     def register(self) -> list[str]:
         """Register every hospital whose public key is there; return their names."""

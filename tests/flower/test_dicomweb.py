@@ -133,6 +133,9 @@ def test_an_archive_without_any_of_it_is_refused(archive, tmp_path):
 
 def test_an_archive_that_knows_no_filter_gives_no_label_to_another_exam(archive, tmp_path):
     archive.deaf = True
+    for image in archive.images:
+        found = Service(archive.address, {}).with_uid(image.SOPInstanceUID)
+        assert [one.uid for one in found] == [image.SOPInstanceUID]
     table = copy(archive.address, by_exam(tmp_path), tmp_path / "home")
     rows = csv.DictReader(table.open())
     told = {row["image"].removesuffix(".dcm"): row["label"] for row in rows}
