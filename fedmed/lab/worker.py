@@ -18,7 +18,7 @@ from threading import Thread
 from typing import Any
 
 READY = {"ready": True}
-NICENESS = 5  # two such workers leave a reader on two cores most of their time
+NICENESS = 19  # two such workers take of two cores what readers leave
 DONE = object()
 
 
