@@ -29,14 +29,15 @@ flower: .venv-flower/done ## the environment of a federation between machines (d
 space: $(VENV)/app.done ## a folder to upload as a Space, with nothing else in it
 	$(BIN)/python -m fedmed.space
 
-# Two tests at a time, each on one thread: more threads than cores wait for one another.
+# Two tests at a time, each on one thread: more threads than cores wait for one another. In their
+# order, or files with few tests, which are the long ones, would come last and on one core.
 test quick: export OMP_NUM_THREADS = 1
 
 test: lint ## lint and every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 quick: lint ## lint and the fast tests, before a commit
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
 
 lint: $(VENV)/dev.done ## style, types, and which package may import which
 	$(BIN)/ruff check .

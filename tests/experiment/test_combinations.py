@@ -29,7 +29,7 @@ from fedmed.federated.algorithms.robust import Robust
         ("--personalise=ditto --epsilon=3", "leave out that or --epsilon"),
         ("--personalise=ditto --train=network", "--personalise works with heads"),
         ("--study --train=network", "--study works with heads"),
-        ("--epsilon=3 --algorithm=scaffold", "choose one, or leave out --epsilon"),
+        ("--epsilon=3 --algorithm=fedprox", "choose one, or leave out --epsilon"),
     ],
 )
 def test_refusals(options: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,7 +65,9 @@ class Archive:
 
 
 @contextmanager
-def serving(archive: Archive, tls: tuple[Path, Path] | None = None) -> Iterator[Archive]:
+def serving(
+    archive: Archive, tls: tuple[Path, Path] | None = None, host: str = "127.0.0.1"
+) -> Iterator[Archive]:
     """Serve an archive, over TLS with a certificate and its key if they are given."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -82,14 +84,14 @@ def serving(archive: Archive, tls: tuple[Path, Path] | None = None) -> Iterator[
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((host, 0), Handler)
     scheme = "http"
     if tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*tls)
         server.socket = context.wrap_socket(server.socket, server_side=True)
         scheme = "https"
-    archive.address = f"{scheme}://127.0.0.1:{server.server_address[1]}{ROOT}"
+    archive.address = f"{scheme}://{host}:{server.server_address[1]}{ROOT}"
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
