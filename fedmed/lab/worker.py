@@ -18,8 +18,8 @@ from threading import Thread
 from typing import Any
 
 READY = {"ready": True}
-# Beside 16 labs on two cores a reader's p95 is 1.6 times that alone; at 5 it was three times, and at
-# 19 the labs took half as long again.
+# Beside 16 labs on two cores a reader's p95 is 1.6 times that alone; at 5 it was three times, and
+# at 19 the labs took half as long again.
 NICENESS = 10
 DONE = object()
 
