@@ -18,7 +18,7 @@ app: $(VENV)/app.done ## the page on http://127.0.0.1:7860
 train: $(VENV)/app.done ## train.py on DATA=DIR, BACKBONE=imagenet, ARGS="..."
 	$(BIN)/python train.py --data $(DATA) --backbone $(BACKBONE) $(ARGS)
 
-demo: $(VENV)/app.done ## a whole run on simulated patients, offline, in about a minute
+demo: $(VENV)/app.done ## a whole run on simulated patients, offline, in one to two minutes
 	$(BIN)/python train.py --demo $(ARGS)
 
 hospitals: .venv-flower/done ## a federation between processes, over TLS, in a few minutes; DATA=DIR
