@@ -23,19 +23,10 @@ ALGORITHMS = (
 )
 CLOSED_FORMS = ("class-means", "ridge", "lda")
 MOST_KEPT = 100  # hospitals whose sums fit into one file of a snapshot
-# That can be made private to patients: what averages, and class means. Not fedprox, whose pull and
+# That cannot be made private to patients: closed forms but class means, and fedprox, whose pull and
 # steps as long as noise needs would throw hospitals to and fro.
-PRIVATE = (
-    "fedavg",
-    "scaffold",
-    "fedavgm",
-    "fedadam",
-    "fedyogi",
-    "median",
-    "trimmed-mean",
-    "krum",
-    "class-means",
-)
+NOT_PRIVATE = ("fedprox", "ridge", "lda", "newton")
+PRIVATE = tuple(name for name in ALGORITHMS if name not in NOT_PRIVATE)
 SECURE_HOSPITALS = (3, 200)  # among which secure aggregation hides something, in bearable time
 # Of these, those whose every round needs every hospital, those that cannot train networks, and
 # those that tell one hospital by the others.

@@ -16,11 +16,22 @@ from fedmed.experiment.choices import (
 )
 
 
-class Options(Protocol):
-    """The options that are looked at."""
+class Protectable(Protocol):
+    """The options that every run has, wherever it runs; an epsilon of None or 0 is none."""
 
     @property
     def algorithm(self) -> str: ...
+    @property
+    def train(self) -> str: ...
+    @property
+    def epsilon(self) -> float | None: ...
+    @property
+    def secure_aggregation(self) -> bool: ...
+
+
+class Options(Protectable, Protocol):
+    """The options that are looked at."""
+
     @property
     def participation(self) -> float: ...
     @property
@@ -31,12 +42,6 @@ class Options(Protocol):
     def quantize(self) -> str: ...
     @property
     def hospitals(self) -> int: ...
-    @property
-    def train(self) -> str: ...
-    @property
-    def epsilon(self) -> float | None: ...
-    @property
-    def secure_aggregation(self) -> bool: ...
     @property
     def audit(self) -> bool: ...
     @property
@@ -72,7 +77,11 @@ def faults(settings: Options) -> Iterator[str]:
         yield "--poison spoils one of several hospitals: it needs --hospitals 2 at least"
     if settings.keep_sums:
         yield from unkeepable(settings)
-    yield from unprotectable(settings)
+    rounded = settings.quantize != "none"
+    yield from unprotectable(
+        settings, settings.hospitals, f"--quantize {settings.quantize}" if rounded else None
+    )
+    yield from unprotectable_here(settings)
 
 
 def without_features(train: str, algorithm: str) -> str:
@@ -110,9 +119,12 @@ def unkeepable(settings: Options) -> Iterator[str]:
         yield f"--keep-sums works with --hospitals {MOST_KEPT} at most: so many fit into one file"
 
 
-def unprotectable(settings: Options) -> Iterator[str]:
-    """Yield why a run cannot be protected as its options ask."""
-    if settings.epsilon is not None:
+def unprotectable(settings: Protectable, hospitals: int, rounding: str | None) -> Iterator[str]:
+    """Yield why a run of so many hospitals cannot be protected as its options ask.
+
+    `rounding` is the option that rounds what is sent, as it was given.
+    """
+    if settings.epsilon:
         if settings.algorithm not in PRIVATE:
             yield (
                 f"--epsilon works with --algorithm {', '.join(PRIVATE)}, and not with "
@@ -123,22 +135,14 @@ def unprotectable(settings: Options) -> Iterator[str]:
                 "--epsilon works with heads: noise on the millions of numbers of a network would "
                 "leave nothing of it; leave out --epsilon or --train network"
             )
-        if settings.personalise:
-            yield (
-                f"--personalise {settings.personalise} trains on a hospital's patients without "
-                "noise, and the snapshot shows what comes of it: leave out that or --epsilon"
-            )
     if settings.secure_aggregation:
         low, high = SECURE_HOSPITALS
-        if settings.quantize != "none":
-            yield (
-                "--secure-aggregation adds up exact numbers: leave out --quantize "
-                f"{settings.quantize}"
-            )
-        if not low <= settings.hospitals <= high:
+        if rounding:
+            yield f"--secure-aggregation adds up exact numbers: leave out {rounding}"
+        if not low <= hospitals <= high:
             yield (
                 f"--secure-aggregation needs from {low} to {high} hospitals, not "
-                f"{settings.hospitals:,}: of two each would learn the other's update, and every "
+                f"{hospitals:,}: of two each would learn the other's update, and every "
                 "two share a secret"
             )
         if settings.algorithm in NEED_THREE:
@@ -146,15 +150,24 @@ def unprotectable(settings: Options) -> Iterator[str]:
                 f"--algorithm {settings.algorithm} needs every hospital's update, which "
                 "--secure-aggregation hides from the server; leave out either"
             )
-    protected = [
-        flag
-        for flag, asked in (
-            ("--secure-aggregation", settings.secure_aggregation),
-            ("--audit", settings.audit),
-            ("--study", settings.study),
-            ("--personalise", settings.personalise is not None),
-        )
-        if asked
-    ]
-    if settings.train != "head" and protected:
-        yield f"{protected[0]} works with heads so far: leave it out, or --train network"
+        yield from _of_heads(settings, "--secure-aggregation")
+
+
+def unprotectable_here(settings: Options) -> Iterator[str]:
+    """Yield why a run cannot be protected beside what only a run in one process can be asked."""
+    if settings.personalise:
+        if settings.epsilon:
+            yield (
+                f"--personalise {settings.personalise} trains on a hospital's patients without "
+                "noise, and the snapshot shows what comes of it: leave out that or --epsilon"
+            )
+        yield from _of_heads(settings, "--personalise")
+    if settings.audit:
+        yield from _of_heads(settings, "--audit")
+    if settings.study:
+        yield from _of_heads(settings, "--study")
+
+
+def _of_heads(settings: Protectable, flag: str) -> Iterator[str]:
+    if settings.train != "head":
+        yield f"{flag} works with heads so far: leave it out, or --train network"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -127,18 +127,50 @@ def private(
 
     `patients` names the patient of each image, [n]; `parts` are the hospitals' places among them.
     """
-    assert settings.epsilon is not None
     sites = patient_sites(features, patients, parts, views)
-    if settings.algorithm == "class-means":
-        mechanism = Mechanism.of_means(settings.epsilon, settings.delta)
+    return by_noise(settings, sites, space, settings.format, outbox=outbox)
+
+
+class Asked(Protocol):
+    """What a private run's options say, wherever it runs."""
+
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def epsilon(self) -> float | None: ...
+    @property
+    def delta(self) -> float: ...
+    @property
+    def rounds(self) -> int: ...
+    @property
+    def local_epochs(self) -> int: ...
+
+
+def by_noise(
+    asked: Asked,
+    sites: Sequence[Site],
+    space: Space,
+    sent: str,
+    *,
+    public: tuple[int, int] | None = None,
+    outbox: Outbox | None = None,
+    keys: Keys | None = None,
+) -> Protection:
+    """Return the protection of sites of one row a patient, whose `asked.epsilon` is given.
+
+    `public` is how many patients and hospitals there are in all, if not those of `sites`.
+    """
+    assert asked.epsilon
+    if asked.algorithm == "class-means":
+        mechanism = Mechanism.of_means(asked.epsilon, asked.delta)
         means = PrivateClassMeans(mechanism, space, outbox)
-        return Protection(sites, train_heads, mechanism, None, settings.format, means)
+        return Protection(sites, train_heads, mechanism, keys, sent, means)
+    patients, hospitals = public or (sum(len(site.labels) for site in sites), len(sites))
     mechanism = Mechanism.of(
-        settings.epsilon,
-        settings.delta,
-        settings.rounds * settings.local_epochs,
-        patients=sum(len(site.labels) for site in sites),
-        hospitals=len(sites),
+        asked.epsilon,
+        asked.delta,
+        asked.rounds * asked.local_epochs,
+        patients=patients,
+        hospitals=hospitals,
     )
-    trainer = PrivateTrainer(mechanism, space, outbox)
-    return Protection(sites, trainer, mechanism, None, settings.format)
+    return Protection(sites, PrivateTrainer(mechanism, space, outbox), mechanism, keys, sent)

@@ -25,7 +25,7 @@ SPLITS: tuple[tuple[str, float | None], ...] = (
     ("iid", None),
 )
 SKEWED, EVEN = SPLITS[0], SPLITS[-1]
-PRIVATE = ("fedavg", "class-means")
+PRIVATELY = ("fedavg", "class-means")
 EPSILONS = (8.0, 3.0, 1.0)
 FORMATS = ("fp16", "int8")
 POISONS = ("label-flip", "sign-flip", "scale:100")
@@ -55,7 +55,7 @@ def design() -> list[Cell]:
     cells += [
         Cell(name, *split, epsilon=epsilon)
         for split in (SKEWED, EVEN)
-        for name in PRIVATE
+        for name in PRIVATELY
         for epsilon in EPSILONS
     ]
     cells += [

@@ -68,7 +68,7 @@ def federate(
     senders = Senders(
         tuple(site.name for site in sites), count_images(algorithm, images, optimisation)
     )
-    state = state or _start(algorithm, model, senders)
+    state = state or start(algorithm, model, senders.samples)
     for done in range(state.round, min(rounds, algorithm.most_rounds or rounds)):
         if algorithm.finished(state.server):
             break
@@ -111,9 +111,12 @@ def count_images(algorithm: Algorithm, images: Tensor, optimisation: Optimisatio
     return images.double() @ torch.tensor(weights or [1.0] * len(CLASSES), dtype=torch.float64)
 
 
-def _start(algorithm: Algorithm, model: Tensors, senders: Senders) -> State:
-    """Return the state before round 1: hospitals hold zeros, so that all that they get is sent."""
-    server, own = algorithm.init(model, senders.samples)
+def start(algorithm: Algorithm, model: Tensors, samples: Tensor) -> State:
+    """Return the state before round 1: hospitals hold zeros, so that all that they get is sent.
+
+    Hospital h counts as samples[h] images.
+    """
+    server, own = algorithm.init(model, samples)
     broadcast = algorithm.broadcast(server)
     return State(
         server=server,
@@ -139,7 +142,7 @@ def _round(
     together = at_once(algorithm, channel, expected, len(present))
     own, kept = state.own, state.kept
     sizes: dict[str, int] = {}
-    received, counts = [], []
+    parts = []
     for some in present.split(together):
         places = some.tolist()
         who = Senders(tuple(senders.names[h] for h in places), senders.samples[some])
@@ -151,12 +154,8 @@ def _round(
         own, kept = put(own, some, after, len(sites)), put(kept, some, keeping, len(sites))
         sizes |= {name: len(message) for name, message in zip(who.names, up, strict=True)}
         del up
-        if together < len(present):
-            sent, counted = weighted_mean(sent, counted.samples), counted.together()
-        received.append(sent)
-        counts.append(counted.samples)
-    server = algorithm.aggregate(state.server, join(received), torch.cat(counts), now)
-    keep_variances(algorithm.model(server))
+        parts.append(averaged(sent, counted) if together < len(present) else (sent, counted))
+    server = aggregate(algorithm, state.server, parts, now)
     return replace(
         state,
         server=server,
@@ -167,7 +166,22 @@ def _round(
     )
 
 
-def keep_variances(model: Tensors) -> None:
+def averaged(sent: Tensors, senders: Senders) -> tuple[Tensors, Senders]:
+    """Return the weighted mean of what was sent, and its senders as one."""
+    return weighted_mean(sent, senders.samples), senders.together()
+
+
+def aggregate(
+    algorithm: Algorithm, server: Tensors, parts: Sequence[tuple[Tensors, Senders]], now: Round
+) -> Tensors:
+    """Return the server's tensors after a round in which the senders of all parts sent these."""
+    received, counts = join([sent for sent, _ in parts]), [who.samples for _, who in parts]
+    after = algorithm.aggregate(server, received, torch.cat(counts), now)
+    _keep_variances(algorithm.model(after))
+    return after
+
+
+def _keep_variances(model: Tensors) -> None:
     """Keep batch normalisation's variances from falling below 0, in place.
 
     A step that is no mean, an adaptive one or one with momentum, does not know what they are.

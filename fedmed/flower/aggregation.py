@@ -9,12 +9,12 @@ from torch import Tensor
 
 from fedmed.federated.algorithm import Algorithm, Round
 from fedmed.federated.channel import Channel
-from fedmed.federated.rounds import at_once, keep_variances
+from fedmed.federated.rounds import aggregate, at_once, averaged
 from fedmed.federated.transforms import Senders
-from fedmed.training.tensors import Tensors, join, weighted_mean
+from fedmed.training.tensors import Tensors
 
 
-def aggregate(
+def read_and_aggregate(
     algorithm: Algorithm,
     channel: Channel,
     server: Tensors,
@@ -33,16 +33,11 @@ def aggregate(
     expected = algorithm.expected(server)
     together = at_once(algorithm, channel, expected, len(messages))
     names = list(messages)
-    received, counts = [], []
+    parts = []
     for some in torch.arange(len(names)).split(together):
         senders = Senders(tuple(names[h] for h in some.tolist()), samples[some])
         sent, counted = channel.receive(
             [messages[name] for name in senders.names], expected, senders, now
         )
-        if together < len(names):
-            sent, counted = weighted_mean(sent, counted.samples), counted.together()
-        received.append(sent)
-        counts.append(counted.samples)
-    after = algorithm.aggregate(server, join(received), torch.cat(counts), now)
-    keep_variances(algorithm.model(after))
-    return after
+        parts.append(averaged(sent, counted) if together < len(names) else (sent, counted))
+    return aggregate(algorithm, server, parts, now)

@@ -17,11 +17,11 @@ from fedmed.federated.algorithm import Algorithm, Round
 from fedmed.federated.algorithms import ALGORITHMS
 from fedmed.federated.channel import Channel
 from fedmed.federated.messages import TransportError, encode
-from fedmed.federated.rounds import count_images
+from fedmed.federated.rounds import count_images, start
 from fedmed.federated.state import State
 from fedmed.federated.transforms import Senders
 from fedmed.flower import networks
-from fedmed.flower.aggregation import aggregate
+from fedmed.flower.aggregation import read_and_aggregate
 from fedmed.flower.counts import adds_up, rates
 from fedmed.flower.hospital import LOST
 from fedmed.flower.key_exchange import KeyExchange
@@ -139,10 +139,8 @@ class Coordinator:
             self.record.class_weights = [1.0, 1.0]
             self.record.public = [sum(told[name]["patients"] for name in names), len(names)]
         model = networks.start(self.roster.terms, self.backbone)
-        server, _ = self.algorithm.init(model, self._samples(names))
-        nought = {n: torch.zeros_like(t) for n, t in self.algorithm.broadcast(server).items()}
-        models = {n: t[:0] for n, t in repeat(self.algorithm.model(server), 1).items()}
-        return State(server=server, own={}, held=nought, kept={}, models=models)
+        # What hospitals keep stays with them.
+        return replace(start(self.algorithm, model, self._samples(names)), own={})
 
     def _round(self, state: State) -> State:
         """Return the state after the next round that enough hospitals took part in."""
@@ -186,7 +184,7 @@ class Coordinator:
         if len(answered) < self._least():
             return None, answered, missing
         now, sent = self._now(number, answered), {name: received[name] for name in answered}
-        server = aggregate(
+        server = read_and_aggregate(
             self.algorithm, self.channel, state.server, sent, self._samples(answered), now
         )
         self._lost -= set(answered)

@@ -8,21 +8,18 @@ coordinator tells, decides how long a step is: how useful a run is, not how priv
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from fedmed.backbones.backbone import Backbone
 from fedmed.backbones.engine import pick_to_train
 from fedmed.data.pixels import Pixels
-from fedmed.experiment.protection import Protection
+from fedmed.experiment.protection import Protection, by_noise
 from fedmed.features.cache import FeatureCache
 from fedmed.features.extract import Source, extract_all
 from fedmed.flower.terms import Terms
 from fedmed.privacy import public_centre
 from fedmed.privacy.masks import Keys
-from fedmed.privacy.mechanism import Mechanism
-from fedmed.privacy.private_means import PrivateClassMeans
-from fedmed.privacy.private_training import PrivateTrainer
 from fedmed.privacy.rows import Space
 from fedmed.training.local_training import Site, train_heads
 
@@ -30,8 +27,7 @@ MOST = 10_000_000  # patients that a private run may have
 NO_PRIVACY = "none: the coordinator sees every hospital's updates as they are"
 
 
-@dataclass(frozen=True)
-class Public:
+class Public(NamedTuple):
     """What a private run takes as known to everybody, told once, before its first round."""
 
     patients: int  # of all hospitals that are there at the start
@@ -52,20 +48,8 @@ def protection(
     sent = "masked" if keys else terms.format
     if not terms.epsilon:
         return Protection(sites, train_heads, None, keys, sent)
-    assert space is not None
-    if terms.algorithm == "class-means":
-        mechanism = Mechanism.of_means(terms.epsilon, terms.delta)
-        means = PrivateClassMeans(mechanism=mechanism, space=space)
-        return Protection(sites, train_heads, mechanism, keys, sent, means)
-    assert public is not None
-    mechanism = Mechanism.of(
-        terms.epsilon,
-        terms.delta,
-        terms.rounds * terms.local_epochs,
-        patients=public.patients,
-        hospitals=public.hospitals,
-    )
-    return Protection(sites, PrivateTrainer(mechanism, space), mechanism, keys, sent)
+    assert space is not None and (public or terms.algorithm == "class-means")
+    return by_noise(terms, sites, space, sent, public=public, keys=keys)
 
 
 def public_space(backbone: Backbone, cache: Path) -> Space:

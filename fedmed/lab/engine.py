@@ -18,7 +18,7 @@ from fedmed.evaluation.bootstrap import auc_statistic
 from fedmed.federated.state import State
 from fedmed.lab.alone import Alone
 from fedmed.lab.cohort import LabCohort, deal
-from fedmed.lab.federation import DELTA, Federation, optimisation_of
+from fedmed.lab.federation import Federation, optimisation_of
 from fedmed.lab.settings import LabSettings
 from fedmed.lab.told import told
 from fedmed.privacy.membership import Target, confidence, within_class
@@ -162,7 +162,7 @@ class Lab:
         if settings.epsilon is not None:
             summary["privacy"] = {
                 "epsilon": history[-1]["epsilon"],
-                "delta": DELTA,
+                "delta": settings.delta,
                 "unit": "patient",
                 "reproducible": False,  # noise has no seed
             }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from fedmed.federated.algorithm import Trainer
+from fedmed.experiment.protection import Protection, by_noise
 from fedmed.federated.algorithms import ALGORITHMS
 from fedmed.federated.algorithms.moments import Moments
 from fedmed.federated.attendance import Attendance
@@ -18,16 +18,11 @@ from fedmed.lab.alone import Alone
 from fedmed.lab.cohort import LabCohort, mixes
 from fedmed.lab.settings import LabSettings
 from fedmed.privacy.accountant import epsilon_of
-from fedmed.privacy.mechanism import Mechanism
-from fedmed.privacy.private_means import PrivateClassMeans
-from fedmed.privacy.private_training import PrivateTrainer
 from fedmed.training.heads import new_heads
-from fedmed.training.local_training import Site, train_heads
+from fedmed.training.local_training import train_heads
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.recipe import RECIPES
 from fedmed.training.tensors import pick
-
-DELTA = 1e-5
 
 
 @dataclass(frozen=True)
@@ -60,29 +55,19 @@ class Federation:
         self.every = self.alone.sites
         here = [place for place in range(len(parts)) if place + 1 not in settings.off]
         self.sites_here = [self.every[place] for place in here]
-        self.optimisation = optimisation_of(torch.cat([site.labels for site in self.sites_here]))
-        self.algorithm = ALGORITHMS[settings.algorithm]()
-        if isinstance(self.algorithm, Moments):  # of public X-rays any sums may be sent
-            self.algorithm = replace(self.algorithm, fewest=0)
-        sites: list[Site] = list(self.sites_here)
-        self.trainer: Trainer = train_heads
-        self.mechanism: Mechanism | None = None
+        algorithm = ALGORITHMS[settings.algorithm]()
+        if isinstance(algorithm, Moments):  # of public X-rays any sums may be sent
+            algorithm = replace(algorithm, fewest=0)
+        protection = Protection(self.sites_here, train_heads, None, None, settings.format)
         if settings.epsilon is not None:
-            sites = [cohort.patient_site(names[place], parts[place]) for place in here]
-            if settings.algorithm == "class-means":
-                self.mechanism = Mechanism.of_means(settings.epsilon, DELTA)
-                self.algorithm = PrivateClassMeans(self.mechanism, cohort.space)
-            else:
-                self.mechanism = Mechanism.of(
-                    settings.epsilon,
-                    DELTA,
-                    settings.rounds * settings.local_epochs,
-                    patients=sum(len(site.labels) for site in sites),
-                    hospitals=len(sites),
-                )
-                self.trainer = trainer = PrivateTrainer(self.mechanism, cohort.space)
-                self.algorithm = trainer.fit(self.algorithm)
-                self.optimisation = trainer.optimisation(self.optimisation)
+            patients = [cohort.patient_site(names[place], parts[place]) for place in here]
+            protection = by_noise(settings, patients, cohort.space, settings.format)
+        self.mechanism, self.trainer = protection.mechanism, protection.trainer
+        self.algorithm = protection.fit(algorithm)
+        self.optimisation = protection.optimisation(
+            optimisation_of(torch.cat([site.labels for site in self.sites_here]))
+        )
+        sites = list(protection.sites)
         self.channel = Channel.of(settings.format)
         if settings.poison and settings.spoiled:
             poison, spoiled = Poison.parse(settings.poison), names[settings.spoiled - 1]
@@ -114,13 +99,15 @@ class Federation:
         )
 
     def spent(self, rounds: int) -> float | None:
-        """The epsilon that so many rounds have spent, at DELTA."""
+        """The epsilon that so many rounds have spent, at the settings' delta."""
         if self.mechanism is None:
             return None
         if self.mechanism.means:  # all in the only round
             return self.settings.epsilon
         steps = rounds * self.settings.local_epochs
-        return epsilon_of(self.mechanism.mu * (steps / self.mechanism.steps) ** 0.5, DELTA)
+        return epsilon_of(
+            self.mechanism.mu * (steps / self.mechanism.steps) ** 0.5, self.settings.delta
+        )
 
 
 def optimisation_of(labels: torch.Tensor) -> Optimisation:

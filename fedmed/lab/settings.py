@@ -41,6 +41,7 @@ class LabSettings:
     seed: int = 42
 
     train: ClassVar[str] = "head"
+    delta: ClassVar[float] = 1e-5
     secure_aggregation: ClassVar[bool] = False
     audit: ClassVar[bool] = False
     keep_sums: ClassVar[bool] = False

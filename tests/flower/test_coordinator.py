@@ -11,11 +11,10 @@ import torch
 from fedmed.errors import UserError
 from fedmed.federated.algorithms import ALGORITHMS
 from fedmed.federated.messages import encode
-from fedmed.federated.state import State
 from fedmed.flower.hospital import LOST
 from fedmed.flower.record import Record
 from fedmed.flower.replay import replay
-from tests.support.machines import WIDTH, LocalWire, coordinator, hospitals, same, sites
+from tests.support.machines import WIDTH, LocalWire, coordinator, hospitals, killed, same, sites
 
 
 def in_process(folder, mixes=None):
@@ -57,24 +56,13 @@ def test_a_hospital_that_is_away_for_a_round_comes_back_to_the_same_bits(algorit
 @pytest.mark.parametrize("killed_in", [1, 2])
 @pytest.mark.parametrize("killed_after", ["record", "state"])
 def test_a_coordinator_that_is_killed_goes_on_to_the_same_bits(
-    killed_after, killed_in, algorithm, tmp_path, monkeypatch
+    killed_after, killed_in, algorithm, tmp_path
 ):
     options = {"algorithm": algorithm}
     whole = coordinator(LocalWire(hospitals(tmp_path / "a")), tmp_path / "whole", **options).run()
-    save = State.save
-
-    def killed(state, path):
-        if killed_after == "state":
-            save(state, path)
-        if state.round == killed_in:
-            raise KeyboardInterrupt
-        save(state, path)
-
     wire = LocalWire(hospitals(tmp_path / "b"))
-    with monkeypatch.context() as patch:
-        patch.setattr(State, "save", killed)
-        with pytest.raises(KeyboardInterrupt):
-            coordinator(wire, tmp_path / "out", **options).run()
+    with killed(killed_in, saved=killed_after == "state"):
+        coordinator(wire, tmp_path / "out", **options).run()
     wire.asked.clear()
     state = coordinator(wire, tmp_path / "out", **options).run()
     left = 3 - killed_in + (killed_after == "record")

@@ -12,7 +12,7 @@ from fedmed.federated.messages import decode
 from fedmed.flower import leaves
 from fedmed.flower.hospital import UNABLE, Hospital, algorithm_of
 from tests.flower.test_terms import TERMS
-from tests.support.machines import LocalWire, coordinator, hospitals
+from tests.support.machines import coordinator, hospitals, watched
 
 
 @pytest.fixture
@@ -71,13 +71,7 @@ def test_no_coordinator_sets_how_few_xrays_sums_are_sent_of():
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_what_leaves_is_what_is_named(algorithm, tmp_path):
     """Every field of every answer, and every tensor of an update, is in `--what-leaves`."""
-    seen = []
-
-    def look(node, kind, message, answer):
-        seen.append((kind, answer))
-        return answer
-
-    wire = LocalWire(hospitals(tmp_path), look)
+    wire, seen = watched(hospitals(tmp_path))
     run = coordinator(wire, tmp_path / "out", algorithm=algorithm, rounds=1)
     run.run()
     assert {kind for kind, _ in seen} == {"join", "train", "evaluate"}
@@ -94,13 +88,7 @@ def test_what_leaves_is_what_is_named(algorithm, tmp_path):
 
 @pytest.mark.parametrize("algorithm", ["fedavg", "class-means"])
 def test_what_leaves_a_protected_run_is_what_is_named(algorithm, tmp_path):
-    seen = []
-
-    def look(node, kind, message, answer):
-        seen.append((kind, answer))
-        return answer
-
-    wire = LocalWire(hospitals(tmp_path), look)
+    wire, seen = watched(hospitals(tmp_path))
     options = {"epsilon": 3.0, "secure_aggregation": True, "algorithm": algorithm, "rounds": 1}
     run = coordinator(wire, tmp_path / "out", **options)
     run.run()

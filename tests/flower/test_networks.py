@@ -26,7 +26,7 @@ from fedmed.flower.replay import replay_networks
 from fedmed.training import network_trainer
 from fedmed.training.network import ImageSite, norm_names
 from tests.support.image_sites import image_sites
-from tests.support.machines import LocalWire, same
+from tests.support.machines import LocalWire, killed, same
 from tests.support.snapshots import random_backbone
 
 SIZE, COUNTS = 32, [8, 11]
@@ -202,19 +202,10 @@ def test_a_mean_of_some_at_a_time_has_the_bits_of_the_run_in_one_process(
 
 
 @SLOW
-def test_a_coordinator_that_is_killed_goes_on_to_the_same_bits(sites, tmp_path, monkeypatch):
-    save = State.save
-
-    def killed(state, path):
-        if state.round == 2:
-            raise KeyboardInterrupt
-        save(state, path)
-
+def test_a_coordinator_that_is_killed_goes_on_to_the_same_bits(sites, tmp_path):
     there = wire(premises(sites, tmp_path))
-    with monkeypatch.context() as patch:
-        patch.setattr(State, "save", killed)
-        with pytest.raises(KeyboardInterrupt):
-            run(there, tmp_path / "out", format="int8")
+    with killed():
+        run(there, tmp_path / "out", format="int8")
     kept = load_file(tmp_path / "out" / "state.safetensors")
     assert {name.split("/")[0] for name in kept} == {"server", "held", "models", "ledger"}
     assert len(kept["models/fc.bias"]) == 1

@@ -13,7 +13,6 @@ import torch
 
 from fedmed.experiment.choices import NEED_THREE, PRIVATE
 from fedmed.federated.messages import encode
-from fedmed.federated.state import State
 from fedmed.flower.budget import Limits
 from fedmed.flower.hospital import UNABLE
 from fedmed.flower.record import Record
@@ -21,7 +20,16 @@ from fedmed.flower.replay import replay
 from fedmed.flower.terms import Terms
 from fedmed.privacy import noise, private_means, private_training
 from fedmed.privacy.mechanism import CLIP, Mechanism
-from tests.support.machines import SPACE, WIDTH, LocalWire, coordinator, hospitals, same, sites
+from tests.support.machines import (
+    SPACE,
+    WIDTH,
+    LocalWire,
+    coordinator,
+    hospitals,
+    killed,
+    same,
+    sites,
+)
 from tests.support.patients import of
 from tests.support.sites import zero_head
 
@@ -211,23 +219,12 @@ def test_what_everybody_is_told_does_not_change_the_noise(tmp_path, silent):
 @pytest.mark.parametrize("killed_after", ["record", "state"])
 @pytest.mark.parametrize("secure", [False, True])
 def test_a_coordinator_that_is_killed_gets_what_was_sent_and_nothing_new(
-    killed_after, secure, tmp_path, monkeypatch, drawn
+    killed_after, secure, tmp_path, drawn
 ):
-    save = State.save
-
-    def killed(state, path):
-        if killed_after == "state":
-            save(state, path)
-        if state.round == 2:
-            raise KeyboardInterrupt
-        save(state, path)
-
     wire = LocalWire(hospitals(tmp_path))
     options = {"secure_aggregation": secure, **PRIVATELY}
-    with monkeypatch.context() as patch:
-        patch.setattr(State, "save", killed)
-        with pytest.raises(KeyboardInterrupt):
-            coordinator(wire, tmp_path / "out", **options).run()
+    with killed(saved=killed_after == "state"):
+        coordinator(wire, tmp_path / "out", **options).run()
     assert len(drawn) == 2 * 6 * 2
     kept = asked_of(wire)
     state = coordinator(wire, tmp_path / "out", **options).run()

@@ -17,7 +17,16 @@ from fedmed.flower.record import Record
 from fedmed.flower.replay import replay
 from fedmed.privacy.masks import Keys
 from fedmed.privacy.secure_aggregation import FRACTION_BITS, SecureAggregation
-from tests.support.machines import MIXES, WIDTH, LocalWire, coordinator, hospitals, same, sites
+from tests.support.machines import (
+    MIXES,
+    WIDTH,
+    LocalWire,
+    coordinator,
+    hospitals,
+    killed,
+    same,
+    sites,
+)
 
 FOUR = [*MIXES, (40, 50)]
 SECURE = {"secure_aggregation": True}
@@ -207,22 +216,11 @@ def test_a_key_that_is_none_costs_its_hospital_the_round(answer, tmp_path):
     assert [nodes for kind, nodes in wire.asked if kind == "train"] == [[101, 102, 103]] * 3
 
 
-def test_a_coordinator_that_is_killed_goes_on_to_the_same_bits(tmp_path, monkeypatch):
-    from fedmed.federated.state import State
-
+def test_a_coordinator_that_is_killed_goes_on_to_the_same_bits(tmp_path):
     whole = coordinator(LocalWire(hospitals(tmp_path / "a")), tmp_path / "whole", **SECURE).run()
-    save = State.save
-
-    def killed(state, path):
-        if state.round == 2:
-            raise KeyboardInterrupt
-        save(state, path)
-
     wire = LocalWire(hospitals(tmp_path / "b"))
-    with monkeypatch.context() as patch:
-        patch.setattr(State, "save", killed)
-        with pytest.raises(KeyboardInterrupt):
-            coordinator(wire, tmp_path / "out", **SECURE).run()
+    with killed():
+        coordinator(wire, tmp_path / "out", **SECURE).run()
     assert same(coordinator(wire, tmp_path / "out", **SECURE).run().model, whole.model)
 
 

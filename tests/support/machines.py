@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 
+from fedmed.federated.state import State
 from fedmed.flower.budget import NO_LIMITS, Limits
 from fedmed.flower.coordinator import Coordinator
 from fedmed.flower.hospital import Hospital
@@ -115,3 +118,32 @@ def coordinator(wire: LocalWire, output: Path, **options: Any) -> Coordinator:
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     """Whether two models are equal to the last bit."""
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@contextmanager
+def killed(in_round: int = 2, *, saved: bool = False) -> Iterator[None]:
+    """Kill the coordinator as it writes down a round's state: before, or once that is `saved`."""
+    save = State.save
+
+    def stop(state: State, path: Path) -> None:
+        if saved:
+            save(state, path)
+        if state.round == in_round:
+            raise KeyboardInterrupt
+        save(state, path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(State, "save", stop)
+        with pytest.raises(KeyboardInterrupt):
+            yield
+
+
+def watched(there: list[Hospital]) -> tuple[LocalWire, list[tuple[str, dict]]]:
+    """A wire, and the kind and answer of everything that hospitals send over it."""
+    seen: list[tuple[str, dict]] = []
+
+    def look(node: int, kind: str, message: dict, answer: dict) -> dict:
+        seen.append((kind, answer))
+        return answer
+
+    return LocalWire(there, look), seen
