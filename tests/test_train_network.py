@@ -40,6 +40,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         size=64,
         workers=2,
         examples=2,
+        audit=True,
     )
 
 
@@ -65,6 +66,17 @@ def test_the_snapshot_opens_and_holds_whole_networks(folder: Path) -> None:
     assert not list(folder.glob("backbone*"))
     assert len(list(opened.groups)) == 4
     assert max(path.stat().st_size for path in folder.rglob("*")) < 9e6
+
+
+def test_an_attack_tells_of_every_network_and_of_patients_it_never_saw(folder: Path) -> None:
+    report = Snapshot.open(folder).report
+    found = report["privacy"]["audit"]["membership"]["models"]
+    assert list(found) == MODELS
+    everybody = report["data"]["training"]["patients"]
+    assert found["central"]["members"] == found["federated"]["members"] == everybody
+    assert sum(found[site]["members"] for site in MODELS[2:]) == everybody
+    assert {found[name]["others"] for name in MODELS} == {report["data"]["held_out"]["patients"]}
+    assert all("control" in found[site] for site in MODELS[2:])
 
 
 def test_the_report_holds_and_tells_of_networks(folder: Path) -> None:

@@ -162,8 +162,6 @@ def unprotectable_here(settings: Options) -> Iterator[str]:
                 "noise, and the snapshot shows what comes of it: leave out that or --epsilon"
             )
         yield from _of_heads(settings, "--personalise")
-    if settings.audit:
-        yield from _of_heads(settings, "--audit")
     if settings.study:
         yield from _of_heads(settings, "--study")
 

@@ -20,6 +20,7 @@ from fedmed.evaluation import shifted
 from fedmed.evaluation.answers import Answers, Images
 from fedmed.evaluation.evaluation_set import EvaluationSet
 from fedmed.evaluation.shifted import SwappedValidation
+from fedmed.experiment.attacks_on_networks import attack
 from fedmed.experiment.fit_network import FittedNetworks
 from fedmed.experiment.prepare_network import PreparedNetwork
 from fedmed.experiment.settings import Settings
@@ -34,6 +35,7 @@ from fedmed.progress import say
 from fedmed.report import document, network_sections, sections
 from fedmed.report.schema import Report
 from fedmed.snapshot.networks import stored
+from fedmed.task import CLASSES
 from fedmed.training.heads import Heads
 from fedmed.training.network import WEIGHT_DECAY
 from fedmed.training.network_trainer import read_network
@@ -76,7 +78,7 @@ def score_network(
     sites = prepared.sites
     names = ["central", "federated", *sites]
     networks = stored({name: read_network(path) for name, path in fitted.shipped().items()})
-    answers, engine = _ask(prepared, fitted, networks)
+    answers, engine = _ask(settings, prepared, fitted, networks)
     held_out, test_xrays = prepared.held_out, prepared.cohort.test
 
     def clean(xrays: Sequence[Xray]) -> Tensor:
@@ -132,6 +134,7 @@ def score_network(
         | {"name": prepared.recipe.name, "description": prepared.recipe.description},
         training=_training(settings, prepared, fitted),
         **fitted.plan.report(fitted.federation),
+        **({"privacy": {"audit": attack(prepared, answers)}} if settings.audit else {}),
         timing=watch.report(),
         environment=sections.versions()
         | {"engine": engine}
@@ -142,16 +145,19 @@ def score_network(
 
 
 def _ask(
-    prepared: PreparedNetwork, fitted: FittedNetworks, networks: Mapping[str, Tensors]
+    settings: Settings,
+    prepared: PreparedNetwork,
+    fitted: FittedNetworks,
+    networks: Mapping[str, Tensors],
 ) -> tuple[Answers, str]:
     """Have every network answer on what it is scored on; returns what passes ran on, too."""
-    views = _images(prepared)
+    views = _images(prepared, audit=settings.audit)
     clean = [(view, images) for view, images in views if view == CLEAN]
     own = {path.stem.split("-")[1]: path for path in fitted.own}
     rounds = dict(enumerate(fitted.rounds, start=1))
     asked: list[tuple[str, Any, list[tuple[View, Images]]]] = [
         *((name, network, views) for name, network in networks.items()),
-        *((f"own {name}", path, clean) for name, path in own.items()),
+        *((f"own {name}", path, clean[:2]) for name, path in own.items()),
         *((f"round {number}", path, clean[:1]) for number, path in rounds.items()),
     ]
     answers = Answers([name for name, _, _ in asked])
@@ -163,20 +169,27 @@ def _ask(
     return answers, backbone.engine.title
 
 
-def _images(prepared: PreparedNetwork) -> list[tuple[View, Images]]:
-    """The views that networks are scored on, and of which X-rays: the validation's clean first."""
+def _images(prepared: PreparedNetwork, *, audit: bool) -> list[tuple[View, Images]]:
+    """The views that networks are scored on, and of which X-rays: the validation's clean first.
+
+    An attack asks about those that were trained on, too.
+    """
     rows = {xray.digest: row for row, xray in enumerate(prepared.read)}
     wanted = [
         (prepared.held_out, [CLEAN]),
         *shifted.wanted(prepared.held_out),
         (prepared.cohort.test, [CLEAN]),
+        *([(prepared.training, [CLEAN])] if audit else []),
     ]
+    swapped = range(1, 1 + len(CLASSES))
     found: list[tuple[View, Images]] = []
     for place, (xrays, views) in enumerate(wanted):
         digests = [xray.digest for xray in xrays]
         pixels = prepared.pixels[[rows[digest] for digest in digests]]
-        plain = place in (0, len(wanted) - 1)  # classes' own views hold the clean one again
-        found += [(view, (pixels, digests)) for view in views if plain or view != CLEAN]
+        # Classes' own views hold the clean one again.
+        found += [
+            (view, (pixels, digests)) for view in views if place not in swapped or view != CLEAN
+        ]
     return found
 
 

@@ -124,15 +124,22 @@ def attack(
     heads: Heads, names: Sequence[str], target: Target, shadow: Heads, inside: np.ndarray
 ) -> dict[str, Any]:
     """Return both attacks' strength on each of H heads, by name."""
-    asked = confidence(heads, target)
-    likely = lira(asked, confidence(shadow, target), inside)
-    asked, likely = (within_class(scores, target) for scores in (asked, likely))
+    found = attack_by_loss(heads, names, target)
+    likely = lira(confidence(heads, target), confidence(shadow, target), inside)
+    likely = within_class(likely, target)
+    for h, name in enumerate(names):
+        found[name]["lira"] = strength(likely[h], target.members)
+    return found
+
+
+def attack_by_loss(heads: Heads, names: Sequence[str], target: Target) -> dict[str, Any]:
+    """Return the loss attack's strength on each of H heads, by name."""
+    asked = within_class(confidence(heads, target), target)
     return {
         name: {
             "members": int(target.members.sum()),
             "others": int((~target.members).sum()),
             "loss": strength(asked[h], target.members),
-            "lira": strength(likely[h], target.members),
         }
         for h, name in enumerate(names)
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from statistics import NormalDist
+from typing import Literal
 
 from fedmed.report.phrases import listed, name_of, scored_on
 from fedmed.report.privacy_schema import Differential
@@ -57,12 +58,18 @@ def attacked(report: Report, protocol: ProtocolName) -> str:
     models = found["models"] if found else {}
     if not models or protocol != "test":
         return ""
-    aucs = {name: found["lira"]["auc"] for name, found in models.items()}
+    by_shadows = all("lira" in found for found in models.values())
+    kind: Literal["lira", "loss"] = "lira" if by_shadows else "loss"
+    how = "that trains models of its own" if by_shadows else "by how sure a model is"
+    aucs = {name: found[kind]["auc"] for name, found in models.items()}
+    # What members and others differ in beside having been trained on is no leak.
+    unseen = [found["control"]["auc"]["value"] for found in models.values() if "control" in found]
+    nothing = max([0.5, *unseen])
     wide = _NORMAL.inv_cdf(1 - ONE_SIDED / len(aucs)) / _NORMAL.inv_cdf(1 - ONE_SIDED)
     leaking = [
         name
         for name, auc in aucs.items()
-        if auc["value"] - wide * (auc["value"] - auc["low"]) > 0.5
+        if auc["value"] - wide * (auc["value"] - auc["low"]) > nothing
     ]
     worst = max(aucs, key=lambda name: aucs[name]["value"])
     highest = aucs[worst]
@@ -70,12 +77,11 @@ def attacked(report: Report, protocol: ProtocolName) -> str:
         f"AUC at most {highest['value']:.3f}, 95 % interval {highest['low']:.3f} to "
         f"{highest['high']:.3f}, of {name_of(worst)}, the highest of {len(aucs):,}; 0.5 is a coin"
     )
+    if unseen:
+        figures += f", and {max(unseen):.3f} the most about patients that a model never saw"
     if not leaking:
-        return (
-            "An attack that trains models of its own is not shown to tell who was in the training "
-            f"set ({figures})."
-        )
+        return f"An attack {how} is not shown to tell who was in the training set ({figures})."
     return (
-        "An attack that trains models of its own tells better than a coin who was in the training "
-        f"set of {listed([name_of(name) for name in leaking])} ({figures})."
+        f"An attack {how} tells better than a coin who was in the training set of "
+        f"{listed([name_of(name) for name in leaking])} ({figures})."
     )

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+ATTACKS = {
+    "loss": "by loss",
+    "lira": "by LiRA",
+    "control": "for comparison, by loss about patients it never saw",
+}
+
 
 def privacy_facts(report: Mapping[str, Any]) -> dict[str, str]:
     """Return what is promised, what is not and what attacks got out, by heading; maybe nothing."""
@@ -45,7 +51,8 @@ def privacy_facts(report: Mapping[str, Any]) -> dict[str, str]:
             f"{title} AUC {found[kind]['auc']['value']:.3f} "
             f"({found[kind]['auc']['low']:.3f} to {found[kind]['auc']['high']:.3f}), finds "
             f"{100 * found[kind]['true_positives']['value']:.1f} % at 1 % false alarms"
-            for kind, title in (("loss", "by loss"), ("lira", "by LiRA"))
+            for kind, title in ATTACKS.items()
+            if kind in found
         )
     return facts
 

@@ -87,7 +87,8 @@ class Attacked(TypedDict):
     members: Whole
     others: Whole
     loss: Strength
-    lira: Strength
+    lira: NotRequired[Strength]  # where the attacker can train models of his own
+    control: NotRequired[Strength]  # the loss attack about patients whom the model never saw
 
 
 class Membership(TypedDict):
