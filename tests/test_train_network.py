@@ -11,6 +11,7 @@ import pytest
 import train
 from fedmed.evaluation import evaluation_set, shifted
 from fedmed.evaluation.metrics import evaluate
+from fedmed.experiment import reference
 from fedmed.experiment.settings import Settings
 from fedmed.federated.ledger import Ledger
 from fedmed.report import document
@@ -49,6 +50,7 @@ def hasty() -> pytest.MonkeyPatch:
     with pytest.MonkeyPatch.context() as patch:
         for module in (evaluation_set, shifted):
             patch.setattr(module, "evaluate", functools.partial(evaluate, resamples=20))
+        patch.setattr(reference, "MOST", 2)  # radiographs that are simulated
         yield patch
 
 

@@ -28,14 +28,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub  # noqa: F401  (what every run imports is imported once, before the forks)
+# What every run imports is imported once, before the forks.
+import huggingface_hub  # noqa: F401
 import torch
 
+import fedmed.experiment.fit
+import fedmed.experiment.prepare
+import fedmed.experiment.save
+import fedmed.experiment.score  # noqa: F401
 import train
 from fedmed.backbones.weights import write_state
+from fedmed.evaluation import evaluation_set, shifted
 from fedmed.evaluation.metrics import evaluate
+from fedmed.experiment import reference
 from fedmed.experiment.settings import Settings
-from fedmed.report import sections
 from fedmed.snapshot.manifest import SnapshotError, verify
 from tests.endurance.fault_injection import (
     Trouble,
@@ -150,7 +156,8 @@ def start(settings: Settings, trouble: Trouble | None = None) -> tuple[int, Path
 
     def run() -> int:
         os.environ["FEDMED_CACHE"] = str(folder / "cache")
-        sections.evaluate = functools.partial(evaluate, resamples=5)
+        evaluation_set.evaluate = shifted.evaluate = functools.partial(evaluate, resamples=5)
+        reference.MOST = 2  # of the radiographs that every run simulates anew
         torch.set_num_threads(1)
         if trouble:
             trouble()

@@ -10,6 +10,7 @@ import pytest
 
 from fedmed.backbones.backbone import load
 from fedmed.data.simulated import simulated_cohort
+from fedmed.experiment import reference
 from fedmed.flower.aftermath import compare, gathered, opened, snapshot
 from fedmed.flower.coordinator import Coordinator
 from fedmed.flower.hospital import Hospital
@@ -51,6 +52,7 @@ def dealt(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     monkeypatch.setattr(public_centre, "PATIENTS", 12)
+    monkeypatch.setattr(reference, "MOST", 2)
 
 
 def run(dealt, output, **options):

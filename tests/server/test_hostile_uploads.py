@@ -27,6 +27,9 @@ GOOD = saved(PICTURE, "PNG")
 STOPPED = ("progressive JPEG of 20,000 scans", "TIFF with entries over one another")
 SLOW = {case.name for case in cases() if case.says == TOO_COSTLY} | {case.name for case in COSTLY}
 TABLE = [case for case in cases() if case.name in STOPPED or case.name not in SLOW]
+# The page decodes and refuses as the API does: of each refusal the first, of the others a few.
+REFUSED = {case.says: case for case in reversed(TABLE) if case.says}
+SAMPLE = [*REFUSED.values(), *[case for case in TABLE if not case.says][::5]]
 NAMES = (
     "../../../../tmp/escaped.png",
     "..\\..\\escaped.png",
@@ -107,10 +110,10 @@ def test_the_table_through_the_api(server: str, tmp_path: Path) -> None:
     assert predict(GOOD)["models"] == before
 
 
-def test_the_table_through_the_page(shown: Callable[[str, bytes], str]) -> None:
+def test_some_of_the_table_through_the_page(shown: Callable[[str, bytes], str]) -> None:
     before = shown("film.png", GOOD)
     problems = []
-    for case in TABLE:
+    for case in SAMPLE:
         html = shown("film.png", case.build())
         refusal = re.search(r'class="fm-problem".*?<p>(.*?)</p>', html, re.DOTALL)
         problems.append(wrong(case, refusal and unescape(refusal[1])))

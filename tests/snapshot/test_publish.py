@@ -287,7 +287,8 @@ def test_an_unreachable_hub_is_given_up_in_seconds(
 def test_a_silent_hub_is_given_up(
     hub: HubServer, snapshot: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fedmed.hub.client.PROBE_SECONDS", 0.2)
+    for module in ("publish", "fetch"):
+        monkeypatch.setattr(f"fedmed.snapshot.{module}.PROBE_SECONDS", 0.2)
     monkeypatch.setattr("fedmed.hub.client.ANSWER_SECONDS", 0.2)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
