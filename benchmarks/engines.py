@@ -37,7 +37,7 @@ from fedmed.features.cache import FeatureCache
 from fedmed.features.extract import BATCH
 from fedmed.features.sites import Features
 from fedmed.imaging.augmentation import CLEAN
-from fedmed.report.schema import ProtocolName
+from fedmed.report.schema import ProtocolName, Report
 from fedmed.snapshot.reader import Snapshot
 from fedmed.training.heads import probabilities
 
@@ -125,7 +125,7 @@ def faithful(
 
     Returns the images of each split, and by engine and split how it differs from the reference.
     """
-    runs: dict[str, Snapshot] = {}
+    reports: dict[str, Report] = {}
     verdicts: dict[str, dict[str, np.ndarray]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         root = _linked(options.data.absolute(), options.images, Path(scratch) / "chest_xray")
@@ -133,12 +133,13 @@ def faithful(
         backbone = load(options.backbone)
         training, held_out = hold_out(cohort.train, seed=42)
         for name in (*names, AUTO):
-            runs[name] = _train(name, root, options, Path(scratch))
+            run = _train(name, root, options, Path(scratch))
+            reports[name] = run.report  # read while it is there
             scored_on = backbone.on(engine.ENGINES[name]() if name != AUTO else engine.pick())
             cache = FeatureCache(scored_on, Path(scratch) / "cache")
             swapped = SwappedValidation.read(held_out, cache)
             verdicts[name] = {
-                split: _verdicts(runs[name], found)
+                split: _verdicts(run, found)
                 for split, found in {
                     "validation": Features(held_out, cache).view(CLEAN),
                     "shifted": swapped.features.flatten(0, 1),
@@ -147,11 +148,11 @@ def faithful(
             }
     counts = {"training": len(training), "validation": len(held_out), "test": len(cohort.test)}
     differences: dict[str, dict[str, Any]] = {}
-    for name, run in runs.items():
+    for name, report in reports.items():
         differences[name] = {}
         for split in SPLITS:
-            reference = runs[REFERENCE].report["protocols"][split]["models"]
-            models = run.report["protocols"][split]["models"]
+            reference = reports[REFERENCE]["protocols"][split]["models"]
+            models = report["protocols"][split]["models"]
             differences[name][split] = against(
                 reference, models, verdicts[REFERENCE][split], verdicts[name][split]
             )
