@@ -81,7 +81,7 @@ fedmedLab.stage = (root, pressed) => {
   }
 
   function settle() {
-    const box = root.getBoundingClientRect();
+    const box = canvas.getBoundingClientRect();
     if (!box.width || !counts.length) return;
     size = [box.width, box.height];
     const sharp = window.devicePixelRatio || 1;
