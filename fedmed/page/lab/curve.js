@@ -50,7 +50,7 @@ fedmedLab.curve = (host, announce) => {
     const last = shown.rounds.at(-1);
     const hospitals = Object.keys(last?.models ?? {}).filter((model) => model.startsWith("hospital_"));
     hospitals.forEach((model) => line(series(shown, model), "fm-lab-alone"));
-    if (hospitals.length) {
+    if (hospitals.length && shown.rounds.length > 1) {
       const ends = hospitals.map((model) => value(last.models[model]));
       labels.push({ y: y(ends.reduce((a, b) => a + b) / ends.length), kind: "", text: "each alone" });
     }
