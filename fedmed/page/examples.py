@@ -14,7 +14,10 @@ from PIL import Image
 
 from fedmed.errors import FORMATS, ImageError
 from fedmed.imaging.decode import decode
+from fedmed.page import standing
 from fedmed.page.rendering import render
+from fedmed.report import phrases
+from fedmed.report.schema import Report
 from fedmed.task import CLASSES
 
 REPOSITORY = Path(__file__).parents[2] / "examples"
@@ -56,10 +59,11 @@ def load(*folders: Path) -> list[Example]:
     return []
 
 
-def told(examples: Sequence[Example], said: Sequence[str]) -> str:
+def told(examples: Sequence[Example], said: Sequence[str], report: Report | None = None) -> str:
     """How the examples were chosen, and which of them the federated model gets wrong.
 
-    `said` are its labels; none where there is no such model.
+    `said` are its labels; none where there is no such model. A dozen examples tell little of it,
+    so what share it gets wrong of those that the report scored it on stands beside them.
     """
     words = [examples[0].how] if examples and examples[0].how else []
     if said:
@@ -70,6 +74,11 @@ def told(examples: Sequence[Example], said: Sequence[str]) -> str:
         ]
         which = f": {', '.join(wrong)}" if wrong else ""
         words.append(f"The federated model gets {len(wrong) or 'none'} of them wrong{which}.")
+        if report and (scored := standing.scored_on(report)):
+            protocol = scored[0].protocol
+            right = report["protocols"][protocol]["models"]["federated"]["accuracy"]["value"]
+            where = phrases.scored_on(report, protocol)
+            words.append(f"On {where}, it gets {100 * (1 - right):.1f} % wrong.")
     return " ".join(words)
 
 

@@ -19,6 +19,7 @@ SCRIPTS = (
     "address.js",
     "lab/stage.js",
     "lab/curve.js",
+    "lab/picture.js",
     "lab/kept.js",
     "lab/stories.js",
     "lab/link.js",

@@ -65,7 +65,7 @@ def draw(opened: Opened) -> Shown:
     said = [each.labels["federated"] for each in predicted if "federated" in each.labels]
     return Shown(
         header=header.html(opened),
-        strip=examples.strip(found, 0, examples.told(found, said)),
+        strip=examples.strip(found, 0, examples.told(found, said, snapshot.report)),
         report_tab=tab.html(snapshot.report),
         about=about.html(snapshot.config, snapshot.report),
         footer=header.which(opened),

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 from fedmed.page.elements import PercentInterval, in_percent
 from fedmed.report.phrases import WHERE
-from fedmed.report.schema import Report, protocols
+from fedmed.report.schema import ProtocolName, Report, protocols
 
 
 class ScoredOn(NamedTuple):
     """X-rays that models were scored on."""
 
-    protocol: str
+    protocol: ProtocolName
     where: str  # within a sentence
     ill: int
     healthy: int
@@ -44,13 +44,13 @@ def standings(report: Report | None, model: str) -> list[Standing]:
     ]
 
 
-def _scored_on(report: Report, name: str) -> ScoredOn:
+def _scored_on(report: Report, name: ProtocolName) -> ScoredOn:
     models = _models(report, name)
     scores = models["federated"]
     # Swapped validation looks at each X-ray several times.
-    looks = scores["n"] // (report["protocols"][name]["n"] or 1) or 1  # type: ignore[literal-required]
+    looks = scores["n"] // (report["protocols"][name]["n"] or 1) or 1
     healthy, ill = (sum(row) // looks for row in scores["confusion_matrix"])
-    return ScoredOn(name, WHERE[name], ill, healthy)  # type: ignore[index]
+    return ScoredOn(name, WHERE[name], ill, healthy)
 
 
 def _models(report: Any, name: str) -> Mapping[str, Any]:

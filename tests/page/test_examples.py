@@ -95,3 +95,17 @@ def test_how_they_were_chosen_and_which_are_answered_wrong(tmp_path, said, words
     assert told(found, said) == words
     assert words in text(strip(found, 0, told(found, said)))
     assert told([], []) == ""
+
+
+def test_what_it_gets_wrong_of_all_that_it_was_scored_on_stands_beside_them(tmp_path, stored):
+    own = folder_of(tmp_path / "own", ("a.png", "NORMAL"))
+    Image.new("L", (60, 40), 90).save(own / "a.png")
+    (negative, false), (missed, positive) = stored["protocols"]["test"]["models"]["federated"][
+        "confusion_matrix"
+    ]
+    n = negative + false + missed + positive
+    assert told(load(own), ["PNEUMONIA"], stored) == (
+        "The federated model gets 1 of them wrong: 1. On the official test, "
+        f"n = {n}, it gets {100 * (false + missed) / n:.1f} % wrong."
+    )
+    assert told(load(own), [], stored) == ""

@@ -18,8 +18,9 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.support.lab import write_lab
 from tests.support.reports import example_report
-from tests.support.snapshots import tiny_snapshot
+from tests.support.snapshots import linked_copy, reseal, tiny_snapshot
 
 REPOSITORY = Path(__file__).parents[2]
 CHROMIUM = (
@@ -44,8 +45,13 @@ def scratch(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def server(snapshot_folder, scratch) -> Iterator[str]:
-    """The address of a running `python app.py`, with a token in its environment."""
-    with _running(str(snapshot_folder), scratch) as url:
+    """The address of a running `python app.py`, with a token in its environment.
+
+    Its snapshot has features of few patients for the lab, so that its runs are short.
+    """
+    shown = write_lab(linked_copy(snapshot_folder, scratch / snapshot_folder.name))
+    reseal(shown)
+    with _running(str(shown), scratch) as url:
         yield url
 
 

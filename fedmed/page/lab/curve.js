@@ -1,6 +1,7 @@
 // The lab's curve: scores by round, with the exact optimum, central training and hospitals alone.
 fedmedLab.curve = (host, announce) => {
-  const WIDTH = 460, HEIGHT = 300, LEFT = 40, RIGHT = 106, TOP = 14, BOTTOM = 34;
+  const WIDTH = 460, HEIGHT = 300, LEFT = 46, RIGHT = 112, TOP = 14, BOTTOM = 34;
+  const TITLES = { balanced_accuracy: "Balanced accuracy, %", auc: "AUC, %" };
   const NS = "http://www.w3.org/2000/svg";
   let shown = { rounds: [], total: 20, summary: null, kept: [], metric: "balanced_accuracy" };
   let asked = false, pointed = null;
@@ -34,7 +35,9 @@ fedmedLab.curve = (host, announce) => {
     for (const tick of [0, total / 2, total]) {
       if (Number.isInteger(tick)) svg.append(make("text", { class: "fm-label", x: x(tick), y: HEIGHT - 16, "text-anchor": "middle" }, tick));
     }
-    svg.append(make("text", { class: "fm-title", x: (LEFT + WIDTH - RIGHT) / 2, y: HEIGHT - 2, "text-anchor": "middle" }, "round"));
+    svg.append(make("text", { class: "fm-title", x: (LEFT + WIDTH - RIGHT) / 2, y: HEIGHT - 2, "text-anchor": "middle" }, "Round"));
+    const upright = { class: "fm-title", transform: "rotate(-90)", x: -(TOP + HEIGHT - BOTTOM) / 2, y: 11, "text-anchor": "middle" };
+    svg.append(make("text", upright, TITLES[shown.metric]));
     const line = (scores, kind, first = 1) => scores.length && svg.append(make("polyline", {
       class: `fm-lab-line ${kind}`, points: scores.map((one, i) => `${x(first + i)},${y(one)}`).join(" "),
     }));
@@ -45,10 +48,15 @@ fedmedLab.curve = (host, announce) => {
       labels.push({ y: y(score), kind, text });
     };
     const last = shown.rounds.at(-1);
-    for (const model of Object.keys(last?.models ?? {})) if (model.startsWith("hospital_")) line(series(shown, model), "fm-lab-alone");
-    shown.kept.forEach((run, place) => {
-      line(series(run, "federated"), `fm-lab-kept-line fm-lab-kept-${place}`);
-      labels.push({ y: y(series(run, "federated").at(-1)), kind: `fm-lab-kept-${place}`, text: `run ${run.number}` });
+    const hospitals = Object.keys(last?.models ?? {}).filter((model) => model.startsWith("hospital_"));
+    hospitals.forEach((model) => line(series(shown, model), "fm-lab-alone"));
+    if (hospitals.length && shown.rounds.length > 1) {
+      const ends = hospitals.map((model) => value(last.models[model]));
+      labels.push({ y: y(ends.reduce((a, b) => a + b) / ends.length), kind: "", text: "each alone" });
+    }
+    shown.kept.forEach((run) => {
+      line(series(run, "federated"), `fm-lab-kept-line fm-lab-kept-${run.place}`);
+      labels.push({ y: y(series(run, "federated").at(-1)), kind: `fm-lab-kept-${run.place}`, text: `run ${run.number}` });
     });
     across(value(shown.summary?.optimum ?? last?.optimum), "fm-lab-optimum", "optimum");
     across(value(shown.rounds.findLast((round) => round.models.central)?.models.central), "fm-lab-central", "central");

@@ -22,9 +22,8 @@ fedmedLab.kept = (host, hooks) => {
 
   function keep(run) {
     const same = runs.find((one) => JSON.stringify(one.settings) === JSON.stringify(run.settings));
-    if (same) Object.assign(same, run);
-    else runs.push({ ...run, number: ++made });
-    runs = runs.slice(-MOST);
+    // Run again, it keeps its number and is the last: the one that leaves was run longest ago.
+    runs = [...runs.filter((one) => one !== same), { ...run, number: same?.number ?? ++made }].slice(-MOST);
     draw();
   }
 
@@ -97,31 +96,16 @@ fedmedLab.kept = (host, hooks) => {
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
 
-  // The curve as a picture: its styles are written into a copy, for a picture has no style sheet.
   function picture() {
-    const svg = document.querySelector(".fm-lab-plot svg"), copy = svg.cloneNode(true);
-    const [from, to] = [svg, copy].map((one) => [...one.querySelectorAll("*")]);
-    from.forEach((one, i) => {
-      const style = getComputedStyle(one);
-      for (const key of ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", "font-size", "font-family", "font-weight", "text-anchor"])
-        to[i].style.setProperty(key, style.getPropertyValue(key));
+    const host = document.querySelector(".fm-lab-plot");
+    const lines = runs.map((run, place) => {
+      const kind = `fm-lab-kept-${place}`, beside = host.querySelector(`.fm-lab-line.${kind}`);
+      return beside ? { kind, text: `run ${run.number}: ${name(run.settings)}` } : { kind: "fm-lab-federated", text: `federated: ${name(run.settings)}` };
     });
-    const box = svg.viewBox.baseVal, canvas = Object.assign(document.createElement("canvas"), { width: 3 * box.width, height: 3 * box.height });
-    copy.setAttribute("width", canvas.width);
-    copy.setAttribute("height", canvas.height);
-    copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-    const image = new Image();
-    image.onload = () => {
-      const ink = canvas.getContext("2d");
-      ink.fillStyle = getComputedStyle(host).getPropertyValue("--fm-surface") || "#fff";
-      ink.fillRect(0, 0, canvas.width, canvas.height);
-      ink.drawImage(image, 0, 0);
-      canvas.toBlob((blob) => save("fedmed-lab.png", "image/png", blob));
-    };
-    image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(new XMLSerializer().serializeToString(copy))}`;
+    fedmedLab.picture(host, lines, (blob) => save("fedmed-lab.png", "image/png", blob));
   }
 
-  // All but the one that is on the curve already.
-  const others = (run) => runs.filter((one) => JSON.stringify(one.settings) !== JSON.stringify(run));
+  // All but the one that is on the curve already, with their places, which give them their colours.
+  const others = (run) => runs.map((one, place) => ({ ...one, place })).filter((one) => JSON.stringify(one.settings) !== JSON.stringify(run));
   return { keep, others, name, all: () => runs };
 };

@@ -9,7 +9,7 @@ fedmedLab.stage = (root, pressed) => {
   const server = root.querySelector(".fm-lab-server"), cards = root.querySelector(".fm-lab-hospitals");
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   let counts = [], states = [], dots = [], waves = [], unit = 10, colours = {}, frame = 0, before = 0;
-  let size = [0, 0], ends = [];
+  let size = [0, 0], ends = [], gutter = 0;
 
   // ---- cards -----------------------------------------------------------------------------
 
@@ -81,7 +81,7 @@ fedmedLab.stage = (root, pressed) => {
   }
 
   function settle() {
-    const box = root.getBoundingClientRect();
+    const box = canvas.getBoundingClientRect();
     if (!box.width || !counts.length) return;
     size = [box.width, box.height];
     const sharp = window.devicePixelRatio || 1;
@@ -94,24 +94,27 @@ fedmedLab.stage = (root, pressed) => {
     const perClass = [inDots(0), inDots(1)];
     const most = Math.max(1, ...counts.map((_, place) => perClass[0][place] + perClass[1][place]));
     const wanted = [];
-    const from = server.getBoundingClientRect();
+    const from = server.getBoundingClientRect(), top = cards.getBoundingClientRect().top - box.top;
+    gutter = parseFloat(getComputedStyle(cards).columnGap);
     ends = [...cards.children].map((card, place) => {
       const field = card.querySelector(".fm-lab-field").getBoundingClientRect(), whole = card.getBoundingClientRect();
-      const pitch = Math.max(3, Math.min(11, Math.floor(Math.sqrt((field.width * field.height) / (most * 1.08)))));
+      let pitch = 11;
+      while (pitch > 3 && Math.ceil(most / Math.floor(field.width / pitch)) * pitch > field.height) pitch -= 0.5;
       const columns = Math.max(1, Math.floor(field.width / pitch));
-      const left = field.left - box.left + (field.width - columns * pitch) / 2;
+      const first = field.left - box.left + (field.width - columns * pitch) / 2;
       let slot = 0;
       for (const kind of [1, 0]) for (let i = 0; i < perClass[kind][place]; i++, slot++) {
         wanted.push({
           kind, place, radius: pitch * 0.36,
-          x: left + (slot % columns + 0.5) * pitch,
+          x: first + (slot % columns + 0.5) * pitch,
           y: field.bottom - box.top - (Math.floor(slot / columns) + 0.5) * pitch,
         });
       }
-      return {
-        x0: from.left - box.left + from.width / 2, y0: from.bottom - box.top,
-        x1: whole.left - box.left + whole.width / 2, y1: whole.top - box.top,
-      };
+      const end = { x0: from.left - box.left + from.width / 2, y0: from.bottom - box.top, y1: top };
+      const left = whole.left - box.left, upper = whole.top - box.top;
+      if (upper - top < 1) return { ...end, x1: left + whole.width / 2, drop: 0 };
+      // Below the first row a wire goes down beside the cards, so that none is crossed.
+      return { ...end, x1: left - gutter / 2, drop: upper + whole.height / 2 - top };
     });
     // A dot keeps its class, and so glides to the next hospital when shares shift.
     for (const kind of [0, 1]) {
@@ -149,8 +152,11 @@ fedmedLab.stage = (root, pressed) => {
 
   const ease = (t) => (t < 0.5 ? 2 * t * t : 1 - (2 - 2 * t) ** 2 / 2);
 
-  function along(end, t) {
-    const bend = (end.y1 - end.y0) * 0.55, s = 1 - t;
+  // The point that is a share of the way from the server: along the curve, then down.
+  function along(end, share) {
+    const curve = Math.hypot(end.x1 - end.x0, end.y1 - end.y0), gone = share * (curve + end.drop);
+    if (gone > curve) return [end.x1, end.y1 + gone - curve];
+    const bend = (end.y1 - end.y0) * 0.55, t = gone / curve, s = 1 - t;
     const points = [[end.x0, end.y0], [end.x0, end.y0 + bend], [end.x1, end.y1 - bend], [end.x1, end.y1]];
     const weights = [s ** 3, 3 * s * s * t, 3 * s * t * t, t ** 3];
     return [0, 1].map((axis) => points.reduce((sum, point, i) => sum + weights[i] * point[axis], 0));
@@ -166,22 +172,26 @@ fedmedLab.stage = (root, pressed) => {
     ink.beginPath();
     ink.moveTo(end.x0, end.y0);
     ink.bezierCurveTo(end.x0, end.y0 + bend, end.x1, end.y1 - bend, end.x1, end.y1);
+    if (end.drop) {
+      ink.lineTo(end.x1, end.y1 + end.drop);
+      ink.lineTo(end.x1 + gutter / 2, end.y1 + end.drop);
+    }
     ink.stroke();
     ink.setLineDash([]);
   }
 
   function packet(end, t, bytes, state) {
-    const [x, y] = along(end, t);
+    const [x, y] = along(end, t), s = counts.length > 12 ? 0.6 : 1;
     ink.fillStyle = colours[state === "poisoned" ? "pneumonia-fill" : "accent"];
     ink.beginPath();
-    ink.roundRect(x - 7, y - 5, 14, 10, 2.5);
+    ink.roundRect(x - 7 * s, y - 5 * s, 14 * s, 10 * s, 2.5 * s);
     ink.fill();
     ink.strokeStyle = colours.surface;
-    ink.lineWidth = 1.3;
+    ink.lineWidth = 1.3 * s;
     ink.beginPath();
-    ink.moveTo(x - 5, y - 3); ink.lineTo(x, y + 1); ink.lineTo(x + 5, y - 3);
+    ink.moveTo(x - 5 * s, y - 3 * s); ink.lineTo(x, y + s); ink.lineTo(x + 5 * s, y - 3 * s);
     ink.stroke();
-    if (counts.length > 8) return;
+    if (counts.length > 8 || end.drop) return;
     ink.fillStyle = colours.soft;
     ink.font = "11px system-ui, sans-serif";
     ink.fillText(fedmedLab.size(bytes), x + 11, y + 4);
@@ -208,7 +218,9 @@ fedmedLab.stage = (root, pressed) => {
     before = now;
     waves = waves.filter((wave) => now - wave.begun <= wave.lasts);
     ink.clearRect(0, 0, ...size);
-    ends.forEach((end, place) => wire(end, states[place]));
+    // Hospitals of a column share a wire's way: those that are broken are drawn last, and seen.
+    const here = (place) => states[place] === "here";
+    for (const first of [true, false]) ends.forEach((end, place) => here(place) === first && wire(end, states[place]));
     const training = waves.map((wave) => progress(wave, "train", now)).find((at) => at !== null) ?? null;
     let moving = waves.length > 0;
     dots.forEach((one, i) => {

@@ -2,47 +2,40 @@
 
 from __future__ import annotations
 
-import json
 import re
+from io import BytesIO
 
-import pytest
+from PIL import Image
 
-DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+from tests.support.lab_page import DESK, PHONE, downloaded, ended, kept_runs
+
 SHORT = "rounds:3;local_epochs:1"
-
-
-@pytest.fixture
-def lab(chromium, server):
-    """Open the lab: `lab(viewport, link)`; a link runs at once what it names."""
-    wrong: list[str] = []
-    contexts = []
-
-    def open_page(viewport=DESK, link=None, **options):
-        context = chromium.new_context(viewport=viewport, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(120_000)
-        page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.goto(f"{server}#tab=Lab" + (f"&lab={link}" if link else ""))
-        page.wait_for_selector(".fm-lab-hospital, .fm-lab-problem:not([hidden])")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not wrong
-
-
-def ended(page, runs=1):
-    page.wait_for_selector(f".fm-lab-kept tbody tr:nth-child({runs})")
-    return page.locator(".fm-lab-kept tbody tr").nth(runs - 1).inner_text()
-
-
-def downloaded(page, name):
-    with page.expect_download() as waited:
-        page.get_by_role("button", name=name, exact=True).click()
-    return waited.value.path().read_text()
+LAID_OUT = """() => {
+  const canvas = document.querySelector(".fm-lab-stage canvas"), ink = canvas.getContext("2d");
+  if (!ink.getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean)) return 0;
+  const tops = [...document.querySelectorAll(".fm-lab-hospital")].map((one) => one.offsetTop);
+  const wide = Math.round(canvas.getBoundingClientRect().width);
+  return canvas.width === wide && tops.filter((top) => top === tops[0]).length;
+}"""
+# The numbers in whose place something is drawn.
+CROSSED = """() => {
+  const canvas = document.querySelector(".fm-lab-stage canvas"), ink = canvas.getContext("2d");
+  const { left, top } = canvas.getBoundingClientRect(), text = document.createRange();
+  return [...document.querySelectorAll(".fm-lab-name")].filter((name) => {
+    text.selectNodeContents(name);
+    const at = text.getBoundingClientRect();
+    const drawn = ink.getImageData(at.left - left, at.top - top, at.width, at.height).data;
+    return drawn.some(Boolean);
+  }).map((name) => name.textContent);
+}"""
+# By the page itself: from here the run might end first.
+STOP_AT_THE_FIRST_POINT = """() => new MutationObserver((_, watcher) => {
+  const button = document.querySelector(".fm-lab-run");
+  if (!document.querySelector(".fm-lab-head")) return;
+  watcher.disconnect();
+  window.pressed = button.textContent;
+  button.click();
+}).observe(document.querySelector(".fm-lab-plot"), {childList: true})"""
 
 
 def test_a_link_runs_the_same_to_the_last_digit_and_settings_go_into_it(lab):
@@ -50,23 +43,28 @@ def test_a_link_runs_the_same_to_the_last_digit_and_settings_go_into_it(lab):
     ended(page)
     said = page.locator(".fm-lab-said").inner_text()
     assert said.startswith("Joining")
-    first = json.loads(downloaded(page, "JSON"))[0]
+    first = kept_runs(page)[0]
     assert len(first["rounds"]) == 3
     page.reload()
     ended(page)
     assert page.locator(".fm-lab-said").inner_text() == said
-    again = json.loads(downloaded(page, "JSON"))[0]
+    again = kept_runs(page)[0]
     for now, then in zip(again["rounds"], first["rounds"], strict=True):
         # What a first run is held against is computed meanwhile, and may miss its first rounds.
         assert then.pop("models").items() <= now.pop("models").items()
         assert then.items() <= now.items()
-    assert downloaded(page, "CSV").count("\n") == 1 + 3 * 7  # models
+    assert downloaded(page, "CSV").count(b"\n") == 1 + 3 * 7  # models
     # Another algorithm is kept beside it, named by what differs, and is in the address.
     page.locator("[name=algorithm]").select_option("median")
     page.get_by_role("button", name="Run", exact=True).click()
     assert "median" in ended(page, 2)
     assert "algorithm:median" in page.evaluate("decodeURIComponent(location.hash)")
     assert page.locator(".fm-lab-kept-line").count() == 1
+    # The picture of the curve has both runs' names below it.
+    picture = Image.open(BytesIO(downloaded(page, "PNG"))).convert("L")
+    below = picture.crop((0, 3 * 300 + 36, *picture.size))
+    darkest, lightest = below.getextrema()
+    assert picture.height > 3 * 300 + 36 and lightest - darkest > 100
 
 
 def test_hospitals_are_dealt_by_the_slider_and_broken_by_a_press(lab):
@@ -83,6 +81,15 @@ def test_hospitals_are_dealt_by_the_slider_and_broken_by_a_press(lab):
         assert second.get_attribute("aria-label").startswith(f"Hospital 2, {state}:")
     page.get_by_role("button", name="One hospital more").click()
     page.wait_for_selector(".fm-lab-hospital:nth-child(6)")
+
+
+def test_no_wire_crosses_a_hospital_s_number(lab):
+    page = lab(link=f"hospitals:30;{SHORT}", reduced_motion="reduce")
+    ended(page)
+    for viewport, columns in ((DESK, 10), (PHONE, 5)):
+        page.set_viewport_size(viewport)
+        page.wait_for_function(f"({LAID_OUT})() === {columns}")
+        assert page.evaluate(CROSSED) == []
 
 
 def test_step_by_step_each_act_is_announced(lab):
@@ -104,10 +111,16 @@ def test_step_by_step_each_act_is_announced(lab):
 
 
 def test_a_run_is_stopped_and_a_bad_one_gets_a_sentence(lab):
-    page = lab(link="rounds:100;local_epochs:6")
-    page.wait_for_selector(".fm-lab-head")
-    page.get_by_role("button", name="Stop", exact=True).click()
-    assert page.locator(".fm-lab-head").count() == 0
+    page = lab()
+    page.locator(".fm-lab-more summary").click()
+    for name, value in (("rounds", "100"), ("local_epochs", "6")):
+        page.locator(f"[name={name}]").fill(value)
+    page.evaluate(STOP_AT_THE_FIRST_POINT)
+    page.locator(".fm-lab-run").click()
+    page.wait_for_function("window.pressed === 'Stop'")
+    assert page.locator(".fm-lab-run").inner_text() == "Run"
+    page.locator(".fm-lab-head").wait_for(state="detached")
+    assert page.locator(".fm-lab-kept tbody tr").count() == 0
     page = lab(link="rounds:100;local_epochs:30")
     page.wait_for_selector(".fm-lab-problem:not([hidden])")
     assert "may be 600 at most" in page.locator(".fm-lab-problem").inner_text()
@@ -116,19 +129,6 @@ def test_a_run_is_stopped_and_a_bad_one_gets_a_sentence(lab):
     page.wait_for_function("document.querySelector('.fm-lab-mix')?.textContent.includes('%')")
     assert page.locator("[name=rounds]").input_value() == "20"
     assert "may be 600 at most" in page.locator(".fm-lab-problem").inner_text()
-
-
-def test_a_story_ends_in_a_sentence_about_its_runs_on_a_phone(lab):
-    page = lab(PHONE, color_scheme="dark", reduced_motion="reduce")
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    page.get_by_role("button", name="What FedAvg leaves on the table").click()
-    page.get_by_role("button", name="Run it").click()
-    page.wait_for_function("document.querySelector('.fm-lab-story').textContent.includes('2 of 3')")
-    page.get_by_role("button", name="Run it").click()
-    page.wait_for_selector(".fm-lab-ending")
-    assert re.search(r"One message reached [\d.]+ %", page.locator(".fm-lab-ending").inner_text())
-    page.get_by_role("button", name="Done").click()
-    assert page.locator(".fm-lab-story").is_hidden()
 
 
 def test_the_last_runs_models_answer_about_an_xray_until_sent_back(lab):
