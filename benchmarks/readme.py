@@ -49,6 +49,7 @@ def filled(text: str) -> str:
         "accounting": accounting,
         "rounds": rounds,
         "networks": networks,
+        "engines": engines,
     }
     for name, folder in SNAPSHOTS.items():
         parts[f"results of {name}"] = lambda folder=folder: results(_report(folder))  # type: ignore[misc]
@@ -146,6 +147,27 @@ def networks() -> str:
         f"- {speeds['ours']:.0f} images a second at {found['size']} px in {precision} on "
         f"{found['machine']['cores']} cores, {found['times_faster']:.1f} times a plain loop's "
         f"{speeds['plain']:.0f} (DataLoader, PIL, torchvision's transforms, FP32)."
+    )
+
+
+def engines() -> str:
+    """How fast each engine is, and how many verdicts it turns against PyTorch in FP32."""
+    found = _stored("engines")
+    splits = ("validation", "shifted", "test")
+    lines = [
+        "| engine | one image | images/s, a batch on each core | verdicts turned: validation, "
+        "shifted, test |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, told in found["faithful"].items():
+        speed = found["speed"].get(name)  # `auto` is two of the engines
+        on_each = next((n for key, n in (speed or {}).items() if key.endswith("core")), None)
+        cells = [f"{speed['ms for one']:.0f} ms", f"{on_each:.0f}"] if speed else ["", ""]
+        turned = (f"{told[split]['verdicts turned']} of {told[split]['of']:,}" for split in splits)
+        lines.append(f"| {name} | {cells[0]} | {cells[1]} | {', '.join(turned)} |")
+    images = found["images"]
+    return "\n".join(
+        [*lines, "", f"Heads of {images['training']:,} X-rays, on {found['backbone']}."]
     )
 
 
