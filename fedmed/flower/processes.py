@@ -34,6 +34,7 @@ class Processes:
         self._mark = secrets.token_hex(8)
         self._environment = {**os.environ, **environment, watchdog.MARK: self._mark}
         self._started: dict[str, subprocess.Popen] = {}
+        self._begun: dict[str, int] = {}  # where in its log each began
         self._watchdog: subprocess.Popen | None = None
         logs.mkdir(parents=True, exist_ok=True)
 
@@ -82,6 +83,7 @@ class Processes:
         On Linux it is asked to end when the thread that starts it is gone.
         """
         with (self.logs / f"{name}.log").open("ab") as log:
+            self._begun.setdefault(name, log.tell())
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -104,8 +106,9 @@ class Processes:
         return self._started[name].poll() is None
 
     def log(self, name: str) -> str:
-        """What a process has said so far."""
-        return (self.logs / f"{name}.log").read_text(errors="replace")
+        """What processes of this name have said here so far, and none of a run before."""
+        said = (self.logs / f"{name}.log").read_bytes()[self._begun[name] :]
+        return said.decode(errors="replace")
 
     def call(self, name: str, command: Sequence[str], seconds: float = 300) -> str:
         """Run a command to its end and return what it said.

@@ -21,8 +21,17 @@ def test_they_are_those_of_the_one_evaluator_but_for_auc():
     assert (found["n"], found["threshold"]) == (expected["n"], expected["threshold"])
     for name in set(METRICS) - {"auc"}:
         assert found[name]["value"] == pytest.approx(expected[name]["value"])
-        for end in ("low", "high"):  # other resamples of the same X-rays
+        for end in ("low", "high"):  # of the bootstrap's
             assert found[name][end] == pytest.approx(expected[name][end], abs=0.03)
+
+
+def test_a_handful_of_xrays_shows_little():
+    one = metrics_of_counts([[1, 0, 0, 1]])
+    assert one["recall"] == {"value": 1.0, "low": pytest.approx(0.2065, abs=1e-4), "high": 1.0}
+    assert one["specificity"]["low"] < 0.25 and one["balanced_accuracy"]["low"] < 0.5
+    none = metrics_of_counts([[1, 0, 1, 0]])
+    assert (none["precision"]["value"], none["precision"]["high"]) == (0.0, 1.0)
+    assert none["f1"]["value"] == 0.0 and none["f1"]["high"] > 0.8
 
 
 def test_what_no_xray_tells_is_left_out():

@@ -45,6 +45,14 @@ def test_children_of_children_end_too(tmp_path):
     assert process.poll() is not None and gone(child)
 
 
+def test_what_a_run_before_said_is_not_said_again(tmp_path):
+    for word in ("before", "now"):
+        with Processes(tmp_path, {}) as processes:
+            processes.start("run", [sys.executable, "-c", f"print({word!r})"]).wait()
+            assert processes.log("run").split() == [word]
+    assert (tmp_path / "run.log").read_text().split() == ["before", "now"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_children_end_whose_parent_is_gone(tmp_path):
     with Processes(tmp_path, {}) as processes:
