@@ -37,7 +37,9 @@ def run(arguments: Sequence[str]) -> None:
     internal: Any = importlib.import_module("flwr.supernode.start_client_internal")
     command: Any = importlib.import_module("flwr.supernode.cli.flower_supernode")
     tasks: Any = importlib.import_module("flwr.supercore.corestate.in_memory_corestate")
-    tasks.HEARTBEAT_DEFAULT_INTERVAL = START_SECONDS  # of tasks here; the node's own beats stay
+    alive = tasks.HEARTBEAT_PATIENCE * tasks.HEARTBEAT_DEFAULT_INTERVAL
+    tasks.HEARTBEAT_DEFAULT_INTERVAL = START_SECONDS
+    tasks.HEARTBEAT_PATIENCE = alive / START_SECONDS  # one that runs is missed as soon as before
     read = internal.get_fused_config_from_fab
 
     def checked(content: bytes, *others: Any) -> Any:
