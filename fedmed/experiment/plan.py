@@ -63,20 +63,12 @@ class Plan:
 
     def formats_differ(self, state: State) -> bool:
         """Tell whether a format rounds anything of what this algorithm sends."""
-        layout = self.algorithm.expected(state.server)
-        return any(word == "F32" for word, _ in layout.values())
+        return formats_differ(self.algorithm, state)
 
     def report(self, state: State) -> dict[str, Any]:
         """Return the report's `algorithm` and `federation`."""
-        algorithm = self.algorithm
         return {
-            "algorithm": {
-                "name": algorithm.name,
-                "words": algorithm.words,
-                "settings": asdict(algorithm),  # type: ignore[call-overload]
-                "rounds": state.round,
-                "one_round": algorithm.most_rounds == 1,
-            },
+            "algorithm": federated_by(self.algorithm, state.round),
             "federation": {
                 "participation": self.attendance.participation,
                 "drop_out": self.attendance.drop_out,
@@ -89,3 +81,19 @@ class Plan:
     def titles(self, state: State) -> dict[str, str]:
         """Return what each format's messages are called."""
         return titles(self.algorithm.sends, rounded=self.formats_differ(state))
+
+
+def federated_by(algorithm: Algorithm, rounds: int) -> dict[str, Any]:
+    """Return the report's `algorithm`, of a federation that ended after so many rounds."""
+    return {
+        "name": algorithm.name,
+        "words": algorithm.words,
+        "settings": asdict(algorithm),  # type: ignore[call-overload]
+        "rounds": rounds,
+        "one_round": algorithm.most_rounds == 1,
+    }
+
+
+def formats_differ(algorithm: Algorithm, state: State) -> bool:
+    """Tell whether a format rounds anything of what an algorithm sends."""
+    return any(word == "F32" for word, _ in algorithm.expected(state.server).values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from fedmed.inference.out_of_distribution import sample
 from fedmed.progress import say
 from fedmed.report import document
 from fedmed.report.card import model_card
-from fedmed.report.schema import Report
+from fedmed.report.schema import Config, Report
 from fedmed.report.sections import versions
 from fedmed.snapshot import examples, lab_features, manifest
 from fedmed.snapshot.reader import write_head
@@ -52,26 +52,35 @@ def save(settings: Settings, prepared: Prepared, fitted: Fitted, report: Report)
     if settings.lab:
         write_lab(prepared, folder)
     put_in_place(
-        settings,
         folder,
+        settings.output,
         report,
         {
             "backbone": prepared.backbone.origin
             | {"sha256": prepared.backbone.sha256, "files": [path.name for path in stored]},
             "models": manifest.model_entries(names, report),
             "engine": prepared.engine,
+            "seed": settings.seed,
         },
+        lambda config: model_card(report, config, settings.push_to),
     )
     prepared.state.finish()
     prepared.cache.prune()
 
 
 def put_in_place(
-    settings: Settings, folder: Path, report: Report, entries: Mapping[str, Any]
+    folder: Path,
+    output: Path,
+    report: Mapping[str, Any],
+    entries: Mapping[str, Any],
+    card: Callable[[Config], str],
 ) -> None:
-    """Seal what was put together in `folder`, open it as the app will, and move it to its place.
+    """Seal what was put together in `folder`, open it as the app will, and move it to `output`.
 
-    `entries` of config.json say what the models are.
+    `entries` of config.json say what the models are; `card` makes the model card of it all.
+
+    Raises:
+        UserError: the app would refuse it, or it cannot be put there.
     """
     document.write(report, folder / manifest.REPORT)
     config = manifest.seal(
@@ -81,14 +90,12 @@ def put_in_place(
             "preprocessing": PREPROCESSING,
             **entries,
             "versions": versions(),
-            "seed": settings.seed,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     )
-    card = model_card(report, config, settings.push_to)
-    (folder / manifest.CARD).write_text(card, encoding="utf-8")
+    (folder / manifest.CARD).write_text(card(config), encoding="utf-8")
     loading.check(folder)
-    move_into_place(folder, settings.output)
+    move_into_place(folder, output)
 
 
 def write_examples(

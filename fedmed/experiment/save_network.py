@@ -16,6 +16,7 @@ from fedmed.experiment.settings import Settings
 from fedmed.features.extract import features_of
 from fedmed.imaging.augmentation import CLEAN, View
 from fedmed.inference.out_of_distribution import sample
+from fedmed.report.card import model_card
 from fedmed.snapshot import manifest
 from fedmed.snapshot.networks import BASE, config_entries, write_networks
 from fedmed.training.network_trainer import read_network
@@ -42,11 +43,13 @@ def save_network(
     write_examples(settings, prepared, scored.test, scored.alone, scored.federated, folder)
     _write_reference(settings, prepared, scored, folder)
     put_in_place(
-        settings,
         folder,
+        settings.output,
         scored.report,
         config_entries(networks, origin, size)
-        | {"models": manifest.model_entries(list(networks), scored.report, files)},
+        | {"models": manifest.model_entries(list(networks), scored.report, files)}
+        | {"seed": settings.seed},
+        lambda config: model_card(scored.report, config, settings.push_to),
     )
     prepared.state.finish()
 

@@ -66,6 +66,26 @@ def make(folder: Path, hosts: Sequence[str], hospitals: Sequence[str]) -> list[P
     return written
 
 
+def hosts(certificate: Path) -> list[str]:
+    """Return the names and addresses that a server's certificate is for.
+
+    Raises:
+        UserError: the file is no certificate, or none that names any.
+    """
+    try:
+        read = x509.load_pem_x509_certificate(certificate.read_bytes())
+        names = read.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, x509.ExtensionNotFound) as error:
+        raise UserError(
+            f"{certificate} is no certificate that names a host: delete it, and python -m "
+            "fedmed.federation_keys makes another"
+        ) from error
+    return [
+        *names.get_values_for_type(x509.DNSName),
+        *map(str, names.get_values_for_type(x509.IPAddress)),
+    ]
+
+
 def _authority(key: ec.EllipticCurvePrivateKey) -> bytes:
     name = _name("FedMed federation authority")
     builder = _certificate(name, name, key.public_key())

@@ -2,8 +2,8 @@
 
 A SuperLink and a SuperNode for each hospital, over TLS and with keys, on this machine alone. One
 hospital is killed on the way and brought back. In the end the same federation runs in one process,
-as the record says who took part, and both must have the same bits, unless noise was added; of
-heads a snapshot is written.
+as the record says who took part, and both must have the same bits, unless noise was added; a
+snapshot is written, of heads with all that can be compared where one machine has all X-rays.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ def rehearse(options: argparse.Namespace) -> None:
     from fedmed.flower.dealing import deal
     from fedmed.flower.record import Record
     from fedmed.flower.rehearsal import Rehearsal
+    from fedmed.flower.snapshot import how_to_look, write
 
     kill = not options.keep_alive and options.algorithm not in NEED_EVERYONE
     asked = {
@@ -104,16 +105,13 @@ def rehearse(options: argparse.Namespace) -> None:
         with step("The same in one process"):
             whole = replace(compare(record, state, premises), ledger=state.ledger)
         say(f"The {options.train} is the same to the last bit.")
-    if networks:
-        print(f"\nIt lies in {rehearsal.output}. A snapshot is written of heads alone.")
-        return
-    snapshot(rehearsal, cohort, premises, record, whole)
-    line = cli.command("app.py", FEDMED_SNAPSHOT=str(folder / "snapshot"))
-    print(
-        f"\nTo look at it, with the environment of `make app`:\n  {line}".replace(
-            cli.python(), ".venv/bin/python"
-        )
-    )
+    place: Path | None = folder / "snapshot"
+    if networks:  # to train central ones as well, and each hospital's, takes too long
+        place = write(rehearsal.output, premises[0].backbone)
+    else:
+        snapshot(rehearsal, cohort, premises, record, whole)
+    if place:
+        print(how_to_look(place))
 
 
 def _fresh(folder: Path) -> Path:

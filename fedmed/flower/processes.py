@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from fedmed.errors import UserError
+from fedmed.flower import watchdog
 
 GRACE_SECONDS = 10.0
 _PR_SET_PDEATHSIG = 1  # prctl(2): the signal that a process gets when its parent is gone
@@ -22,15 +24,26 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 class Processes:
-    """A context in which processes live: it ends, and none of them or of their children is left."""
+    """A context in which processes live: it ends, and none of them or of their children is left.
+
+    On Linux none is left either where whoever opened it is killed (kill -9).
+    """
 
     def __init__(self, logs: Path, environment: Mapping[str, str]) -> None:
         self.logs = logs
-        self._environment = {**os.environ, **environment}
+        self._mark = secrets.token_hex(8)
+        self._environment = {**os.environ, **environment, watchdog.MARK: self._mark}
         self._started: dict[str, subprocess.Popen] = {}
+        self._begun: dict[str, int] = {}  # where in its log each began
+        self._watchdog: subprocess.Popen | None = None
         logs.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> Processes:
+        self._watchdog = subprocess.Popen(
+            [sys.executable, "-I", "-S", watchdog.__file__, self._mark],
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is not for it
+        )
         return self
 
     def __exit__(
@@ -39,8 +52,9 @@ class Processes:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # Flower's processes start others in groups of their own.
+        # Flower's processes start others in groups of their own, which outlive them.
         family = descendants([process.pid for process in self._started.values()])
+        family |= {pid: _started(pid) for pid in watchdog.marked(self._mark)}
         for process in self._started.values():
             _signal(process, signal.SIGTERM)
         until = time.monotonic() + GRACE_SECONDS
@@ -58,15 +72,18 @@ class Processes:
             if time.monotonic() > until:
                 break
             time.sleep(0.05)
+        if self._watchdog:
+            self._watchdog.communicate()
 
     def start(
         self, name: str, command: Sequence[str], more: Mapping[str, str] | None = None
     ) -> subprocess.Popen:
         """Start a command in a process group of its own; what it says goes into logs/NAME.log.
 
-        On Linux it ends with the thread that starts it, even where that is killed (kill -9).
+        On Linux it is asked to end when the thread that starts it is gone.
         """
         with (self.logs / f"{name}.log").open("ab") as log:
+            self._begun.setdefault(name, log.tell())
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -89,8 +106,9 @@ class Processes:
         return self._started[name].poll() is None
 
     def log(self, name: str) -> str:
-        """What a process has said so far."""
-        return (self.logs / f"{name}.log").read_text(errors="replace")
+        """What processes of this name have said here so far, and none of a run before."""
+        said = (self.logs / f"{name}.log").read_bytes()[self._begun[name] :]
+        return said.decode(errors="replace")
 
     def call(self, name: str, command: Sequence[str], seconds: float = 300) -> str:
         """Run a command to its end and return what it said.

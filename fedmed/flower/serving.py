@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from fedmed.backbones.backbone import load
 from fedmed.errors import UserError
 from fedmed.flower import keys as keys_module
+from fedmed.flower import snapshot
 from fedmed.flower.follow import Follow
 from fedmed.flower.options import Options
 from fedmed.flower.processes import Processes
@@ -16,7 +18,8 @@ from fedmed.progress import say
 
 
 def serve(options: Options, keys: Path, host: str, port: int) -> None:
-    """Start a SuperLink, register the hospitals, run the federation, stop everything.
+    """Start a SuperLink, register the hospitals, run the federation, stop everything, and write a
+    snapshot of what came of it.
 
     Raises:
         UserError: keys are missing, or the federation did not end as it should.
@@ -38,3 +41,5 @@ def serve(options: Options, keys: Path, host: str, port: int) -> None:
     record = Record.load(folder)
     if record is None or not record.finished:
         raise UserError(f"the federation did not end: see {folder / 'logs'}")
+    if place := snapshot.write(folder, load(options.backbone)):
+        print(snapshot.how_to_look(place))

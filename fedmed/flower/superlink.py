@@ -34,7 +34,7 @@ class SuperLink:
     """A SuperLink that is up, with the hospitals registered whose public keys lie in `folder`.
 
     Raises:
-        UserError: its port is taken, or it did not come up.
+        UserError: its certificate does not name it, its port is taken, or it did not come up.
     """
 
     def __init__(
@@ -43,6 +43,8 @@ class SuperLink:
         self._processes = processes
         self._folder = folder
         self.address = f"{host}:{port}"
+        near = _near(host)
+        _check_certificate(folder, host)
         # Or another's port that answers would be taken for this SuperLink's.
         try:
             socket.create_server((host, port)).close()
@@ -53,7 +55,6 @@ class SuperLink:
             ) from error
         home.mkdir(parents=True, exist_ok=True)
         root = (folder / keys.CA).absolute()
-        near = keys.LOOPBACK[-1] if host in EVERYWHERE else host  # as the certificate names it
         (home / "config.toml").write_text(
             f'[superlink.{CONNECTION}]\naddress = "{near}:{port}"\n'
             f"root-certificates = {json.dumps(str(root))}\n"
@@ -95,6 +96,34 @@ class SuperLink:
             "run",
             [command("flwr"), "run", str(APP), CONNECTION, "--stream", "--run-config", given],
         )
+
+
+def _check_certificate(folder: Path, host: str) -> None:
+    """Refuse a host that the certificate is not for: nobody would take the server for itself.
+
+    Raises:
+        UserError: naming the hosts that it is for.
+    """
+    certificate = folder / keys.SERVER
+    named = keys.hosts(certificate)
+    if _near(host).lower() in (name.lower() for name in named):
+        return
+    told = f"{certificate} is for {', '.join(named)} alone"
+    fault = f"--host {host}: {told}, so that no hospital would know the server by that name"
+    way_out = "leave out --host, which listens everywhere, or "
+    if host in EVERYWHERE:
+        fault = f"{told}, and not for {_near(host)}, by which this command reaches its own server"
+        way_out = ""
+    raise UserError(
+        f"{fault}: {way_out}delete {keys.SERVER} and {keys.SERVER_KEY} there and make them again "
+        f"with python -m fedmed.federation_keys {folder} and --host for every name that hospitals "
+        f"use; their {keys.CA} and keys stay"
+    )
+
+
+def _near(host: str) -> str:
+    """The name by which this machine reaches a server that listens on `host`."""
+    return keys.LOOPBACK[-1] if host in EVERYWHERE else host
 
 
 def node_arguments(

@@ -17,6 +17,9 @@ QUIET = {
     "FLWR_DISABLE_UPDATE_CHECK": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
+# Flower gives the process that answers a message half a minute to start, and then starts another:
+# where other programs keep the processor busy, more and more, of which none gets done.
+START_SECONDS = 180
 
 
 def search_path() -> str:
@@ -33,6 +36,10 @@ def run(arguments: Sequence[str]) -> None:
     os.environ.update({**QUIET, "PATH": search_path()})
     internal: Any = importlib.import_module("flwr.supernode.start_client_internal")
     command: Any = importlib.import_module("flwr.supernode.cli.flower_supernode")
+    tasks: Any = importlib.import_module("flwr.supercore.corestate.in_memory_corestate")
+    alive = tasks.HEARTBEAT_PATIENCE * tasks.HEARTBEAT_DEFAULT_INTERVAL
+    tasks.HEARTBEAT_DEFAULT_INTERVAL = START_SECONDS
+    tasks.HEARTBEAT_PATIENCE = alive / START_SECONDS  # one that runs is missed as soon as before
     read = internal.get_fused_config_from_fab
 
     def checked(content: bytes, *others: Any) -> Any:

@@ -11,6 +11,8 @@ from PIL import Image
 
 from fedmed.errors import UserError
 from fedmed.inference.predictor import Predictor
+from fedmed.report.machines_report import MachinesReport
+from fedmed.report.schema import Report
 from fedmed.snapshot import original
 from fedmed.snapshot.original import Original
 from fedmed.snapshot.reader import Snapshot
@@ -25,6 +27,19 @@ class Opened:
     label: str  # "network", "folder NAME" or "USER/REPO@COMMIT"
     why: str
     problem: str | None = None  # why it is not what was asked for
+
+    @property
+    def report(self) -> Report | None:
+        """What is told of all models, if it came with them."""
+        return None if self.machines else self.snapshot.report
+
+    @property
+    def machines(self) -> MachinesReport | None:
+        """What is told of a federation between machines in its place."""
+        stored = self.snapshot
+        if isinstance(stored, Snapshot) and stored.between_machines:
+            return stored.machines_report
+        return None
 
 
 def open_folder(
@@ -41,7 +56,8 @@ def open_folder(
             snapshot = Original(folder)
         else:
             snapshot = Snapshot.open(folder)
-            _ = snapshot.report, snapshot.examples
+            _ = snapshot.examples
+            _ = snapshot.machines_report if snapshot.between_machines else snapshot.report
         predictor = Predictor(snapshot)
         _try(predictor, folder)
         return Opened(snapshot, predictor, label, why, problem)

@@ -29,16 +29,24 @@ class House(NamedTuple):
     server_x: int
 
 
-def html(config: Mapping[str, Any], report: Mapping[str, Any] | None) -> str:
-    """The whole tab."""
+def html(
+    config: Mapping[str, Any],
+    report: Mapping[str, Any] | None,
+    machines: Mapping[str, Any] | None = None,
+) -> str:
+    """The whole tab; `machines` stands in for a report of a federation between machines."""
+    told = report or machines
     hospitals = sum(map(is_hospital, config["models"]))
+    if machines:
+        hospitals = len(machines["partition"]["hospitals"])
     return render(
         "about.html",
         hospitals=hospitals,
         houses=_houses(hospitals),
-        update=_update(report),
-        words=words(report, whole="networks" in config),
+        update=_update(told),
+        words=words(told, whole="networks" in config),
         whole="networks" in config,
+        machines=machines,
         privacy=report is not None and bool(report.get("privacy")),
         described=_described(report),
         head_numbers=HEAD_NUMBERS,
@@ -46,7 +54,7 @@ def html(config: Mapping[str, Any], report: Mapping[str, Any] | None) -> str:
         disclaimer=DISCLAIMER,
         code=CODE,
         papers=PAPERS,
-        simulated=report is not None and report["data"]["simulated"],
+        simulated=told is not None and told["data"]["simulated"],
         kept_minutes=KEPT_MINUTES,
         data=report["data"] if report else None,
         backbone=config.get("backbone", {}),

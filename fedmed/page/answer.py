@@ -21,6 +21,7 @@ from fedmed.page.result import as_json
 from fedmed.page.standing import Standing, scored_on, standings
 from fedmed.report.highlights import displayed_models, note
 from fedmed.report.joining import joined
+from fedmed.report.machines_report import MachinesReport, told
 from fedmed.report.phrases import federated_by
 from fedmed.report.schema import Report
 from fedmed.task import CLASSES, DISCLAIMER, is_hospital
@@ -73,6 +74,7 @@ class Answer:
     snapshot: str  # its label
     example: Example | None = None  # where a visitor clicked one
     number: int | None = None  # of that example in the strip
+    machines: MachinesReport | None = None  # in place of a report, where there can be none
 
     def html(self) -> str:
         """The whole answer."""
@@ -100,6 +102,7 @@ class Answer:
             crowd=self._crowd(),
             calibrated=all("temperature" in one for one in self.config["models"].values()),
             scored_on=scored_on(self.report),
+            counted=told(self.machines) if self.machines else "",
             saved=self._saved(),
             snapshot=self.snapshot,
             disclaimer=DISCLAIMER,
@@ -124,7 +127,7 @@ class Answer:
 
     @cached_property
     def _roles(self) -> dict[str, str]:
-        return {"central": CENTRAL, "federated": federated_by(self.report)}
+        return {"central": CENTRAL, "federated": federated_by(self.report or self.machines)}
 
     @cached_property
     def _joined(self) -> dict[str, str]:

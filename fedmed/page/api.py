@@ -9,6 +9,7 @@ import gradio as gr
 from fedmed.page.launch import PANEL
 from fedmed.page.result import as_json
 from fedmed.page.shown import Snapshots, told
+from fedmed.report.machines_report import MachinesReport
 from fedmed.report.schema import Report
 from fedmed.server.clients import sender
 from fedmed.uploads.decode import decode_upload
@@ -47,10 +48,11 @@ def add(snapshots: Snapshots) -> None:
         prediction = opened.predictor.predict(xray)
         return as_json(prediction, opened.label, heat_maps=bool(heat_map))
 
-    def report(snapshot: str | None = None) -> Report:
+    def report(snapshot: str | None = None) -> Report | MachinesReport:
         """The stored evaluation.json of a snapshot."""
         with told():
-            found = snapshots.page(snapshot).report
+            shown = snapshots.page(snapshot)
+        found = shown.report or shown.machines
         if found is None:
             raise gr.Error("These models came without a report.", print_exception=False)
         return found

@@ -47,6 +47,7 @@ def build(snapshots: Snapshots, chosen: gr.Radio | None) -> gr.HTML:
             shown.label,
             example,
             number,
+            shown.machines,
         ).html()
 
     def clicked(event: gr.EventData, request: gr.Request, snapshot: str = snapshots.first) -> str:
@@ -75,7 +76,14 @@ def build(snapshots: Snapshots, chosen: gr.Radio | None) -> gr.HTML:
                 return _reply(models.answer(request, xray, picture), event)
             shown, opened = snapshots.page(snapshot), snapshots.opened(snapshot)
         prediction = opened.predictor.predict(xray)
-        answer = Answer(picture, prediction, shown.config, shown.report, shown.label)
+        answer = Answer(
+            picture,
+            prediction,
+            shown.config,
+            shown.report,
+            shown.label,
+            machines=shown.machines,
+        )
         return _reply(answer.html(), event)
 
     first = snapshots.page()

@@ -18,6 +18,9 @@ TOGETHER = ("central", "federated")
 def headline(prediction: Prediction, config: Mapping[str, Any]) -> str:
     """Who says what, as one sentence of plain text."""
     labels = prediction.labels
+    if len(labels) == 1:
+        (model,) = labels
+        return f"{name_of(config, model)} says {labels[model]}."
     if not prediction.agreement["dissenting"]:
         return f"All {number(len(labels))} models say {prediction.agreement['label']}."
     together = [model for model in TOGETHER if model in labels]

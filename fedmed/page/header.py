@@ -20,8 +20,10 @@ PREVIEW = Preview(
 def html(opened: Opened) -> str:
     """The header, with a notice where another snapshot was asked for."""
     models = opened.snapshot.models
+    machines = opened.machines
     return render(
         "header.html",
+        between=len(machines["partition"]["hospitals"]) if machines else 0,
         models=len(models),
         hospitals=sum(map(is_hospital, models)),
         federated="federated" in models,
@@ -36,5 +38,5 @@ def which(opened: Opened) -> str:
         "footer.html",
         label=opened.label,
         why=opened.why,
-        links=links(opened.label, opened.snapshot.report),
+        links=links(opened.label, opened.report),
     )

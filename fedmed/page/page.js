@@ -38,7 +38,7 @@ window.fedmed = (() => {
 
   function draw(answer) {
     const evidence = JSON.parse(answer.dataset.evidence);
-    if (!Object.hasOwn(evidence, view.model)) view.model = "central";
+    if (!Object.hasOwn(evidence, view.model)) [view.model] = Object.keys(evidence);
     const canvas = answer.querySelector("canvas");
     canvas.width = canvas.height = SIDE;
     const context = canvas.getContext("2d");

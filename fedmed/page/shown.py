@@ -18,7 +18,8 @@ from fedmed.inference.predictor import MOST, Prediction
 from fedmed.inference.shelf import Shelf
 from fedmed.page import about, examples, header
 from fedmed.page.examples import Example
-from fedmed.page.report_tab import tab
+from fedmed.page.report_tab import machines, tab
+from fedmed.report.machines_report import MachinesReport
 from fedmed.report.schema import Report
 from fedmed.snapshot import lab_features
 
@@ -36,6 +37,7 @@ class Shown:
     predictions: list[Prediction]  # of the examples
     config: Mapping[str, Any]
     report: Report | None
+    machines: MachinesReport | None  # in its place, of a federation between machines
     label: str
     why: str
     problem: str | None
@@ -65,14 +67,15 @@ def draw(opened: Opened) -> Shown:
     said = [each.labels["federated"] for each in predicted if "federated" in each.labels]
     return Shown(
         header=header.html(opened),
-        strip=examples.strip(found, 0, examples.told(found, said, snapshot.report)),
-        report_tab=tab.html(snapshot.report),
-        about=about.html(snapshot.config, snapshot.report),
+        strip=examples.strip(found, 0, examples.told(found, said, opened.report)),
+        report_tab=machines.html(opened.machines) if opened.machines else tab.html(opened.report),
+        about=about.html(snapshot.config, opened.report, opened.machines),
         footer=header.which(opened),
         examples=found,
         predictions=predicted,
         config=snapshot.config,
-        report=snapshot.report,
+        report=opened.report,
+        machines=opened.machines,
         label=opened.label,
         why=opened.why,
         problem=opened.problem,

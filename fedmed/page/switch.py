@@ -90,5 +90,6 @@ def _report(snapshots: Snapshots, choice: Choice) -> Any:
         return shown.report
     # What is wrong with it is said to whoever chooses it.
     with suppress(Exception):
-        return Snapshot.open(choice.folder).report if choice.folder else None
+        snapshot = Snapshot.open(choice.folder) if choice.folder else None
+        return snapshot.report if snapshot and not snapshot.between_machines else None
     return None

@@ -34,7 +34,7 @@ def model_card(report: Report, config: Config, repo: str | None = None) -> str:
         card_tables.communication(report),
         *filter(None, [machines_section(report), privacy_section(report), study_section(report)]),
         _making(report, config),
-        _usage(config, repo or "USER/REPO"),
+        usage(config, repo or "USER/REPO"),
         _limits(report),
         card_tables.data(report),
     )
@@ -156,7 +156,8 @@ def command(report: Report) -> str:
     return " \\\n    ".join(["python train.py", *flags])
 
 
-def _usage(config: Config, repo: str) -> str:
+def usage(config: Config, repo: str) -> str:
+    """The section on how plain torchvision loads the federated model published as `repo`."""
     preprocessing = config["preprocessing"]
     height, width = preprocessing["size"]
     federated = config["models"]["federated"]

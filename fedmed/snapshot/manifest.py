@@ -138,7 +138,7 @@ def printable(value: object) -> str:
 def check_fields(config: dict[str, Any], folder: Path) -> None:
     """Refuse a configuration without what the page and the predictor read of it."""
     models = config["models"]
-    if not {"central", "federated", "hospital_1"} <= set(models):
+    if not of_machines(config) and not {"central", "federated", "hospital_1"} <= set(models):
         raise SnapshotError(f"{folder}: {CONFIG} names no central, federated or hospital's model.")
     if strange := [name for name in models if not MODEL.fullmatch(name)]:
         raise SnapshotError(f"{folder}: {CONFIG} names a model {printable(strange[0])}.")
@@ -152,6 +152,11 @@ def check_fields(config: dict[str, Any], folder: Path) -> None:
             raise SnapshotError(
                 f"{folder}: {CONFIG} gives {name} a threshold outside 0 to 1, or a count below 0."
             )
+
+
+def of_machines(config: Mapping[str, Any]) -> bool:
+    """Whether a snapshot is of a federation between machines, whose only model is the federated."""
+    return set(config["models"]) == {"federated"}
 
 
 def _is_inside(name: str) -> bool:

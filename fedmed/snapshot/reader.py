@@ -6,7 +6,7 @@ It opens only if every sha256 in its config.json holds, and it appears whole or 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,8 @@ from fedmed.backbones.weights import State
 from fedmed.errors import UserError
 from fedmed.files import read_json, read_tensors
 from fedmed.imaging.preprocessing import PREPROCESSING
-from fedmed.report.document import validate
+from fedmed.report import document, machines_report
+from fedmed.report.machines_report import MachinesReport
 from fedmed.report.schema import Report
 from fedmed.snapshot.manifest import (
     CONFIG,
@@ -29,6 +30,7 @@ from fedmed.snapshot.manifest import (
     REPORT,
     SnapshotError,
     check_fields,
+    of_machines,
     printable,
     verify,
 )
@@ -75,22 +77,45 @@ class Snapshot:
         """Whether every model is a network of its own, and not a head on a backbone of all."""
         return "networks" in self.config
 
+    @property
+    def between_machines(self) -> bool:
+        """Whether it holds the federated model alone, of hospitals that are machines."""
+        return of_machines(self.config)
+
     @cached_property
     def report(self) -> Report:
         """The stored evaluation.json.
 
         Raises:
-            SnapshotError: it lacks a field that FedMed reads, or is of other models.
+            SnapshotError: it lacks a field that FedMed reads, or is of other models, or is a
+                federation's between machines: `machines_report` is that.
         """
+        if self.between_machines:
+            raise SnapshotError(
+                f"{self.folder} is of a federation between machines: it holds the federated model "
+                "and nothing of the hospitals', so that this cannot be done with it."
+            )
+        report = self._validated(document.validate)
+        if set(report["protocols"]["test"]["models"]) != set(self.models):
+            raise SnapshotError(f"{self.folder}: {REPORT} is of other models than {CONFIG} names.")
+        return report
+
+    @cached_property
+    def machines_report(self) -> MachinesReport:
+        """The stored evaluation.json of a federation between machines.
+
+        Raises:
+            SnapshotError: as `report`.
+        """
+        return self._validated(machines_report.validate)
+
+    def _validated(self, validate: Callable[[Any], Any]) -> Any:
         try:
-            report = validate(read_json(self.folder / REPORT))
+            return validate(read_json(self.folder / REPORT))
         except (OSError, ValueError) as error:
             raise SnapshotError(f"{self.folder}: {REPORT} is damaged: {error}.") from error
         except UserError as error:
             raise SnapshotError(f"{self.folder}: {error}") from error
-        if set(report["protocols"]["test"]["models"]) != set(self.models):
-            raise SnapshotError(f"{self.folder}: {REPORT} is of other models than {CONFIG} names.")
-        return report
 
     @cached_property
     def backbone(self) -> Backbone:

@@ -53,3 +53,4 @@ def test_whole_networks_go_to_and_fro_and_end_as_in_one_process(tmp_path):
     )
     assert "The network is the same to the last bit." in said
     assert backbones.load(str(output / "coordinator")).size == 64
+    assert Snapshot.open(output / "coordinator" / "snapshot").models == ["federated"]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from fedmed.page import explanation
 from tests.support.predictions import config, prediction
 from tests.support.reports import HOSPITALS, MODELS
@@ -63,3 +65,8 @@ def test_a_thousand_hospitals_are_counted_and_not_listed():
         "Central and federated say NORMAL; 412 of 1,000 hospitals say PNEUMONIA."
     )
     assert explanation.against(found, "PNEUMONIA") == "412 of 1,002 models say so"
+
+
+def test_one_model_alone_says_what_it_says():
+    found = SimpleNamespace(labels={"federated": "NORMAL"}, agreement={"dissenting": []})
+    assert explanation.headline(found, {"models": {"federated": {}}}) == "Federated says NORMAL."

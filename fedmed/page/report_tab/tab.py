@@ -143,12 +143,12 @@ def _difference(title: str, interval: Fields) -> Difference:
 def _downloads(report: Any) -> list[Link]:
     text = json.dumps(report, ensure_ascii=False)
     return [
-        _link("evaluation.json", "application/json", text.encode()),
-        _link("evaluation.csv", "text/csv", tables.as_csv(report).encode()),
+        link("evaluation.json", "application/json", text.encode()),
+        link("evaluation.csv", "text/csv", tables.as_csv(report).encode()),
     ]
 
 
-def _link(file: str, kind: str, content: bytes) -> Link:
+def link(file: str, kind: str, content: bytes) -> Link:
     """What thousands of hospitals make longer than LINK_BYTES is compressed."""
     title = file.split(".")[1].upper()
     if len(content) > LINK_BYTES:
