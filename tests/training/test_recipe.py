@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from benchmarks.readme import NAMED, RESULTS
 from benchmarks.recipes import candidates
+from benchmarks.tables import NAMED, RESULTS
 from fedmed.imaging.augmentation import CLEAN
 from fedmed.training.recipe import AUTO, RECIPES, Recipe, pick_recipe
 
