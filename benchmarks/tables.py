@@ -18,7 +18,7 @@ def machines() -> str:
     """What federations between processes took, by how many hospitals and what they train."""
     rows = stored("machines")["rows"]
     lines = [
-        "| hospitals | algorithm, what travels | rounds | a round | up at a hospital: messages, "
+        "| hospitals | algorithm, what is trained | rounds | a round | up at a hospital: messages, "
         "TCP | down: messages, TCP | memory of all | balanced accuracy |",
         "| --- " * 8 + "|",
     ]
@@ -32,7 +32,11 @@ def machines() -> str:
         )
     peaks = rows[0]["memory, MiB"]
     told = ", ".join(f"{name} {peak:,.0f} MiB" for name, peak in peaks.items())
-    return "\n".join([*lines, "", f"Bytes of a whole run. Memory of a process at most: {told}."])
+    note = (
+        "Bytes of a whole run. The model that hospitals score at its end goes down once more, in "
+        f"FP32 and as no round's message. Memory of a process at most: {told}."
+    )
+    return "\n".join([*lines, "", note])
 
 
 def accounting() -> str:
