@@ -127,15 +127,19 @@ def speed() -> str:
         ("snapshot", _snapshot(measured["snapshot"])),
     ):
         lines += [f"| {' | '.join(row)} | `benchmarks.{name}` |" for row in rows]
-    on = measured["pipeline"]["machine"]
-    days = sorted({found["machine"]["date"] for found in measured.values()})
+    by_machine: dict[str, list[str]] = {}
+    for name, found in measured.items():
+        on = found["machine"]
+        where = f"{on['date']} on {on['cores']} shared cores ({on['processor']})"
+        by_machine.setdefault(where, []).append(f"`{name}`")
+    told = "; ".join(f"{', '.join(names)} on {where}" for where, names in by_machine.items())
     return "\n".join(
         [
             *lines,
             "",
-            f"Measured on {' and '.join(days)}, {on['cores']} shared cores ({on['processor']}), no "
-            f"GPU; passes on {measured['pipeline']['engine']}. Ratios are of runs in turns on one "
-            "machine; the plain loop is extrapolated from slices.",
+            f"Measured without a GPU: {told}. Passes on {measured['pipeline']['engine']}; bare "
+            "ones all in FP32. Ratios are of runs in turns on one machine; the plain loop is "
+            "extrapolated from slices.",
         ]
     )
 
