@@ -7,7 +7,7 @@ from fedmed.evaluation.metrics import METRICS
 from fedmed.report.card import usage
 from fedmed.report.card_tables import table
 from fedmed.report.machines_facts import machines_section
-from fedmed.report.machines_report import ALONE, MachinesReport, told
+from fedmed.report.machines_report import ALONE, MachinesReport, scored_at, told
 from fedmed.report.phrases import number_of_hospitals, number_of_rounds
 from fedmed.report.schema import Config
 from fedmed.task import CLASSES, DISCLAIMER, model_title
@@ -60,12 +60,9 @@ def _results(report: MachinesReport) -> str:
     if protocol is None:
         return ""
     names = [name for name in METRICS if name != "auc"]
-    scored = {"all hospitals": protocol["models"]["federated"]} | {
-        model_title(name): scores for name, scores in protocol["hospitals"].items()
-    }
     rows = [
         [title, str(scores["n"]), *(cell(scores[n]) if n in scores else "" for n in names)]
-        for title, scores in scored.items()
+        for title, scores in scored_at(protocol).items()
     ]
     header = ["scored at", "n", *(METRICS[name].title for name in names)]
     return f"## Results\n\nIn percent, of {protocol['description']}.\n\n" + table(header, rows)

@@ -20,6 +20,7 @@ from fedmed.report.federated_schema import FederatedBy, Federation
 from fedmed.report.numbers import PAIR, Interval, Whole
 from fedmed.report.phrases import number_of_hospitals
 from fedmed.report.schema import Communication, PerClass, Recipe, Threshold, Training
+from fedmed.task import model_title
 
 SCHEMA_VERSION = 1
 ALONE = (
@@ -132,6 +133,12 @@ def held_out(evaluation: Mapping[str, Sequence[int]]) -> dict[str, Any]:
             "hospitals": {name: metrics_of_counts([counts]) for name, counts in scored.items()},
         }
     }
+
+
+def scored_at(protocol: HeldOut) -> dict[str, Mapping[str, Any]]:
+    """The federated model's scores by where: at all hospitals together, and at each."""
+    at_each = {model_title(name): scores for name, scores in protocol["hospitals"].items()}
+    return {"All hospitals": protocol["models"]["federated"], **at_each}
 
 
 def told(report: MachinesReport) -> str:

@@ -8,19 +8,11 @@ from typing import Any, NamedTuple
 
 from fedmed.page.elements import PercentInterval, in_percent
 from fedmed.page.rendering import render
-from fedmed.page.report_tab import run_facts
+from fedmed.page.report_tab import run_facts, tables
 from fedmed.page.report_tab.tab import Link, link
-from fedmed.report.machines_report import ALONE, MachinesReport, told
-from fedmed.task import CLASSES, ClassName, model_title
+from fedmed.report.machines_report import ALONE, HeldOut, MachinesReport, scored_at, told
 
-COLUMNS = {
-    "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced",
-    "precision": "Precision",
-    "recall": "Recall",
-    "specificity": "Specificity",
-    "f1": "F1",
-}
+COLUMNS = {name: title for name, title in tables.COLUMNS.items() if name != "auc"}
 
 
 class Row(NamedTuple):
@@ -31,27 +23,9 @@ class Row(NamedTuple):
     cells: list[PercentInterval | None]
 
 
-class Bar(NamedTuple):
-    """What a hospital trained on."""
-
-    title: str
-    images: Mapping[ClassName, int]
-    total: int
-    patients: int
-
-
 def html(report: MachinesReport) -> str:
     """The whole tab."""
     protocol = report["protocols"].get("validation")
-    bars = [
-        Bar(
-            model_title(member["name"]),
-            (images := {label: member["images"][label] for label in CLASSES}),
-            sum(images.values()),
-            member["patients"],
-        )
-        for member in report["partition"]["hospitals"]
-    ]
     return render(
         "report/machines.html",
         told=told(report),
@@ -61,25 +35,21 @@ def html(report: MachinesReport) -> str:
         description=protocol["description"] if protocol else "",
         columns=COLUMNS.values(),
         rows=_rows(protocol) if protocol else [],
-        hospitals=bars,
-        largest=max(bar.total for bar in bars) or 1,
+        hospitals=run_facts.told(report["partition"]["hospitals"]),
         machines=run_facts.machines(report),
         travelled=_travelled(report),
         recipe=_settings(report),
     )
 
 
-def _rows(protocol: Mapping[str, Any]) -> list[Row]:
-    scored = {"All hospitals": protocol["models"]["federated"]} | {
-        model_title(name): scores for name, scores in protocol["hospitals"].items()
-    }
+def _rows(protocol: HeldOut) -> list[Row]:
     return [
         Row(
             title,
             scores["n"],
             [in_percent(scores[name]) if name in scores else None for name in COLUMNS],
         )
-        for title, scores in scored.items()
+        for title, scores in scored_at(protocol).items()
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
@@ -44,16 +44,32 @@ def hospitals(report: Fields) -> str:
     """A bar for each hospital: as long as it has images, divided by class."""
     partition = report["partition"]
     by_name = {hospital["name"]: hospital for hospital in partition["hospitals"]}
-    bars = [_hospital(by_name[name]) for name in displayed_models(by_name)]
-    return render(
-        "report/hospitals.html",
-        hospitals=bars,
-        largest=max(bar.total for bar in bars),
-        scheme=partition["scheme"],
-        alpha=partition["alpha"],
-        seed=partition["seed"],
-        notes=list(filter(None, (one_class_words(partition), note(by_name)))),
+    alpha = "" if partition["alpha"] is None else f", alpha {partition['alpha']:g}"
+    dealt = (
+        f"Dealt by patient ({partition['scheme']}{alpha}, seed {partition['seed']}); no patient is "
+        "in two hospitals."
     )
+    return held(
+        [
+            _hospital(by_name[name], sum(by_name[name]["patients"].values()))
+            for name in displayed_models(by_name)
+        ],
+        " ".join(filter(None, (dealt, one_class_words(partition), note(by_name)))),
+    )
+
+
+def told(members: Sequence[Fields]) -> str:
+    """The same bars of hospitals that told what they hold, as they did."""
+    return held(
+        [_hospital(member, member["patients"]) for member in members],
+        "As each told when it joined, of the X-rays that it trains on.",
+    )
+
+
+def held(hospitals: Sequence[Hospital], words: str) -> str:
+    """Bars, and what is to be said of them."""
+    largest = max(hospital.total for hospital in hospitals) or 1
+    return render("report/hospitals.html", hospitals=hospitals, largest=largest, words=words)
 
 
 def bytes_chart(report: Fields) -> Markup:
@@ -168,11 +184,11 @@ def _counts(counts: Fields) -> str:
     return f"{sum(images.values()):,} images ({classes}) of {counts['patients']:,} patients"
 
 
-def _hospital(hospital: Fields) -> Hospital:
+def _hospital(hospital: Fields, patients: int) -> Hospital:
     return Hospital(
         model=hospital["name"],
         title=model_title(hospital["name"]),
         images={label: hospital["images"][label] for label in CLASSES},
         total=sum(hospital["images"].values()),
-        patients=sum(hospital["patients"].values()),
+        patients=patients,
     )
