@@ -1,7 +1,7 @@
 """Films that came out of decoding with something wrong: flat, inverted against the others, clipped.
 
 What is measured of each picture is a row that lies in the cache of features, so that a later run
-need not read the picture again: three figures, then a 16 x 16 thumbnail.
+need not read the picture again: three figures, then a thumbnail of 56 x 56 grey levels.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 from fedmed.data.trouble import named
 from fedmed.task import IMAGE_SIZE
 
-SIDE = 16  # of the thumbnail
+SIDE = 56  # of the thumbnail
+COARSE = 14  # and of what is compared of it
 _FIGURES = 3  # range, share of black, share of white
 WIDTH = _FIGURES + SIDE * SIDE
 _CENTRE = slice(IMAGE_SIZE // 8, -IMAGE_SIZE // 8)  # borders and markers are often black or white
@@ -41,6 +42,11 @@ def measure(pixels: np.ndarray) -> np.ndarray:
         blocks = picture.reshape(SIDE, block, SIDE, block)
         out[row, _FIGURES:] = blocks.mean((1, 3)).reshape(-1)
     return out
+
+
+def thumbnails(measured: np.ndarray) -> np.ndarray:
+    """The pictures [n, SIDE, SIDE] that `measure` kept, float32 in 0..255."""
+    return measured[:, _FIGURES:].reshape(len(measured), SIDE, SIDE)
 
 
 def judge(names: Sequence[str], measured: np.ndarray) -> dict[str, Any]:
@@ -74,11 +80,12 @@ def words(films: dict[str, Any]) -> list[str]:
 
 
 def _likeness(measured: np.ndarray) -> np.ndarray:
-    """The correlation [n] of each thumbnail with the median of all; 1 where there are too few."""
+    """The correlation [n] of each picture with the median of all; 1 where there are too few."""
     if len(measured) < FEWEST:
         return np.ones(len(measured), np.float32)
-    thumbnails = measured[:, _FIGURES : _FIGURES + SIDE * SIDE]
-    centred = thumbnails - thumbnails.mean(1, keepdims=True)
+    blocks = thumbnails(measured).reshape(-1, COARSE, SIDE // COARSE, COARSE, SIDE // COARSE)
+    coarse = blocks.mean((2, 4)).reshape(len(measured), -1)
+    centred = coarse - coarse.mean(1, keepdims=True)
     centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-6)
     median = np.median(centred, 0)
     median -= median.mean()

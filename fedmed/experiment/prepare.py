@@ -11,7 +11,6 @@ from fedmed.backbones.backbone import Backbone
 from fedmed.backbones.backbone import load as load_backbone
 from fedmed.backbones.engine import pick_device, pick_to_train
 from fedmed.data.holdout import description
-from fedmed.data.pixels import Pixels
 from fedmed.evaluation import shifted
 from fedmed.evaluation.evaluation_set import EvaluationSet
 from fedmed.evaluation.shifted import SwappedValidation
@@ -23,6 +22,7 @@ from fedmed.features.cache import FeatureCache
 from fedmed.features.extract import Source, extract_all, missing
 from fedmed.features.sites import Features, TrainingSite
 from fedmed.imaging.augmentation import CLEAN, FILM, View
+from fedmed.inference.out_of_distribution import sample
 from fedmed.privacy import public_centre
 from fedmed.privacy.rows import Space
 from fedmed.progress import say
@@ -46,7 +46,8 @@ class Prepared(Dealt):
     passes: int  # through the backbone, that it took
     cache: FeatureCache
     learned: FeatureCache  # of training views
-    pixels: Pixels
+    measured: np.ndarray  # what `films.measure` made of a sample of `training`
+    held_out_measured: np.ndarray  # and of `held_out`
     state: RunState
     space: Space | None  # of a private run or a lab's, in which patients' rows lie
 
@@ -77,7 +78,7 @@ def prepare(settings: Settings, watch: Stopwatch, dealt: Dealt | None = None) ->
     watch.lap("data")
 
     views = recipe.views(settings.views, settings.seed)
-    cache, pixels = FeatureCache(backbone), Pixels()
+    cache = FeatureCache(backbone)
     learned = cache if learner.engine.id == backbone.engine.id else FeatureCache(learner)
     to_train = [(training, views)]
     to_score = [
@@ -92,7 +93,7 @@ def prepare(settings: Settings, watch: Stopwatch, dealt: Dealt | None = None) ->
     if kept := state.words(asked, lacking):
         say(kept)
     passes = extract_all(
-        [(to_train, Source(learner, learned)), (to_score, Source(backbone, cache))], pixels
+        [(to_train, Source(learner, learned)), (to_score, Source(backbone, cache))]
     )
     scored = [*held_out, *cohort.test]
     measures = [
@@ -100,6 +101,8 @@ def prepare(settings: Settings, watch: Stopwatch, dealt: Dealt | None = None) ->
         for source, xrays in ((learned, training), (cache, scored))
     ]
     dealt.judge_films(np.concatenate(measures))
+    sampled = [measures[0][[*sample(range(len(training)))]]]
+    sampled += [measures[1][[*sample(range(len(held_out)))]]]
     state.begin()
     features = Features(training, learned)
     # Read before the training: what lies idle for an hour, another run may drop from the cache.
@@ -124,7 +127,8 @@ def prepare(settings: Settings, watch: Stopwatch, dealt: Dealt | None = None) ->
         passes=passes,
         cache=cache,
         learned=learned,
-        pixels=pixels,
+        measured=sampled[0],
+        held_out_measured=sampled[1],
         state=state,
         space=public_centre.space(learned) if spaced else None,
     )

@@ -76,7 +76,7 @@ def prepare_network(settings: Settings, watch: Stopwatch) -> PreparedNetwork:
     state = RunState(settings, backbone.sha256, dealt.cohort.images, f"{device} {precision}")
     watch.lap("data")
     pixels = decode_all(dealt.read)
-    dealt.judge_films(_measured(pixels))
+    dealt.judge_films(measured(pixels))
     state.begin()
     folder = state.networks()
     if settings.resume:
@@ -128,6 +128,7 @@ def shrink(pixels: np.ndarray, size: int) -> Tensor:
     return small
 
 
-def _measured(pixels: np.ndarray) -> np.ndarray:
+def measured(pixels: np.ndarray) -> np.ndarray:
+    """What `films.measure` makes of uint8 [n, 224, 224], some of them at once."""
     firsts = range(0, len(pixels), SOME)
     return np.concatenate([films.measure(pixels[first : first + SOME]) for first in firsts])

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from fedmed import simulation
 from fedmed.backbones.backbone import Backbone
-from fedmed.features.extract import features_of
-from fedmed.imaging.augmentation import CLEAN
+from fedmed.data import films
+from fedmed.data.cohort import Xray
+from fedmed.data.simulated import simulated_laterals, simulated_xrays
+from fedmed.features.cache import FeatureCache
+from fedmed.features.extract import extract
+from fedmed.imaging.augmentation import CLEAN, FILM
 from fedmed.inference import out_of_distribution, views
 from fedmed.parallel import on_all_cores
-from fedmed.simulation.lateral import lateral
 
-# The page's examples are simulated, and are to pass; laterals have to be. Patients of a number that
-# no cohort has.
-FIRST = 200_000
-MOST, FEWEST = 120, 24
+MOST, FEWEST = 120, 24  # simulated patients
 
 
 def write(
@@ -29,8 +27,9 @@ def write(
     *,
     features: Sequence[Tensor],
     held_out_features: Tensor,
-    pixels: np.ndarray,
-    held_out_pixels: np.ndarray,
+    measured: np.ndarray,
+    held_out_measured: np.ndarray,
+    cache: FeatureCache,
     backbone: Backbone,
     images: int,
     is_simulated: bool,
@@ -39,24 +38,29 @@ def write(
 
     `features` [n, 512] are those that one network, `backbone`, gives to a sample of the `images`
     training images in each of some views, and `held_out_features` to the held-out ones; both
-    `pixels` are uint8 [n, 224, 224].
+    `measured` are what `films.measure` made of the pictures. The page's examples are simulated, and
+    are to pass; laterals have to be. They are simulated once, and what is needed of them is kept in
+    the `cache`.
+
+    Raises:
+        UserError: the cache cannot be written.
     """
     count = min(MOST, max(FEWEST, images // 4))
-    fronts, sides = simulated(0 if is_simulated else count, 2 * count)
-    known = list(features)
-    if len(fronts):
-        known.append(torch.from_numpy(features_of(CLEAN, fronts, [""] * len(fronts), backbone)))
-    statistics = out_of_distribution.fit(
-        torch.cat(known), held_out_features, pixels, held_out_pixels
-    )
+    # Numbers before those of any simulated cohort.
+    fronts = simulated_xrays("reference", 0, 0 if is_simulated else count)
+    sides = simulated_laterals(0, 2 * count)
+    extract([(fronts, [CLEAN]), (sides, [])], backbone, cache, _pictures)
+    of_fronts, of_sides = ([xray.digest for xray in some] for some in (fronts, sides))
+    known = [*features, torch.from_numpy(cache.load(CLEAN, of_fronts))]
+    pictures, held_out = films.thumbnails(measured), films.thumbnails(held_out_measured)
+    statistics = out_of_distribution.fit(torch.cat(known), held_out_features, pictures, held_out)
     out_of_distribution.save(statistics, folder)
-    views.save(views.fit(pixels, held_out_pixels, fronts, sides), folder)
+    simulated, laterals = (
+        films.thumbnails(cache.load(FILM, some)) for some in (of_fronts, of_sides)
+    )
+    views.save(views.fit(pictures, held_out, simulated, laterals), folder)
 
 
-@cache
-def simulated(fronts: int, sides: int) -> tuple[np.ndarray, np.ndarray]:
-    """So many simulated radiographs, from the front and from the side, uint8 [n, 224, 224]."""
-    frontal = on_all_cores(lambda n: simulation.simulate(FIRST + n, n % 2).pixels, range(fronts))
-    from_the_side = on_all_cores(lambda n: lateral(FIRST + n), range(sides))
-    empty = np.zeros((0, 224, 224), np.uint8)
-    return np.stack([*frontal]) if fronts else empty, np.stack([*from_the_side])
+def _pictures(xrays: Sequence[Xray]) -> np.ndarray:
+    """Simulate radiographs, uint8 [n, 224, 224]."""
+    return np.stack([*on_all_cores(lambda xray: np.asarray(xray.load()), xrays)])

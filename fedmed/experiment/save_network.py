@@ -9,10 +9,11 @@ import torch
 
 from fedmed.experiment import reference
 from fedmed.experiment.fit_network import FittedNetworks
-from fedmed.experiment.prepare_network import PreparedNetwork
+from fedmed.experiment.prepare_network import PreparedNetwork, measured
 from fedmed.experiment.save import put_in_place, write_examples
 from fedmed.experiment.score_network import ScoredNetworks, backbone_of
 from fedmed.experiment.settings import Settings
+from fedmed.features.cache import FeatureCache
 from fedmed.features.extract import features_of
 from fedmed.imaging.augmentation import CLEAN, View
 from fedmed.inference.out_of_distribution import sample
@@ -72,8 +73,9 @@ def _write_reference(
         folder,
         features=[features(view, training) for view in (CLEAN, degraded)],
         held_out_features=features(CLEAN, validation),
-        pixels=prepared.pixels[training],
-        held_out_pixels=prepared.pixels[validation],
+        measured=measured(prepared.pixels[training]),
+        held_out_measured=measured(prepared.pixels[validation]),
+        cache=FeatureCache(backbone),
         backbone=backbone,
         images=trained,
         is_simulated=prepared.cohort.simulated,

@@ -17,7 +17,7 @@ from fedmed.data import films
 from fedmed.data.audit import audit
 from fedmed.data.audit import words as audit_words
 from fedmed.data.cohort import Cohort, count, labels, patients
-from fedmed.data.pixels import Pixels
+from fedmed.data.decoding import decode_all
 from fedmed.errors import UserError
 from fedmed.features.cache import FeatureCache
 from fedmed.features.extract import Source, extract_all
@@ -85,8 +85,9 @@ class Premises:
             " and ".join(f"{n} {c}" for n, c in zip(told[part], CLASSES, strict=True))
             for part in ("images", "held_out")
         )
-        pixels, images = Pixels(), self.cohort.images
-        lines += films.words(films.judge([x.name for x in images], films.measure(pixels(images))))
+        images = self.cohort.images
+        measured = films.measure(decode_all(images))
+        lines += films.words(films.judge([x.name for x in images], measured))
         return "\n".join(
             [
                 *lines,
@@ -126,7 +127,7 @@ class Premises:
         shown = RECIPES[recipe].views(views, seed)
         learner = self.backbone.on(pick_to_train())
         cache = FeatureCache(learner, self.home / "features")
-        extract_all([([(self.cohort.train, shown)], Source(learner, cache))], Pixels())
+        extract_all([([(self.cohort.train, shown)], Source(learner, cache))])
         return Features(self.cohort.train, cache), shown
 
     def images(self, size: int) -> ImageSite:
@@ -141,7 +142,7 @@ class Premises:
     def held_out(self) -> tuple[Tensor, Tensor]:
         """Return features [n, 512] and classes [n] of the patients held out."""
         cache = FeatureCache(self.backbone, self.home / "features")
-        extract_all([([(self.cohort.test, [CLEAN])], Source(self.backbone, cache))], Pixels())
+        extract_all([([(self.cohort.test, [CLEAN])], Source(self.backbone, cache))])
         return Features(self.cohort.test, cache).view(CLEAN), torch.tensor(labels(self.cohort.test))
 
     def score(self, heads: Heads) -> list[int]:

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from fedmed.backbones.backbone import Backbone
 from fedmed.backbones.engine import pick_to_train
-from fedmed.data.pixels import Pixels
 from fedmed.experiment.protection import Protection, by_noise
 from fedmed.features.cache import FeatureCache
 from fedmed.features.extract import Source, extract_all
@@ -60,7 +59,7 @@ def public_space(backbone: Backbone, cache: Path) -> Space:
     """
     learner = backbone.on(pick_to_train())
     features = FeatureCache(learner, cache)
-    extract_all([([public_centre.wanted()], Source(learner, features))], Pixels())
+    extract_all([([public_centre.wanted()], Source(learner, features))])
     return public_centre.space(features)
 
 

@@ -60,5 +60,5 @@ def to_input(grey: Tensor) -> Tensor:
 
 
 def to_grey(pixels: np.ndarray) -> Tensor:
-    """uint8 [n, h, w] to float [n, 1, h, w] in 0..1."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).unsqueeze(1).float().div_(255.0)
+    """uint8 [n, h, w], or floats in 0..255, to float [n, 1, h, w] in 0..1."""
+    return torch.from_numpy(np.ascontiguousarray(pixels)).unsqueeze(1) / 255.0

@@ -91,7 +91,8 @@ def fit(
     """Statistics to keep in a snapshot, of training images, with limits set on held-out ones.
 
     `features` [n, 512] are of all kinds of views that heads are trained on, `validation_features`
-    of clean ones. All may be of a `sample` of the images; `pixels` [m, 224, 224] are uint8.
+    of clean ones. All may be of a `sample` of the images; pixels are in 0..255, [m, 224, 224] or
+    thumbnails [m, 56, 56].
     """
     return on_one_core(lambda: _fit(features, validation_features, pixels, validation_pixels))
 

@@ -90,8 +90,9 @@ def fit(
 ) -> dict[str, Tensor]:
     """The detector to keep in a snapshot.
 
-    All uint8 [n, 224, 224]: training X-rays, held-out ones, on which the limit is set, and
-    `simulated` ones from the front (none, where the others are) and from the side.
+    All in 0..255, [n, 224, 224] or thumbnails [n, 56, 56]: training X-rays, held-out ones, on which
+    the limit is set, and `simulated` ones from the front (none, where the others are) and from the
+    side.
     """
     return on_one_core(lambda: _fit(pixels, validation_pixels, simulated, laterals))
 

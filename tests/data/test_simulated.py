@@ -6,7 +6,7 @@ import numpy as np
 
 from fedmed import data
 from fedmed.data.cohort import labels, patients
-from fedmed.data.simulated import simulated_cohort, simulated_xrays
+from fedmed.data.simulated import simulated_cohort, simulated_laterals, simulated_xrays
 
 
 def test_it_says_that_it_is_simulated() -> None:
@@ -37,3 +37,11 @@ def test_another_seed_or_label_is_another_picture() -> None:
         return simulated_xrays("train", first, 1, seed=seed)[0].digest
 
     assert len({digest(1, 0), digest(1, 1), digest(2, 0)}) == 3
+
+
+def test_laterals_are_nobody_twice_and_no_frontal_film() -> None:
+    laterals, fronts = simulated_laterals(0, 3), simulated_xrays("train", 0, 3)
+    assert len({xray.digest for xray in (*laterals, *fronts)}) == 6
+    assert laterals[1] == simulated_laterals(1, 1)[0]
+    assert laterals[0].load().size == (224, 224)
+    assert laterals[0].load().tobytes() != fronts[0].load().tobytes()

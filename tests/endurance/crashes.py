@@ -157,7 +157,7 @@ def start(settings: Settings, trouble: Trouble | None = None) -> tuple[int, Path
     def run() -> int:
         os.environ["FEDMED_CACHE"] = str(folder / "cache")
         evaluation_set.evaluate = shifted.evaluate = functools.partial(evaluate, resamples=5)
-        reference.MOST = 2  # of the radiographs that every run simulates anew
+        reference.MOST = 2  # of the radiographs that a run simulates
         torch.set_num_threads(1)
         if trouble:
             trouble()
