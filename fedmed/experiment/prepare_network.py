@@ -60,13 +60,16 @@ def prepare_network(settings: Settings, watch: Stopwatch) -> PreparedNetwork:
         recipe,
         clean=False,
         description="every image drawn anew in every epoch: "
-        + recipe.description.removeprefix("clean views alternating with "),
+        + recipe.description.removeprefix("clean views alternating with ").replace(
+            "classes weigh the same", "both classes drawn equally often"
+        ),
     )
     regime = Regime(
         size=settings.size,
         total_epochs=settings.rounds * settings.local_epochs,
         view=recipe.augmented[0],
         batch_norm=settings.batch_norm,  # type: ignore[arg-type]
+        balanced=recipe.balanced,
         bf16=has_bf16(device) and not settings.deterministic,
         device=device,
     )

@@ -25,7 +25,8 @@ from fedmed.training.optimizer import Optimisation
 from fedmed.training.tensors import Tensors, join, put, repeat, take, weighted_mean
 
 PLAIN = Channel()
-TOGETHER_BYTES = 256 * 2**20  # of messages that are held at once, where their mean is enough
+# Of messages that are held at once, where their mean is enough: two networks.
+TOGETHER_BYTES = 96 * 2**20
 
 
 def federate(

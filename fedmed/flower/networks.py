@@ -54,6 +54,7 @@ def regime(terms: Terms) -> Regime:
         total_epochs=terms.rounds * terms.local_epochs,
         view=RECIPES[terms.recipe].augmented[0],
         batch_norm=terms.batch_norm,  # type: ignore[arg-type]
+        balanced=RECIPES[terms.recipe].balanced,
         bf16=has_bf16() and not terms.deterministic,
     )
 

@@ -25,8 +25,9 @@ from fedmed.errors import UserError
 from fedmed.imaging.augmentation import Kind, View, render
 from fedmed.imaging.preprocessing import to_input
 from fedmed.task import CLASSES
+from fedmed.training.draws import all_once, classes_equally
 from fedmed.training.gradient import Gradient
-from fedmed.training.local_training import epoch_order, one_thread
+from fedmed.training.local_training import one_thread
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.tensors import Tensors
 
@@ -77,6 +78,7 @@ class Regime:
     total_epochs: int  # of the whole run: the learning rate falls along a cosine to its end
     view: Kind = "degraded"  # drawn anew in every epoch
     batch_norm: BatchNorm = "average"  # frozen: its statistics, scales and shifts stay as they are
+    balanced: bool = False  # both classes are drawn equally often; else they weigh in the loss
     bf16: bool = False
     device: str = "cpu"
     smoothing: float = SMOOTHING
@@ -217,18 +219,28 @@ def train_network(
     optimizer = _optimizer(learned.values(), optimisation)
     falling = optimisation.rule != "sgd"  # whose correction holds for steps of one length
     pixels, labels = site.pixels(), site.labels
-    class_weights = _class_weights(labels, optimisation).to(regime.device)
+    draw = classes_equally if regime.balanced else all_once
+    class_weights = torch.ones(len(CLASSES))
+    if not regime.balanced:
+        class_weights = _class_weights(labels, optimisation)
+    class_weights = class_weights.to(regime.device)
     for epoch in epochs:
-        order = epoch_order(seed, site.name, epoch, len(labels))
-        steps = batches(order, optimisation.batch_size)
+        drawn = draw(labels, seed=seed, site=site.name, epoch=epoch)
+        steps = batches(torch.arange(len(labels)), optimisation.batch_size)
         view, done = View(regime.view, epoch, seed), 0
-        for step, rows in enumerate(steps):
+        for step, places in enumerate(steps):
+            rows, repeats = drawn.rows[places], drawn.repeats[places]
             progress = (epoch + step / len(steps)) / regime.total_epochs
             falls = (1 + math.cos(math.pi * progress)) / 2 if falling else 1
             for group in optimizer.param_groups:
                 group["lr"] = optimisation.learning_rate * falls
             seen = pixels[torch.from_numpy(site.rows[rows.numpy()])].numpy()
-            grey = render(view, seen, [site.digests[row] for row in rows.tolist()])
+            # Drawn again, an X-ray is shown anew.
+            keys = [
+                f"{site.digests[row]}/{repeat}" if repeat else site.digests[row]
+                for row, repeat in zip(rows.tolist(), repeats.tolist(), strict=True)
+            ]
+            grey = render(view, seen, keys)
             inputs = to_input(grey).to(regime.device, memory_format=torch.channels_last)
             classes = labels[rows].to(regime.device)
             batch = NetworkBatch(

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from fedmed.errors import UserError
 from fedmed.federated.algorithms.fedprox import FedProx
+from fedmed.imaging.augmentation import render
 from fedmed.imaging.preprocessing import to_input
+from fedmed.training import network as module
 from fedmed.training.gradient import Batch
 from fedmed.training.network import (
     Classifier,
@@ -163,3 +166,30 @@ def test_what_clips_image_by_image_is_refused_in_words(start, site) -> None:
 def test_features_are_refused_in_words(site) -> None:
     with pytest.raises(UserError, match="fedavg, or --train head"):
         site.epoch(0)
+
+
+def test_drawn_equally_classes_do_not_weigh_too_and_a_repeat_is_shown_anew(
+    start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = image_sites(tmp_path, [12])[0]
+    skewed = replace(site, labels=torch.tensor([0] * 2 + [1] * 10))
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    class Watched(NetworkBatch):
+        def __init__(self, network, inputs, labels, class_weights, *rest) -> None:
+            super().__init__(network, inputs, labels, class_weights, *rest)
+            seen.append((labels, class_weights))
+
+    keys: list[str] = []
+
+    def rendered(view, pixels, digests):
+        keys.extend(digests)
+        return render(view, pixels, digests)
+
+    monkeypatch.setattr(module, "NetworkBatch", Watched)
+    monkeypatch.setattr(module, "render", rendered)
+    train_network(start, skewed, range(1), OPTIMISATION, replace(REGIME, balanced=True), seed=1)
+    drawn = torch.cat([labels for labels, _ in seen])
+    assert drawn.bincount().tolist() == [6, 6]
+    assert all(weights.tolist() == [1.0, 1.0] for _, weights in seen)
+    assert len(set(keys)) == 12 and sum("/" in key for key in keys) == 4
