@@ -8,6 +8,7 @@ from tests.support.snapshots import tiny_networks, tiny_snapshot
 
 pytest_plugins = [
     "tests.support.app_fixtures",
+    "tests.support.chance",
     "tests.support.hub_fixtures",
     "tests.support.lab_page",
     "tests.support.runs",

