@@ -46,8 +46,6 @@ class Options(Protectable, Protocol):
     def keep_sums(self) -> bool: ...
     @property
     def personalise(self) -> str | None: ...
-    @property
-    def study(self) -> bool: ...
 
 
 def faults(settings: Options) -> Iterator[str]:
@@ -160,8 +158,6 @@ def unprotectable_here(settings: Options) -> Iterator[str]:
                 "noise, and the snapshot shows what comes of it: leave out that or --epsilon"
             )
         yield from _of_heads(settings, "--personalise")
-    if settings.study:
-        yield from _of_heads(settings, "--study")
 
 
 def _of_heads(settings: Protectable, flag: str) -> Iterator[str]:

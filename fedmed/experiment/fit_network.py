@@ -23,8 +23,10 @@ from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
 from fedmed.federated.algorithm import Algorithm
 from fedmed.federated.forgetful import Forgetful
+from fedmed.federated.ledger import Ledger
 from fedmed.federated.rounds import federate
 from fedmed.federated.state import State
+from fedmed.federated.transforms import FORMATS
 from fedmed.training.network import WEIGHT_DECAY, ImageSite, norm_names
 from fedmed.training.network_trainer import NetworkTrainer, Said, read_network, write_network
 from fedmed.training.optimizer import Optimisation
@@ -43,6 +45,7 @@ class FittedNetworks:
     own: Sequence[Path]  # each hospital's, after its training in the last round
     rounds: Sequence[Path]  # the federated network after each round
     federation: State
+    others: Mapping[str, tuple[Path, Ledger]]  # by format: its federated network, what was sent
     plan: Plan
     workers: int
     peak_memory_gib: float
@@ -82,6 +85,9 @@ def fit_network(settings: Settings, prepared: PreparedNetwork, watch: Stopwatch)
         memory(said)
         progress(said)
 
+    others = [format for format in FORMATS if settings.study and format != settings.format]
+    epochs |= {_chain_of(format): epochs["federated"] for format in others}
+
     with Workers(count, told) as pool:
         trainers = {
             chain: NetworkTrainer(
@@ -90,10 +96,15 @@ def fit_network(settings: Settings, prepared: PreparedNetwork, watch: Stopwatch)
             for chain in epochs
         }
         progress = Progress(_remaining(trainers, prepared, epochs), epochs)
+
+        def federation(format: str, chain: str) -> State:
+            given = settings, prepared, plan, trainers[chain], start, optimisation
+            return _federation(*given, format)
+
         jobs: list[Callable[[], object]] = [
-            lambda: _federation(
-                settings, prepared, plan, trainers["federated"], start, optimisation
-            ),
+            lambda: federation(settings.format, "federated"),
+            # One after the other, for each takes memory.
+            lambda: [federation(format, _chain_of(format)).ledger for format in others],
             *(
                 _chain(trainers[chain], site, base, settings, how)
                 for chain, site, how in (
@@ -102,8 +113,10 @@ def fit_network(settings: Settings, prepared: PreparedNetwork, watch: Stopwatch)
                 )
             ),
         ]
-        federation = cast(State, _side_by_side(jobs, pool)[0])
+        federated, ledgers, *_ = _side_by_side(jobs, pool)
     watch.lap("training")
+
+    ended = cast(State, federated)
 
     def files(chain: str, sites: Sequence[ImageSite]) -> list[Path]:
         found = [trainers[chain].latest(site.name) for site in sites]
@@ -113,8 +126,12 @@ def fit_network(settings: Settings, prepared: PreparedNetwork, watch: Stopwatch)
         central=files("central", [prepared.everything])[0],
         alone=files("alone", prepared.hospitals),
         own=files("federated", prepared.hospitals),
-        rounds=[round_file(folder, number) for number in range(1, federation.round + 1)],
-        federation=federation,
+        rounds=[round_file(folder, number) for number in range(1, ended.round + 1)],
+        federation=ended,
+        others={
+            format: (round_file(folder, ended.round, _chain_of(format)), ledger)
+            for format, ledger in zip(others, cast(list[Ledger], ledgers), strict=True)
+        },
         plan=plan,
         workers=count,
         peak_memory_gib=memory.gib(),
@@ -129,9 +146,14 @@ def workers(settings: Settings, prepared: PreparedNetwork) -> int:
     return settings.workers or min(torch.get_num_threads(), 2 * len(prepared.hospitals) + 1)
 
 
-def round_file(folder: Path, number: int) -> Path:
+def round_file(folder: Path, number: int, chain: str = "federated") -> Path:
     """Where the federated network after a round lies while the run goes on."""
-    return folder / f"round-{number}.safetensors"
+    return folder / f"{chain}.round-{number}.safetensors"
+
+
+def _chain_of(format: str) -> str:
+    """What the federation in another format than the run's is called."""
+    return f"federated_in_{format.upper()}"
 
 
 def _federation(
@@ -141,6 +163,7 @@ def _federation(
     trainer: NetworkTrainer,
     start: Tensors,
     optimisation: Optimisation,
+    format: str,
 ) -> State:
     # One thread, so that sums do not depend on how many cores there are.
     torch.set_num_threads(1)
@@ -150,13 +173,13 @@ def _federation(
         replace(site, labels=1 - site.labels) if plan.flips_labels_of(site.name) else site
         for site in prepared.hospitals
     ]
-    keep = prepared.state.keeper(settings.format)
+    keep = prepared.state.keeper(format)
 
     def on_round(now: State) -> None:
         network = start | now.model
         if settings.batch_norm == "local":
             network |= _mean_norms(trainer, prepared.hospitals)
-        write_network(round_file(trainer.folder, now.round), network)
+        write_network(round_file(trainer.folder, now.round, trainer.chain), network)
         keep(now)
         for site in prepared.hospitals:
             trainer.drop_but_latest(site.name)
@@ -168,11 +191,11 @@ def _federation(
         rounds=settings.rounds,
         local_epochs=settings.local_epochs,
         optimisation=optimisation,
-        channel=plan.channel(settings.format, networks=True),
+        channel=plan.channel(format, networks=True),
         trainer=trainer,
         attendance=plan.attendance,
         seed=settings.seed,
-        state=prepared.state.federation(settings.format),
+        state=prepared.state.federation(format),
         on_round=on_round,
         every_round=False,
     )
@@ -235,7 +258,8 @@ def _remaining(
 ) -> int:
     """How many images are still to be trained on, each counted once an epoch."""
     sites = [("central", prepared.everything)]
-    sites += [(chain, site) for chain in ("federated", "alone") for site in prepared.hospitals]
+    chains = [chain for chain in epochs if chain != "central"]
+    sites += [(chain, site) for chain in chains for site in prepared.hospitals]
     return sum(
         len(site.labels) * (epochs[chain] - trainers[chain].epochs_done(site.name))
         for chain, site in sites

@@ -97,6 +97,7 @@ def score_network(
     rounds = [f"round {number}" for number in range(1, len(fitted.rounds) + 1)]
     by_round = validation.score(answers.heads(rounds), rounds)
     own = [name for name in answers.names if name.startswith("own ")]
+    formats = {settings.format: "federated"} | {name: f"in {name}" for name in fitted.others}
     watch.lap("scoring")
     report = document.build(
         protocols={
@@ -109,13 +110,17 @@ def score_network(
             fitted.federation.ledger, [by_round[name] for name in rounds]
         ),
         communication=network_sections.communication(
-            fitted.federation.ledger,
+            {settings.format: fitted.federation.ledger}
+            | {format: ledger for format, (_, ledger) in fitted.others.items()},
             settings.format,
             _sizes(settings, prepared, fitted),
             full_model_bytes(networks["federated"]),
             {
-                name: one.score(federated, ["federated"])["federated"]
-                for name, one in official.items()
+                format: {
+                    name: one.score(answers.heads([model]), [model])[model]
+                    for name, one in official.items()
+                }
+                for format, model in formats.items()
             },
             titles(fitted.plan.algorithm.sends.replace("Head", "Network")),
         ),
@@ -159,6 +164,7 @@ def _ask(
         *((name, network, views) for name, network in networks.items()),
         *((f"own {name}", path, clean[:2]) for name, path in own.items()),
         *((f"round {number}", path, clean[:1]) for number, path in rounds.items()),
+        *((f"in {format}", path, clean[:2]) for format, (path, _) in fitted.others.items()),
     ]
     answers = Answers([name for name, _, _ in asked])
     for number, (name, network, wanted) in enumerate(asked, start=1):

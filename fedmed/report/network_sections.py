@@ -9,30 +9,35 @@ from fedmed.federated.ledger import Ledger, summary
 
 
 def communication(
-    ledger: Ledger,
+    ledgers: Mapping[str, Ledger],
     sent: str,
     sizes: Mapping[str, tuple[int, int]],
     whole_model: int,
-    metrics: Mapping[str, Any],
+    metrics: Mapping[str, Mapping[str, Any]],
     titles: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Bytes of every update format; the federation ran in one, `sent`, whose model has `metrics`.
+    """Bytes of every update format, and what the federated network scores in some of them.
 
-    `sizes` are the bytes of a message up and one down in each of the formats that it did not run
-    in, counted on encoded messages: training anew in each would take as long again.
+    `ledgers` and `metrics` are of the formats that the federation ran in, `sent` among them; of the
+    others are `sizes`, the bytes of a message up and one down, counted on encoded messages.
     """
-    ledgers = {
-        format: ledger if format == sent else ledger.in_sizes(*sizes[format])
-        for format in ("fp32", "fp16", "int8")
-    }
-    formats = summary(ledgers, whole_model, titles)
+    own = ledgers[sent]
+    formats = summary(
+        {
+            format: ledgers[format] if format in ledgers else own.in_sizes(*sizes[format])
+            for format in ("fp32", "fp16", "int8")
+        },
+        whole_model,
+        titles,
+    )
     for format, entry in formats.items():
-        entry["measured"] = format == sent
-    formats[sent]["metrics"] = dict(metrics)
+        entry["measured"] = format in ledgers
+        if format in metrics:
+            entry["metrics"] = dict(metrics[format])
     return {
         "sent": sent,
-        "rounds": len(ledger.up),
-        "hospitals": len(ledger.up[0]),
+        "rounds": len(own.up),
+        "hospitals": len(own.up[0]),
         "formats": formats,
     }
 
