@@ -2,9 +2,10 @@
 
 Where nearly all of a hospital's X-rays are of one class, weights in the loss leave most batches
 without the other, and batch normalisation takes what its own mix looks like for what X-rays look
-like: hospitals then mean different things by the same numbers, and their mean suits none. Drawn
-equally, batches are alike everywhere (class-balanced sampling; Shen, Lin & Huang: Relay
-Backpropagation, ECCV 2016, arXiv:1512.05830), and so is what normalisation keeps.
+like: hospitals then mean different things by the same numbers, and their mean suits none (Hsieh,
+Phanishayee, Mutlu, Gibbons: The Non-IID Data Quagmire of Decentralized Machine Learning, ICML 2020,
+arXiv:1910.00189). Drawn equally (Shen, Lin, Huang: Relay Backpropagation, ECCV 2016), batches are
+alike everywhere, and so is what normalisation keeps.
 """
 
 from __future__ import annotations
