@@ -256,6 +256,14 @@ def test_layouts(visit, viewport, scheme):
         assert first["x"] > film["x"] + film["width"], "two columns"
 
 
+def test_the_film_stays_in_sight_beside_the_models(visit):
+    page = visit({"width": 1280, "height": 600})
+    columns, film = page.locator(".fm-columns"), page.locator(".fm-film")
+    columns.evaluate("one => scrollTo(0, scrollY + one.getBoundingClientRect().top + 150)")
+    page.wait_for_function("document.querySelector('.fm-columns').getBoundingClientRect().top < 0")
+    assert 0 <= film.bounding_box()["y"] < 40
+
+
 def test_on_a_tablet_the_models_are_on_the_first_screen(visit):
     page = visit({"width": 768, "height": 1024})
     for number in (0, 1):
