@@ -98,8 +98,8 @@ def fit_network(settings: Settings, prepared: PreparedNetwork, watch: Stopwatch)
         progress = Progress(_remaining(trainers, prepared, epochs), epochs)
 
         def federation(format: str, chain: str) -> State:
-            given = settings, prepared, plan, trainers[chain], start, optimisation
-            return _federation(*given, format)
+            trainer = trainers[chain]
+            return _federation(settings, prepared, plan, trainer, start, optimisation, format)
 
         jobs: list[Callable[[], object]] = [
             lambda: federation(settings.format, "federated"),
