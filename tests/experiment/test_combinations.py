@@ -28,7 +28,6 @@ from fedmed.federated.algorithms.robust import Robust
         ("--keep-sums --algorithm=ridge --push-to=me/it", "must not be published"),
         ("--personalise=ditto --epsilon=3", "leave out that or --epsilon"),
         ("--personalise=ditto --train=network", "--personalise works with heads"),
-        ("--study --train=network", "--study works with heads"),
         ("--epsilon=3 --algorithm=fedprox", "choose one, or leave out --epsilon"),
     ],
 )
