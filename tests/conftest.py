@@ -34,24 +34,75 @@ def feature_cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("FEDMED_CACHE_GIB", raising=False)
 
 
-# What starts the app, a browser or whole runs, or takes its time: `make quick` leaves it out.
-SLOW_FIXTURES = {"server", "chromium", "finished", "app"}
+# What starts the app, a browser or whole runs, or takes its time: `make quick` leaves it out. One
+# test that takes its time is marked so itself, from about half a second on.
+SLOW_FIXTURES = {"server", "server_of_two", "chromium", "finished", "app", "page"}
 SLOW = (
+    "tests/backbones/test_convert_onnx.py",
     "tests/endurance/",
+    "tests/evaluation/test_answers.py",
+    "tests/flower/test_aftermath.py",
+    "tests/flower/test_coordinator.py",
+    "tests/flower/test_dicomweb.py",
+    "tests/flower/test_networks.py",
+    "tests/flower/test_premises.py",
+    "tests/flower/test_private_runs.py",
+    "tests/flower/test_processes.py",
+    "tests/flower/test_secure_aggregation.py",
+    "tests/flower/test_snapshot.py",
+    "tests/hub/",
+    "tests/inference/test_loading.py",
+    "tests/inference/test_out_of_distribution.py",
+    "tests/inference/test_shelf.py",
+    "tests/inference/test_views.py",
+    "tests/inference/test_warnings.py",
+    "tests/lab/test_pool.py",
+    "tests/page/test_hostile_report.py",
+    "tests/privacy/test_canaries.py",
+    "tests/privacy/test_membership.py",
     "tests/properties/",
+    "tests/server/test_cleanup.py",
+    "tests/server/test_event_files.py",
     "tests/server/test_hostile_uploads.py",
-    "tests/server/test_request_bodies",
+    "tests/server/test_request_bodies.py",
+    "tests/simulation/test_simulation.py",
     "tests/snapshot/test_damage.py",
     "tests/snapshot/test_hub_faults.py",
+    "tests/snapshot/test_networks.py",
+    "tests/snapshot/test_original.py",
+    "tests/snapshot/test_publish.py",
+    "tests/test_app.py",
+    "tests/test_benchmarks.py",
+    "tests/test_bundled.py",
+    "tests/test_export.py",
     "tests/test_network.py",
     "tests/test_secrets.py",
-    "tests/test_train",
+    "tests/test_space.py",
+    "tests/test_train.py",
+    "tests/test_train_network.py",
+    "tests/test_train_refusals.py",
+    "tests/training/test_network.py",
+    "tests/training/test_network_trainer.py",
+    "tests/training/test_workers.py",
     "tests/uploads/test_hostile_images.py",
+    "tests/uploads/test_sandbox.py",
 )
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Without slow tests, what their files import is not imported either."""
+    if config.option.markexpr != "not slow":
+        return None
+    path = collection_path.relative_to(config.rootpath).as_posix()
+    return True if f"{path}/".startswith(SLOW) else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    slow = set()
     for item in items:
-        name = item.nodeid
-        if name.startswith(SLOW) or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+        if item.nodeid.startswith(SLOW) or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
+        if item.get_closest_marker("slow"):
+            slow.add(item.path)
+    # Files with slow tests first, or one core would be idle at the end.
+    items.sort(key=lambda item: item.path not in slow)

@@ -50,6 +50,7 @@ def inputs() -> Tensor:
     return to_input(torch.rand(2, 1, 224, 224, generator=torch.Generator().manual_seed(0)))
 
 
+@pytest.mark.slow
 def test_features_are_those_of_torchvisions_resnet18(backbone: Backbone, inputs: Tensor) -> None:
     reference = resnet18()
     reference.load_state_dict(backbone.state, strict=False)
@@ -80,6 +81,7 @@ def test_weights_may_be_left_unrounded(backbone: Backbone, inputs: Tensor) -> No
     assert not torch.equal(exact.features(inputs), backbone.features(inputs))
 
 
+@pytest.mark.slow
 def test_a_network_of_a_smaller_input_sees_images_made_smaller(
     backbone: Backbone, inputs: Tensor
 ) -> None:
@@ -110,6 +112,7 @@ def test_a_size_that_is_none_is_refused(size: object, backbone: Backbone, tmp_pa
         load(str(tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at_once", [1, 4])
 def test_threads_may_share_it(at_once: int, backbone: Backbone) -> None:
     pictures = to_input(torch.rand(12, 1, 224, 224, generator=torch.Generator().manual_seed(1)))
@@ -147,6 +150,7 @@ def test_no_file_is_above_9_mb(written: Path) -> None:
     assert sum(sizes) < 23_000_000, "stored in FP16"
 
 
+@pytest.mark.slow
 def test_writing_it_imports_no_symbolic_algebra(written: Path, tmp_path: Path) -> None:
     """huggingface_hub's own way to write shards does, by way of torch.distributed: seconds."""
     code = (

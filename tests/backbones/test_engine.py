@@ -63,6 +63,7 @@ def maps(chosen: engine.Engine, backbone: Backbone, inputs: Tensor, at_once: int
     return chosen.prepare(fused_layers(backbone.state), inputs.shape[-1], at_once)(inputs)
 
 
+@pytest.mark.slow
 @needs_openvino
 @pytest.mark.parametrize("at_once", [1, 2])
 def test_openvinos_maps_are_pytorchs(
@@ -75,6 +76,7 @@ def test_openvinos_maps_are_pytorchs(
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @needs_openvino
 @pytest.mark.parametrize(("size", "cells"), [(128, 4), (100, 4), (32, 1)])
 def test_an_input_may_be_smaller(

@@ -41,6 +41,7 @@ def test_it_needs_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load("imagenet").id == ORIGIN["id"]
 
 
+@pytest.mark.slow
 def test_its_features_tell_pictures_apart(imagenet: Backbone) -> None:
     """A network that had learned nothing gives everything nearly the same features."""
     made = [simulate(90_600 + number, number % 2).pixels for number in range(4)]

@@ -65,6 +65,7 @@ def test_a_layout_is_all_of_torchvisions_but_counters() -> None:
     assert layout() == expected and len(expected) == 102
 
 
+@pytest.mark.slow
 def test_how_far_off(networks: dict[str, State], base: State, difference: State) -> None:
     hospital = decode(difference, base, "hospital")
     assert 0 < error(networks["federated"], base) < 0.0003

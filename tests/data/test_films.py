@@ -19,6 +19,7 @@ def judged(pixels: np.ndarray) -> dict[str, object]:
     return films.judge(names, films.measure(pixels))
 
 
+@pytest.mark.slow
 def test_sound_films_are_none_of_these(pixels: np.ndarray) -> None:
     kinds = {"nearly_constant": [], "inverted": [], "clipped": []}
     assert judged(pixels) == {"looked_at": 24, **kinds}

@@ -98,6 +98,7 @@ def test_nor_is_the_disk_asked_for_an_id_that_long() -> None:
     assert data.is_hub_id(f"owner/{'x' * 300}")
 
 
+@pytest.mark.slow
 def test_a_file_is_decoded_in_the_limits_that_an_upload_has(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

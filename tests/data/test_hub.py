@@ -291,7 +291,7 @@ def test_a_hub_that_is_away_is_said_so_in_bounded_time(hub: HubServer) -> None:
     started = time.monotonic()
     with pytest.raises(HubError, match=r"the connection to .* failed") as caught:
         read_hub(REPO)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
     assert "'simulated'" in str(caught.value)
     assert caught.value.exit_status == 1
 
@@ -312,6 +312,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 @pytest.mark.parametrize("step", ["/resolve/", "/tree/", "/revision/"])
 def test_a_hub_that_dies_on_the_way_is_one_message_and_status_1(

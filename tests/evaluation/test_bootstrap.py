@@ -82,6 +82,7 @@ def test_auc_of_a_one_class_resample_is_undefined_and_left_out_of_the_interval()
     assert np.allclose(ends, [[0.5125, 0.105], [0.9875, 0.295]])
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_truth_about_as_often_as_they_say():
     truth, covered, trials = 0.8, 0, 300
     generator = np.random.default_rng(0)

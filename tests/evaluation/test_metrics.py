@@ -37,6 +37,7 @@ def by_scikit_learn(
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threshold", [0.5, 0.31, 2.0])
 def test_values_and_intervals_are_scikit_learns(threshold):
     probabilities, labels, patients = drawn_scores()

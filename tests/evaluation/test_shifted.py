@@ -47,6 +47,7 @@ def test_each_class_is_passed_only_as_the_pairs_need_it(xrays: list[Xray]) -> No
         assert len(views) == len(set(views)) == (7, 5)[label]
 
 
+@pytest.mark.slow
 def test_an_x_ray_has_its_own_classs_shift(xrays: list[Xray], cache: FeatureCache) -> None:
     read = SwappedValidation.read(xrays, cache)
     assert read.features.shape == (9, 6, 512)
@@ -107,6 +108,7 @@ def test_metrics_are_means_over_the_pairs_with_an_interval_over_patients() -> No
     assert np.mean(aucs) == pytest.approx(scores["auc"]["value"])
 
 
+@pytest.mark.slow
 def test_the_same_x_rays_and_heads_give_the_same(xrays: list[Xray], cache: FeatureCache) -> None:
     head = Heads(
         torch.randn(1, 2, 512, generator=torch.Generator().manual_seed(1)), torch.ones(1, 2)

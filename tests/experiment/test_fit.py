@@ -56,6 +56,7 @@ def test_the_format_that_is_sent_ends_it(prepared: Any) -> None:
         fit(settings, prepared, Stopwatch())
 
 
+@pytest.mark.slow
 def test_every_algorithm_trains_and_the_report_is_told_of_it(prepared: Any) -> None:
     federated, central = set(), set()
     for name in ALGORITHMS:

@@ -59,6 +59,7 @@ def told(own: float, everybody: float) -> str:
     return personal(made, "test")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_what_it_gives_is_told_as_it_came() -> None:
     assert "serves all 5 hospitals better" in told(0.95, 0.7)
     assert "70.0 % in the mean, the federated one 85.0 %" in told(0.95, 0.7)

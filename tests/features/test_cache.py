@@ -297,6 +297,7 @@ for start in range(first, first + 60, 3):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_only_add(root: Path) -> None:
     writers = [
         subprocess.Popen([sys.executable, "-c", WRITER, str(root), str(first)]) for first in (0, 30)

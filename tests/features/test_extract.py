@@ -128,6 +128,7 @@ def test_features_are_in_the_order_of_the_images(counting: Counting, tmp_path: P
     assert len(np.unique(forwards[0, :, 0])) == 11
 
 
+@pytest.mark.slow
 def test_an_images_features_do_not_depend_on_its_company(tmp_path: Path) -> None:
     backbone, few = random_backbone(), xrays(3)
     alone = computed(few, backbone, tmp_path / "alone")
@@ -136,6 +137,7 @@ def test_an_images_features_do_not_depend_on_its_company(tmp_path: Path) -> None
     assert alone.std(axis=1).mean() > 0.01, "images must differ for this to say anything"
 
 
+@pytest.mark.slow
 def test_nor_at_the_size_of_batches_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setenv("FEDMED_CACHE", str(tmp_path))
@@ -145,6 +147,7 @@ def test_nor_at_the_size_of_batches_used(tmp_path: Path, monkeypatch: pytest.Mon
     assert np.array_equal(together[:, 33:], alone)
 
 
+@pytest.mark.slow
 def test_nor_on_the_number_of_cores(tmp_path: Path, cores: Callable[[int], None]) -> None:
     found = []
     for count in (1, 3):

@@ -35,6 +35,7 @@ def test_the_table_names_it_and_its_paper(name: str) -> None:
     assert "arXiv:" in (inspect.getdoc(kind) or "")
 
 
+@pytest.mark.slow
 @EVERY
 @pytest.mark.parametrize("format", FORMATS)
 def test_resumed_from_the_file_after_any_round_it_ends_with_the_same_bits(
@@ -71,6 +72,7 @@ def test_every_byte_is_counted(name: str, format: str, monkeypatch: pytest.Monke
     assert ledger.up == [dict(zip(names, all_, strict=True)) for all_ in sizes[1::2]]
 
 
+@pytest.mark.slow
 @EVERY
 def test_the_order_of_the_hospitals_has_no_effect(name: str) -> None:
     one = run(skewed(), ALGORITHMS[name]())
@@ -81,6 +83,7 @@ def test_the_order_of_the_hospitals_has_no_effect(name: str) -> None:
     assert one.ledger.up == other.ledger.up
 
 
+@pytest.mark.slow
 @EVERY
 def test_a_hospital_in_a_call_of_its_own_sends_the_same(name: str) -> None:
     """As real hospitals do, each on a machine of its own."""
@@ -158,6 +161,7 @@ def test_a_diverged_hospital_stops_it_with_advice(name: str) -> None:
         run(sites, ALGORITHMS[name]())
 
 
+@pytest.mark.slow
 @EVERY
 def test_what_it_says_of_the_hospitals_is_their_own_training(name: str) -> None:
     """The own model of a hospital is what its training made of the broadcast."""

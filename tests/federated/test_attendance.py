@@ -54,6 +54,7 @@ def test_everyone_is_everyone() -> None:
     assert EVERYONE.draw(4, 1, 0)[1].tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PARTIAL)
 @pytest.mark.parametrize("format", ["fp32", "int8"])
 def test_resumed_after_any_round_it_ends_with_the_same_bits(

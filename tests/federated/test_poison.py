@@ -57,6 +57,7 @@ def test_one_hospitals_updates_are_multiplied_and_no_others(text: str, factor: f
         assert torch.allclose(heard[1][name], expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["fp32", "int8"])
 def test_scaled_updates_ruin_the_mean_and_leave_the_middle(format: str) -> None:
     assert accuracy(run(iid(), FedAvg(), rounds=4).model) > 0.85

@@ -36,6 +36,7 @@ def local(state: State) -> Heads:
     return Heads.of(group(state.own, "model"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sites", [iid(), skewed()], ids=["iid", "label-skew"])
 def test_the_federated_head_comes_close_to_the_centralized_one(sites):
     central = train(new_heads(1, 512), [pooled(sites)], range(15), OPTIMISATION, seed=42)
@@ -67,6 +68,7 @@ def test_the_model_to_start_from_is_what_the_first_round_sends():
     assert torch.equal(state.model["weight"], begin["weight"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["fp16", "int8"])
 def test_a_quantized_federation_stays_close(format):
     exact, rounded = run(skewed()), run(skewed(), format)

@@ -205,6 +205,7 @@ def test_a_lossless_jpeg_that_ends_before_it_begins_is_refused(rows: int, says: 
         sandbox.read(saved(around(radiograph(), code, JPEGLosslessSV1)))
 
 
+@pytest.mark.slow
 def test_the_largest_films_are_decoded_in_the_sandbox_s_limits(tmp_path: Path) -> None:
     film = np.tile(RAMP, (66, 66))  # 18 megapixels, as mammographs have
     for kind in LOSSLESS.values():

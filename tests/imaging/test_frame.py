@@ -74,6 +74,7 @@ def test_nothing_is_cut_where_there_is_no_frame(picture: Image.Image) -> None:
     assert without_frame(picture) is None
 
 
+@pytest.mark.slow
 def test_where_little_would_be_left_nothing_is_cut() -> None:
     assert without_frame(framed(2000, 1500, 2000, 1500)) is None
 

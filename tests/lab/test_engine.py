@@ -76,6 +76,7 @@ def test_scores_are_of_the_models_that_come_back(lab):
     assert summary["federated"]["balanced_accuracy"] == pytest.approx(by_hand)
 
 
+@pytest.mark.slow
 def test_the_optimum_is_beyond_a_short_run_and_newton_reaches_it(lab):
     _, summary = run(lab, algorithm="newton", rounds=12)
     assert summary["federated"] == pytest.approx(summary["optimum"], abs=0.02)
@@ -90,6 +91,7 @@ def test_an_off_hospital_gets_and_sends_nothing_and_a_late_one_answers_every_oth
     assert "hospital_2" in summary["alone"]
 
 
+@pytest.mark.slow
 def test_poison_pulls_the_average_down_and_the_median_less(lab):
     plain, average, median = (
         run(lab, partition="iid", **given)[1]["federated"]["auc"]
@@ -110,6 +112,7 @@ def test_privacy_is_spent_round_by_round(lab):
     assert summary["privacy"]["unit"] == "patient"
 
 
+@pytest.mark.slow
 def test_members_are_told_apart_only_by_a_model_that_remembers_them(lab):
     _, short = run(lab, attack=True, rounds=1, local_epochs=1)
     _, long = run(lab, attack=True, rounds=6, local_epochs=30)

@@ -178,9 +178,8 @@ def test_what_is_awaited_is_told_from_what_is_there(page, app, xray):
     begun(app, 301)
     told = page.locator(".fm-waiting").inner_text()
     assert told == "Waiting for the answer to 301.png. Below is still that to Example 1."
-    page.wait_for_timeout(500)
     look = "one => getComputedStyle(one).opacity"
-    assert float(page.locator(".fm-answer").evaluate(look)) < 0.5
+    page.wait_for_function(f"({look})(document.querySelector('.fm-answer')) < 0.5")
     assert pressed(page) == []
     slow.set()
     ends_on(page, "301.png", 301)

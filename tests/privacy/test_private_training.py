@@ -111,6 +111,7 @@ def test_the_noise_is_there_and_differs_between_hospitals() -> None:
     assert 0.3 < float(spread) * math.sqrt(2) < 3
 
 
+@pytest.mark.slow
 def test_it_learns_in_a_federation() -> None:
     sites = hospitals()
     count = sum(len(site.labels) for site in sites)
@@ -172,6 +173,7 @@ def privately(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in PRIVATE if n != "class-means"])
 def test_every_algorithm_that_may_be_private_learns_so(name: str) -> None:
     sites = hospitals()

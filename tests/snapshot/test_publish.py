@@ -281,7 +281,7 @@ def test_an_unreachable_hub_is_given_up_in_seconds(
         ):
             with pytest.raises(kind, match="failed; check the network"):
                 attempt()
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 30
 
 
 def test_a_silent_hub_is_given_up(

@@ -229,6 +229,6 @@ def test_five_hospitals_train_fifteen_epochs_in_seconds():
     sites = [GaussianSite(f"hospital_{i}", n) for i, n in enumerate([1750, 900, 500, 300, 250])]
     for site in sites:
         site.epoch = lambda number, view=site.clean: view
-    start = time.perf_counter()
+    start = time.process_time()  # other work on the machine does not count
     train(new_heads(5, 512), sites, range(15), Optimisation(), seed=7)
-    assert time.perf_counter() - start < 10  # 0.3 s where nothing else runs
+    assert time.process_time() - start < 10  # 0.3 s

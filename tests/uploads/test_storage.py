@@ -15,6 +15,7 @@ from pathlib import Path
 import gradio as gr
 
 from fedmed.server.guards import guard
+from fedmed.uploads import storage
 from fedmed.uploads.storage import Uploads, files_in, folder_of_its_own
 from tests.support.strangers import FILM, multipart, upload
 
@@ -57,9 +58,11 @@ def test_uploads_go_on_schedule_from_a_running_app(tmp_path, monkeypatch):
             page.close()
 
 
-def test_only_what_is_old_goes(tmp_path):
+def test_only_what_is_old_goes(tmp_path, monkeypatch):
     old = put(tmp_path, "a/old.png", age=0.3)
     new = put(tmp_path, "b/new.png")
+    swept = new.stat().st_ctime  # at once, however long this process was kept waiting
+    monkeypatch.setattr(storage.time, "time", lambda: swept)
     Uploads(tmp_path, old=0.2).sweep()
     assert not old.exists() and new.exists()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
@@ -20,6 +21,7 @@ from tests.support.sites import CloudSite, pooled, skewed
 WEIGHTED = Optimisation(class_weights=(1.3, 0.8))
 
 
+@pytest.mark.slow
 def test_it_is_the_optimum_in_one_place() -> None:
     sites = skewed()
     state = run(sites, Newton(), rounds=30, optimisation=WEIGHTED)
@@ -41,6 +43,7 @@ def test_it_is_scikit_learns() -> None:
     assert np.abs(state.server["try"].numpy() - expected).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_the_gradient_is_squared_in_each_round_at_the_end() -> None:
     lengths = []
     run(

@@ -78,6 +78,7 @@ class AtOptimum(Scaffold):
         return server, own | under("control", mine)
 
 
+@pytest.mark.slow
 def test_at_the_optimum_it_stays_where_fedavg_moves_away() -> None:
     target = best()
     stays = go(AtOptimum(), head_of(target), 20)
@@ -86,6 +87,7 @@ def test_at_the_optimum_it_stays_where_fedavg_moves_away() -> None:
     assert away(drifts, target) > 100 * away(stays, target)
 
 
+@pytest.mark.slow
 def test_it_comes_to_the_optimum_where_fedavg_stalls() -> None:
     target = best()
     corrected, plain = go(Scaffold(), zero_head(WIDTH), 300), go(FedAvg(), zero_head(WIDTH), 300)
@@ -123,6 +125,7 @@ def test_messages_are_twice_as_large() -> None:
     assert min(twice.ledger.messages) > min(once.ledger.messages) + 4 * numbers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 16])
 def test_small_batches_do_not_make_it_diverge(batch: int) -> None:
     small = replace(PLAIN, batch_size=batch)
