@@ -29,8 +29,8 @@ flower: .venv-flower/done ## the environment of a federation between machines (d
 space: $(VENV)/app.done ## a folder to upload as a Space, with nothing else in it
 	$(BIN)/python -m fedmed.space
 
-# Two tests at a time, each on one thread: more threads than cores wait for one another. In their
-# order, or files with few tests, which are the long ones, would come last and on one core.
+# Two tests at a time, each on one thread: more threads than cores wait for one another. In the
+# order of tests/conftest.py, slow files first, or the long ones would come last and on one core.
 test quick: export OMP_NUM_THREADS = 1
 
 test: lint ## lint and every test
