@@ -56,11 +56,13 @@ from tests.support.films import write_films
 from tests.support.snapshots import random_backbone, tiny_snapshot
 
 RESULTS = Path(__file__).parent / "results" / "crashes.json"
+PATIENTS = (9, 3)  # of each class, to train on and to test: most of a case is films
 OPTIONS = {"rounds": 2, "local_epochs": 1, "epochs": 2, "views": 2, "examples": 2, "hospitals": 3}
 # Bytes: each stops another file, and none what the run says, which goes to one as well.
 LIMITS = (200, 2000, 5000, 20_000, 1_000_000, 5_000_000)
-# Ends of the paths written that stand for all, for `--few`.
-TELLING = ("fp16.safetensors", "federated_model.safetensors", "snapshot")
+# Ends of the paths written that stand for all, for `--few`: a run's first, a state, the snapshot's
+# move into its place. tests/test_train.py kills a run at three more.
+BEGINS, STATE, MOVE = "run.json", "fp16.safetensors", "snapshot"
 
 
 @dataclass
@@ -93,10 +95,11 @@ class Bench:
             shutil.copytree(self.place / "cache", folder / "cache")
         return _settings(self.place, folder / "snapshot")
 
-    def judge(self, settings: Settings) -> list[str]:
-        """Go on with the run of a case; what is wrong with where that ends. Removes the case."""
+    def judge(self, settings: Settings, *, ended: bool = False) -> list[str]:
+        """Go on with the run of a case, where it has not `ended`; what is wrong with where that
+        ends. Removes the case."""
         folder = settings.output.parent
-        status, said = finish(start(replace(settings, resume=True)))
+        status, said = (0, "") if ended else finish(start(replace(settings, resume=True)))
         problems = [f"--resume ended with {status}: {said[-300:]}"] if status else []
         if not problems and outcome(settings.output) != self.whole:
             problems.append("another result")
@@ -110,7 +113,7 @@ def prepare(place: Path) -> Bench:
     """Make what all cases need, in processes that end: a fork of busy threads would hang."""
 
     def make() -> int:
-        write_films(place / "clinic")
+        write_films(place / "clinic", *PATIENTS)
         backbone = random_backbone()
         write_state(backbone.state, backbone.origin, place / "backbone")
         tiny_snapshot(place / "old", seed=5)
@@ -246,8 +249,9 @@ def two_at_once(bench: Bench, tally: Tally) -> None:
     runs = [start(settings) for settings in (first, second)]
     ended = [finish(run) for run in runs]
     problems = [f"ended with {status}: {said[-300:]}" for status, said in ended if status]
+    done = not problems
     for settings in (second, first):
-        problems += bench.judge(settings)
+        problems += bench.judge(settings, ended=done)
     tally.case("two runs at once", "one cache", problems)
 
     settings = bench.case(cold=True)
@@ -256,7 +260,8 @@ def two_at_once(bench: Bench, tally: Tally) -> None:
     apart = sorted(status for status, _ in ended) == [0, 2]
     problems = [] if apart else [f"ended with {status}: {said[-300:]}" for status, said in ended]
     problems += _lost(bench, settings)
-    tally.case("two runs at once", "one output", problems + bench.judge(settings))
+    problems += bench.judge(settings, ended=apart)
+    tally.case("two runs at once", "one output", problems)
 
 
 def _is_whole(bench: Bench, settings: Settings) -> bool:
@@ -289,13 +294,12 @@ def main() -> int:
         every = {warmth: range(1, len(writes) + 1) for warmth, writes in bench.writes.items()}
         if options.few:
             warm = bench.writes["warm"]
-            begins = next(n for n, name in enumerate(warm, start=1) if name.endswith("run.json"))
-            telling = [begins] + [
-                max(n for n, name in enumerate(warm, start=1) if name.endswith(end))
-                for end in TELLING
-            ]
-            kills(bench, tally, {"cold": every["cold"][-1:], "warm": telling}, moments=1)
-            full_disks(bench, tally, {"warm": telling[1:3]}, LIMITS[-1:])
+            first, state, last = (
+                pick(n for n, name in enumerate(warm, start=1) if name.endswith(end))
+                for pick, end in ((min, BEGINS), (max, STATE), (max, MOVE))
+            )
+            kills(bench, tally, {"warm": [first, last]}, moments=1)
+            full_disks(bench, tally, {"warm": [state]}, LIMITS[-1:])
         else:
             kills(bench, tally, every, moments=20)
             full_disks(bench, tally, {warmth: all[::4] for warmth, all in every.items()}, LIMITS)

@@ -11,9 +11,9 @@ from fedmed.simulation import simulate
 TRAIN, TEST = 20, 8  # patients of each class
 
 
-def write_films(root: Path) -> Path:
+def write_films(root: Path, train: int = TRAIN, test: int = TEST) -> Path:
     """JPEG and PNG, grey and RGB, 64 to 224 pixels a side; some patients have two films."""
-    for split, patients, first in (("train", TRAIN, 100), ("test", TEST, 1)):
+    for split, patients, first in (("train", train, 100), ("test", test, 1)):
         for label in (0, 1):
             for patient in range(first, first + patients):
                 for film in range(1 + (patient % 10 == 0)):
