@@ -23,13 +23,15 @@ from tests.support.image_bytes import PICTURE, saved
 from tests.support.reports import MODELS
 
 GOOD = saved(PICTURE, "PNG")
-# Each of the costly ones takes seconds, until it is stopped: two of them, one for either limit.
-STOPPED = ("progressive JPEG of 20,000 scans", "TIFF with entries over one another")
+# The app reads as tests/uploads/test_hostile_images.py does, which goes through the whole table: of
+# each refusal the first, of the others a few.
 SLOW = {case.name for case in cases() if case.says == TOO_COSTLY} | {case.name for case in COSTLY}
-TABLE = [case for case in cases() if case.name in STOPPED or case.name not in SLOW]
-# The page decodes and refuses as the API does: of each refusal the first, of the others a few.
+TABLE = [case for case in cases() if case.name not in SLOW]
 REFUSED = {case.says: case for case in reversed(TABLE) if case.says}
 SAMPLE = [*REFUSED.values(), *[case for case in TABLE if not case.says][::5]]
+# Each of the costly ones takes seconds, until it is stopped: two of them, one for either limit.
+NAMED = ("progressive JPEG of 20,000 scans", "TIFF with entries over one another")
+STOPPED = [case for case in cases() if case.name in NAMED]
 NAMES = (
     "../../../../tmp/escaped.png",
     "..\\..\\escaped.png",
@@ -87,7 +89,7 @@ def wrong(case: Case, said: str | None) -> str | None:
     return None if fits else f"{case.name}: {said}"
 
 
-def test_the_table_through_the_api(server: str, tmp_path: Path) -> None:
+def test_some_of_the_table_through_the_api(server: str, tmp_path: Path) -> None:
     client = Client(server, verbose=False)
 
     def predict(data: bytes) -> dict[str, Any]:
@@ -96,7 +98,7 @@ def test_the_table_through_the_api(server: str, tmp_path: Path) -> None:
 
     before = predict(GOOD)["models"]
     problems = []
-    for case in TABLE:
+    for case in [*SAMPLE, *STOPPED]:
         said = None
         try:
             assert list(predict(case.build())["models"]) == list(MODELS)
