@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from fedmed.backbones.weights import write_state
 from fedmed.evaluation import evaluation_set, shifted
 from fedmed.evaluation.metrics import evaluate
 from fedmed.experiment.settings import Settings
+from fedmed.files import write_atomically
 from tests.support.films import write_films
 from tests.support.snapshots import random_backbone
 
@@ -46,20 +49,42 @@ MODELS = ["central", "federated", "hospital_1", "hospital_2", "hospital_3"]
 
 
 @pytest.fixture(scope="session")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Films in `clinic/` and a backbone of random weights in `backbone/`."""
-    place = tmp_path_factory.mktemp("training")
-    write_films(place / "clinic")
-    backbone = random_backbone()
-    write_state(backbone.state, backbone.origin, place / "backbone")
-    return place
+def place(finished: subprocess.CompletedProcess[str], run_place: Path) -> Path:
+    """Films in `clinic/`, a backbone of random weights in `backbone/`, the finished run's `cache/`
+    and `snapshot/`. Read only but for the cache."""
+    return run_place
 
 
 @pytest.fixture(scope="session")
-def finished(place: Path) -> subprocess.CompletedProcess[str]:
-    """One run as a person starts it, its snapshot in `place/snapshot`; its calls are watched."""
-    (place / CALLS).touch()
-    return _run(place, [*watched(place / CALLS, str(ROOT / "train.py")), *arguments(place)])
+def run_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of all processes that run tests at once, which have folders of their own in one."""
+    own = tmp_path_factory.getbasetemp()
+    return (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "run" / "training"
+
+
+@pytest.fixture(scope="session")
+def finished(run_place: Path) -> subprocess.CompletedProcess[str]:
+    """One run as a person starts it, its snapshot in `place/snapshot`; its calls are watched.
+
+    Whichever process wants it first makes it, and the others wait.
+    """
+    ended = run_place.with_name("ended.json")
+    try:
+        run_place.parent.mkdir()
+    except FileExistsError:
+        given_up = time.monotonic() + 600
+        while not ended.exists():
+            assert time.monotonic() < given_up, "the process that makes the run did not end it"
+            time.sleep(0.2)
+        return subprocess.CompletedProcess(**json.loads(ended.read_text()))
+    write_films(run_place / "clinic")
+    backbone = random_backbone()
+    write_state(backbone.state, backbone.origin, run_place / "backbone")
+    (run_place / CALLS).touch()
+    command = [*watched(run_place / CALLS, str(ROOT / "train.py")), *arguments(run_place)]
+    done = _run(run_place, command)
+    write_atomically(ended, json.dumps(vars(done)).encode())
+    return done
 
 
 @pytest.fixture
