@@ -29,8 +29,9 @@ from tests.support.image_sites import image_sites
 from tests.support.machines import LocalWire, killed, same
 from tests.support.snapshots import random_backbone
 
+pytestmark = pytest.mark.slow  # networks are 45 MB, whatever is trained
+
 SIZE, COUNTS = 32, [8, 11]
-SLOW = pytest.mark.slow
 BACKBONE = random_backbone()
 
 
@@ -84,9 +85,8 @@ def in_process(output: Path, sites, folder: Path) -> State:
 @pytest.mark.parametrize(
     ("format", "options"),
     [
-        ("fp32", {}),
-        pytest.param("fp16", {"algorithm": "fedadam", "deterministic": True}, marks=SLOW),
-        pytest.param("fp32", {"batch-norm": "frozen", "algorithm": "fedprox"}, marks=SLOW),
+        ("fp16", {"algorithm": "fedadam", "deterministic": True}),
+        ("fp32", {"batch-norm": "frozen", "algorithm": "fedprox"}),
     ],
 )
 def test_it_ends_with_the_bits_of_the_run_in_one_process(format, options, sites, tmp_path):
@@ -135,7 +135,6 @@ def test_the_network_that_a_run_ends_with_is_a_backbone_and_is_what_was_scored(s
     assert Record.load(tmp_path / "out").evaluation["hospital_1"] == [2, 1, 0, 4]
 
 
-@SLOW
 def test_normalisation_that_stays_at_home_is_each_hospitals_own(sites, tmp_path):
     there = premises(sites, tmp_path)
     state = run(wire(there), tmp_path / "out", **{"batch-norm": "local", "format": "int8"})
@@ -154,7 +153,6 @@ def test_normalisation_that_stays_at_home_is_each_hospitals_own(sites, tmp_path)
         assert all(torch.equal(home.scored[-1][name], alone[name]) for name in norm_names())
 
 
-@SLOW
 def test_a_hospital_that_misses_a_round_comes_back_to_the_same_bits(sites, tmp_path):
     def away(node, kind, message, answer):
         gone = kind == "train" and message["round"] == 2 and node == 102
@@ -168,7 +166,6 @@ def test_a_hospital_that_misses_a_round_comes_back_to_the_same_bits(sites, tmp_p
     assert same(state.model, in_process(tmp_path / "out", sites, tmp_path / "again").model)
 
 
-@SLOW
 def test_what_was_trained_is_not_trained_again_where_a_round_is_asked_for_anew(
     sites, tmp_path, monkeypatch
 ):
@@ -197,11 +194,10 @@ def test_what_was_trained_is_not_trained_again_where_a_round_is_asked_for_anew(
     # From something else it is trained anew: a home that is gone, or one with other X-rays.
     shutil.rmtree(tmp_path / "hospital_1")
     trained.clear()
-    run(wire(premises(sites, tmp_path)), tmp_path / "other")
+    run(wire(premises(sites, tmp_path)), tmp_path / "other", rounds=1)
     assert ("hospital_1", 0) in trained
 
 
-@SLOW
 def test_a_mean_of_some_at_a_time_has_the_bits_of_the_run_in_one_process(
     sites, tmp_path, monkeypatch
 ):
@@ -211,7 +207,6 @@ def test_a_mean_of_some_at_a_time_has_the_bits_of_the_run_in_one_process(
     assert same(state.model, in_process(tmp_path / "out", sites, tmp_path / "again").model)
 
 
-@SLOW
 def test_a_coordinator_that_is_killed_goes_on_to_the_same_bits(sites, tmp_path):
     there = wire(premises(sites, tmp_path))
     with killed():
