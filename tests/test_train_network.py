@@ -17,9 +17,10 @@ from fedmed.federated.ledger import Ledger
 from fedmed.report import document
 from fedmed.snapshot.reader import Snapshot
 from fedmed.training import network_trainer
-from tests.support.films import TEST, write_films
+from tests.support.films import write_films
 from tests.support.runs import tensors
 
+PATIENTS, TEST = 12, 4  # of each class
 MODELS = ["central", "federated", "hospital_1", "hospital_2"]
 
 
@@ -28,7 +29,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     place = tmp_path_factory.mktemp("networks")
     return Settings(
         train="network",
-        data=str(write_films(place / "clinic")),
+        data=str(write_films(place / "clinic", PATIENTS, TEST)),
         backbone="imagenet",
         output=place / "snapshot",
         hospitals=2,

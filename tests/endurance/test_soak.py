@@ -59,7 +59,7 @@ def test_errors_in_the_log_are_told_apart():
 def test_a_short_one_holds(monkeypatch):
     """Half an hour is for `python -m tests.endurance.soak`."""
     monkeypatch.setattr(soak, "SETTLE_SECONDS", 1)
-    result = soak.soak(minutes=0.2, callers=4, seed=0)
+    result = soak.soak(minutes=0.12, callers=4, seed=0)
     assert result["unexplained"] == []
     assert result["outcomes"]["film"]["answered"] > 0
     assert len(result["samples"]) > 3
