@@ -152,6 +152,7 @@ class Hospital:
 
     def _evaluate(self, terms: Terms, message: Mapping) -> Content:
         here = self._agreed(terms)
+        say("The run ends with this: its model is scored. Then stop, or stay for the next run.")
         layout = layout_of(networks.start(terms, here.backbone))
         sent = _bytes(message, "model")
         model = decode([sent], layout)

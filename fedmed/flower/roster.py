@@ -80,6 +80,7 @@ class Roster:
         if new := [node for node in online if node not in self._asked]:
             self._asked |= set(new)
             message: Content = {"terms": self.terms.text()}
+            say(f"Joining: {len(new)} asked. The first time, each makes its X-rays ready.")
             answers = self.wire.ask(
                 "join",
                 dict.fromkeys(new, message),

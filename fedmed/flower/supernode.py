@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fedmed.flower import bundle
+from fedmed.progress import say
 
 # Flower would call home, and look for updates.
 QUIET = {
@@ -20,6 +22,9 @@ QUIET = {
 # Flower gives the process that answers a message half a minute to start, and then starts another:
 # where other programs keep the processor busy, more and more, of which none gets done.
 START_SECONDS = 180
+
+
+UNKNOWN_KEY = "Failed to activate SuperNode"  # what Flower says where a key is not registered
 
 
 def search_path() -> str:
@@ -48,4 +53,24 @@ def run(arguments: Sequence[str]) -> None:
 
     internal.get_fused_config_from_fab = checked
     sys.argv = ["flower-supernode", *arguments]
-    command.flower_supernode()
+    said = _Said()
+    logging.getLogger("flwr").addHandler(said)
+    try:
+        command.flower_supernode()
+    except SystemExit:
+        if UNKNOWN_KEY in said.last:
+            say(
+                "The server does not know this key: the coordinator has to register it (its .pub "
+                "in keys/hospitals/ there), or is just about to: start again in a minute."
+            )
+        raise
+
+
+class _Said(logging.Handler):
+    """Keeps the last error that Flower told."""
+
+    last = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.ERROR:
+            self.last = record.getMessage()
