@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ START_SECONDS = 180
 
 
 UNKNOWN_KEY = "Failed to activate SuperNode"  # what Flower says where a key is not registered
+TRIES, TRY_SECONDS = 24, 5.0
 
 
 def search_path() -> str:
@@ -41,6 +42,7 @@ def run(arguments: Sequence[str]) -> None:
     os.environ.update({**QUIET, "PATH": search_path()})
     internal: Any = importlib.import_module("flwr.supernode.start_client_internal")
     command: Any = importlib.import_module("flwr.supernode.cli.flower_supernode")
+    client: Any = importlib.import_module("flwr.supernode.fleet_http_client").FleetHttpClient
     tasks: Any = importlib.import_module("flwr.supercore.corestate.in_memory_corestate")
     alive = tasks.HEARTBEAT_PATIENCE * tasks.HEARTBEAT_DEFAULT_INTERVAL
     tasks.HEARTBEAT_DEFAULT_INTERVAL = START_SECONDS
@@ -52,25 +54,34 @@ def run(arguments: Sequence[str]) -> None:
         return read(content, *others)
 
     internal.get_fused_config_from_fab = checked
+    client.ActivateNode = patiently(client.ActivateNode)
     sys.argv = ["flower-supernode", *arguments]
-    said = _Said()
-    logging.getLogger("flwr").addHandler(said)
-    try:
-        command.flower_supernode()
-    except SystemExit:
-        if UNKNOWN_KEY in said.last:
-            say(
-                "The server does not know this key: the coordinator has to register it (its .pub "
-                "in keys/hospitals/ there), or is just about to: start again in a minute."
-            )
-        raise
+    command.flower_supernode()
 
 
-class _Said(logging.Handler):
-    """Keeps the last error that Flower told."""
+def patiently(
+    activate: Callable[[Any, Any], Any], sleep: Callable[[float], None] = time.sleep
+) -> Callable[[Any, Any], Any]:
+    """Return Flower's call that joins a server, tried for a while where the key is not known yet.
 
-    last = ""
+    A server registers keys when it answers already, and Flower would take the first no for good.
+    """
 
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno >= logging.ERROR:
-            self.last = record.getMessage()
+    def tried(client: Any, request: Any) -> Any:
+        for left in range(TRIES, -1, -1):
+            try:
+                return activate(client, request)
+            except Exception as error:
+                if UNKNOWN_KEY not in getattr(getattr(error, "response", None), "text", ""):
+                    raise
+                if not left:
+                    say(
+                        "The server does not know this key: ask the coordinator to register its "
+                        ".pub in keys/hospitals/ and to start again."
+                    )
+                    raise
+                if left == TRIES:
+                    say("The server does not know this key yet. It is asked for two minutes.")
+                sleep(TRY_SECONDS)
+
+    return tried
