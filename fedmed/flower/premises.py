@@ -94,8 +94,8 @@ class Premises:
                 "",
                 f"It would train on {trained} X-rays of {told['patients']} patients, "
                 f"and keep {held_out} of other patients to score on.",
-                "Of these numbers the coordinator is told when the hospital joins; "
-                "--what-leaves names everything.",
+                "These numbers the coordinator is told when the hospital joins, of a run with an "
+                "epsilon the first number of patients alone; --what-leaves names everything.",
             ]
         )
 

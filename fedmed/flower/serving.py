@@ -12,6 +12,7 @@ from fedmed.flower import snapshot
 from fedmed.flower.follow import Follow
 from fedmed.flower.options import Options
 from fedmed.flower.processes import Processes
+from fedmed.flower.record import FILE as RECORD
 from fedmed.flower.record import Record
 from fedmed.flower.superlink import SuperLink, environment
 from fedmed.progress import say, step
@@ -47,3 +48,8 @@ def serve(options: Options, keys: Path, host: str, port: int) -> None:
         place = snapshot.write(folder, load(options.backbone))
     if place:
         print(snapshot.how_to_look(place))
+    else:
+        say(
+            "No snapshot: no one network is all hospitals'. Each has its own in federated/ in its "
+            f"--home; what they counted is in {folder / RECORD}."
+        )
