@@ -43,7 +43,10 @@ def serve(options: Options, keys: Path, host: str, port: int) -> None:
         Follow(processes, "run", prefix="").until_ended()
     record = Record.load(folder)
     if record is None or not record.finished:
-        raise UserError(f"the federation did not end: see {folder / 'logs'}")
+        raise UserError(
+            f"the federation did not end: {folder / 'logs'} says why; the same command goes on "
+            "after the last round"
+        )
     with step("Writing a snapshot"):
         place = snapshot.write(folder, load(options.backbone))
     if place:
