@@ -19,8 +19,6 @@ QUIET = {
     "FLWR_DISABLE_UPDATE_CHECK": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
-# Flower gives the process that answers a message half a minute to start, and then starts another:
-# where other programs keep the processor busy, more and more, of which none gets done.
 START_SECONDS = 180
 
 
@@ -31,6 +29,17 @@ TRIES, TRY_SECONDS = 24, 5.0
 def search_path() -> str:
     """Return PATH with this Python's own folder first: by names Flower starts its commands."""
     return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
+
+def give_time_to_start(tasks: Any) -> None:
+    """Give processes that Flower starts START_SECONDS to begin; `tasks` is its module that waits.
+
+    Flower waits half a minute, and then starts another: where other programs keep the processor
+    busy, more and more, of which none gets done.
+    """
+    alive = tasks.HEARTBEAT_PATIENCE * tasks.HEARTBEAT_DEFAULT_INTERVAL
+    tasks.HEARTBEAT_DEFAULT_INTERVAL = START_SECONDS
+    tasks.HEARTBEAT_PATIENCE = alive / START_SECONDS  # one that runs is missed as soon as before
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -44,9 +53,7 @@ def run(arguments: Sequence[str]) -> None:
     command: Any = importlib.import_module("flwr.supernode.cli.flower_supernode")
     client: Any = importlib.import_module("flwr.supernode.fleet_http_client").FleetHttpClient
     tasks: Any = importlib.import_module("flwr.supercore.corestate.in_memory_corestate")
-    alive = tasks.HEARTBEAT_PATIENCE * tasks.HEARTBEAT_DEFAULT_INTERVAL
-    tasks.HEARTBEAT_DEFAULT_INTERVAL = START_SECONDS
-    tasks.HEARTBEAT_PATIENCE = alive / START_SECONDS  # one that runs is missed as soon as before
+    give_time_to_start(tasks)
     read = internal.get_fused_config_from_fab
 
     def checked(content: bytes, *others: Any) -> Any:
