@@ -15,7 +15,8 @@ def seeded(monkeypatch):
     """Draw from a seed, begun anew with each call."""
 
     def begin(seed: int) -> None:
-        monkeypatch.setattr(noise.os, "urandom", np.random.default_rng(seed).bytes)
+        generator = np.random.default_rng(seed)
+        monkeypatch.setattr(noise, "gaussian", generator.standard_normal)
 
     return begin
 
