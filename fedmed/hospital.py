@@ -62,17 +62,25 @@ def _folder(options: argparse.Namespace, where: str) -> str:
 
 def _join(options: argparse.Namespace) -> None:
     from fedmed.errors import UserError
+    from fedmed.flower.reach import wait_for
     from fedmed.flower.superlink import node_arguments
     from fedmed.flower.supernode import run
+    from fedmed.progress import say
 
     for path in (options.ca, options.key):
         if not path.is_file():
             raise UserError(f"{path}: no such file; the coordinator sends it to you")
     # What Flower keeps lies there too, and not in this user's own folder.
     os.environ.setdefault("FLWR_HOME", str(options.home.absolute() / "flower"))
+    data = os.path.abspath(_folder(options, options.data))
+    if not os.path.exists(data):
+        raise UserError(f"--data {options.data}: no such file or folder")
+    say(f"{options.name} joins {options.join} with {data}. Ctrl-C ends it at any time.")
+    wait_for(options.join, options.ca)
+    say("The server is there. What it asks, and what leaves in answer, is told here.")
     settings = {
         "hospital": options.name,
-        "data": os.path.abspath(_folder(options, options.data)),
+        "data": data,
         "home": str(options.home.absolute()),
         "backbone": options.backbone,
     }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from fedmed.files import write_atomically
 from fedmed.flower.terms import Disagreement, Terms
 from fedmed.privacy.accountant import epsilon_of, mu_of
 from fedmed.privacy.outbox import Outbox
+from fedmed.privacy.private_counts import release
 from fedmed.progress import say
 from fedmed.training.tensors import Tensors, group, under
 
@@ -51,6 +52,7 @@ class Spent:
     last: int  # round whose noise was drawn, and which is never drawn again
     terms: str  # sha256 of all of them
     scored: str = ""  # sha256 of the model that was scored on patients held out
+    counts: Sequence[int] = ()  # what was told of it, with the noise that was drawn
 
     @property
     def mu(self) -> float:
@@ -163,16 +165,17 @@ class Budget:
             self._write(runs | {terms.run: replace(entry, last=now.number)})
         return group(done, "sent"), group(done, "own")
 
-    def score(self, terms: Terms, model: bytes) -> None:
-        """Let a private run have one model scored on the patients held out, as often as it asks.
+    def score(self, terms: Terms, model: bytes, count: Callable[[], Sequence[int]]) -> list[int]:
+        """Return what is told of a model's counts on the patients held out.
 
-        Counts have no noise: of many models, they would tell what is held out.
+        Of a private run these have noise, `count` is of patients, and one model is scored: what is
+        told of it is the same as often as it is asked.
 
         Raises:
             Disagreement: another was scored before.
         """
         if not terms.epsilon:
-            return
+            return [*count()]
         self.folder.mkdir(parents=True, exist_ok=True)
         runs = {run.run: run for run in self.runs()}
         entry, digest = runs.get(terms.run, _of(terms)), hashlib.sha256(model).hexdigest()
@@ -180,7 +183,11 @@ class Budget:
             raise Disagreement(
                 "another model of this run was scored here, and of a private run no second one is"
             )
-        self._write(runs | {terms.run: replace(entry, scored=digest)})
+        if not entry.scored:
+            counts = release(count(), terms.epsilon, terms.delta)
+            entry = replace(entry, scored=digest, counts=counts)
+            self._write(runs | {terms.run: entry})  # before anything is told
+        return [*entry.counts]
 
     def _write(self, runs: dict[str, Spent]) -> None:
         lines = "".join(json.dumps(asdict(run)) + "\n" for run in runs.values())

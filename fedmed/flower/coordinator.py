@@ -22,7 +22,7 @@ from fedmed.federated.state import State
 from fedmed.federated.transforms import Senders
 from fedmed.flower import networks
 from fedmed.flower.aggregation import read_and_aggregate
-from fedmed.flower.counts import adds_up, rates
+from fedmed.flower.counts import adds_up, are_noisy, rates
 from fedmed.flower.hospital import LOST
 from fedmed.flower.key_exchange import KeyExchange
 from fedmed.flower.names import printable_text
@@ -130,14 +130,16 @@ class Coordinator:
         """Return the state before round 1, of the hospitals that are there."""
         self.record.rounds.clear()  # one that was written down, and its state not any more
         names, told = self.roster.names, self.roster.told
-        normal, pneumonia = (sum(told[name]["images"][label] for name in names) for label in (0, 1))
-        recipe = RECIPES[self.roster.terms.recipe]
-        if recipe.balanced and not (normal and pneumonia):
-            raise UserError("all hospitals together have X-rays of one class only")
-        self.record.class_weights = [*recipe.class_weights(normal, pneumonia)]
         if self.roster.terms.epsilon:  # no class weighs more: every patient counts the same
             self.record.class_weights = [1.0, 1.0]
             self.record.public = [sum(told[name]["patients"] for name in names), len(names)]
+        else:
+            images = [told[name]["images"] for name in names]
+            normal, pneumonia = (sum(each) for each in zip(*images, strict=True))
+            recipe = RECIPES[self.roster.terms.recipe]
+            if recipe.balanced and not (normal and pneumonia):
+                raise UserError("all hospitals together have X-rays of one class only")
+            self.record.class_weights = [*recipe.class_weights(normal, pneumonia)]
         model = networks.start(self.roster.terms, self.backbone)
         # What hospitals keep stays with them.
         return replace(start(self.algorithm, model, self._samples(names)), own={})
@@ -299,17 +301,18 @@ class Coordinator:
             self.roster.nodes[name]: content | {"counted": self._counted(name)} for name in here
         }
         answers = self._ask("evaluate", messages, "Evaluation", self.options.round_seconds)
+        noisy = bool(self.roster.terms.epsilon)
         for name, answer in answers.items():
             why = unusable("evaluate", name, answer)
             if not why and not isinstance(answer, Failure):
                 counts, held_out = answer["counts"], self.roster.told[name]["held_out"]
-                if adds_up(counts, held_out):
+                if are_noisy(counts) if noisy else adds_up(counts, held_out):
                     self.record.evaluation[name] = counts
                     continue
                 why = "its counts do not add up to the X-rays that it said it holds out"
             say(f"Evaluation without {name}: {why}.")
         if self.record.evaluation:
-            say(rates(self.record.evaluation))
+            say(rates(self.record.evaluation, noisy=noisy))
 
     def _ask(
         self, kind: str, messages: dict[int, Content], what: str, seconds: float

@@ -35,6 +35,8 @@ from fedmed.training.tensors import Tensors, pick, take
 
 # What a hospital says that does not know any more what it should; it is then told all anew.
 LOST = "it kept nothing of the round it should go on from"
+# A private run needs no counts by class: what nobody needs is not told.
+NOT_TOLD: Content = {"images": [], "held_out": []}
 UNABLE = "it could not do what was asked; the hospital's own log says why"
 
 
@@ -85,7 +87,7 @@ class Hospital:
             here.space()
         if not terms.of_networks:
             here.held_out()
-        return here.counts()
+        return here.counts() | (NOT_TOLD if terms.epsilon else {})
 
     def _keys(self, terms: Terms, message: Mapping) -> Content:
         here = self._agreed(terms)
@@ -150,13 +152,17 @@ class Hospital:
 
     def _evaluate(self, terms: Terms, message: Mapping) -> Content:
         here = self._agreed(terms)
+        say("The run ends with this: its model is scored. Then stop, or stay for the next run.")
         layout = layout_of(networks.start(terms, here.backbone))
         sent = _bytes(message, "model")
         model = decode([sent], layout)
-        with _alone(here):
-            self._budget(here).score(terms, sent)
         if not terms.of_networks:
-            return {"counts": here.score(Heads.of(model))}
+            heads, private = Heads.of(model), bool(terms.epsilon)
+            with _alone(here):
+                counts = self._budget(here).score(
+                    terms, sent, lambda: here.score(heads, of_patients=private)
+                )
+            return {"counts": counts}
         kept = _memory(terms, here).at(int(message.get("counted", 0)))
         network = networks.whole(here.backbone, pick(model, 0), kept.own if kept else {})
         folder = here.home / "federated"

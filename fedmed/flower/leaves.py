@@ -17,9 +17,10 @@ WIDTH = 512  # of a frozen backbone's features
 ANSWERS: dict[str, dict[str, str]] = {
     "join": {
         "hospital": "the name the hospital gave itself",
-        "images": "how many X-rays it trains on, NORMAL and PNEUMONIA",
+        "images": "how many X-rays it trains on, NORMAL and PNEUMONIA; with an epsilon, nothing",
         "patients": "how many patients these are of",
-        "held_out": "how many X-rays of other patients it keeps to score on, of each class",
+        "held_out": "how many X-rays of other patients it keeps to score on, of each class; with "
+        "an epsilon, nothing",
         "simulated": "whether its X-rays are simulated",
     },
     "keys": {
@@ -34,7 +35,7 @@ ANSWERS: dict[str, dict[str, str]] = {
     "evaluate": {
         "hospital": "the name the hospital gave itself",
         "counts": "of the X-rays held out, how many the model called right and wrong: TN, FP, FN, "
-        "TP",
+        "TP; with an epsilon, of the patients held out, with noise",
     },
     "refusal": {
         "hospital": "the name the hospital gave itself",
@@ -55,8 +56,11 @@ PROTECTED = {
     "With an epsilon (the coordinator's --epsilon; --max-epsilon here refuses less)": (
         "noise is added to every sum over patients before anything else is made of it: all updates "
         "of a run together keep the epsilon and delta of its terms for each patient trained on; "
-        "class-means sends {private}. The counts above have no noise; of a run one model is "
-        "scored and no other"
+        "class-means sends {private}. The four counts when a model is scored are of patients, each "
+        "in one of them, with Gaussian noise of standard deviation {deviations} on each, rounded: "
+        "for each patient held out they keep the same epsilon and delta. Patients held out are "
+        "never trained on, so that no patient's epsilon is spent twice. The noise is drawn once; "
+        "of a run one model is scored and no other. How many patients are trained on has no noise"
     ),
     "With secure aggregation (the coordinator's --secure-aggregation)": (
         "every number of an update is a whole number of 64 bits behind masks, noise to whoever "
@@ -79,7 +83,7 @@ def words() -> str:
         f"Where whole networks are trained (--train network), in place of a head: {network()}"
     ]
     for when, what in PROTECTED.items():
-        lines += ["", f"{when}:", f"  {what.format(private=private_class_means())}"]
+        lines += ["", f"{when}:", f"  {what.format(**_figures())}"]
     return "\n".join([*lines, "", NEVER])
 
 
@@ -97,6 +101,17 @@ def network() -> str:
         "batch normalisation, among them means and variances over the X-rays, only where the "
         "coordinator chose --batch-norm average"
     )
+
+
+def _figures() -> dict[str, str]:
+    """What is computed of what PROTECTED tells."""
+    from fedmed.flower.budget import DELTA
+    from fedmed.privacy.private_counts import deviation
+
+    deviations = ", ".join(
+        f"{deviation(epsilon, DELTA):.2g} at epsilon {epsilon:g}" for epsilon in (1.0, 3.0, 8.0)
+    )
+    return {"private": private_class_means(), "deviations": f"{deviations} (delta {DELTA:g})"}
 
 
 def private_class_means() -> str:

@@ -94,8 +94,8 @@ class Premises:
                 "",
                 f"It would train on {trained} X-rays of {told['patients']} patients, "
                 f"and keep {held_out} of other patients to score on.",
-                "Of these numbers the coordinator is told when the hospital joins; "
-                "--what-leaves names everything.",
+                "These numbers the coordinator is told when the hospital joins, of a run with an "
+                "epsilon the first number of patients alone; --what-leaves names everything.",
             ]
         )
 
@@ -145,15 +145,35 @@ class Premises:
         extract_all([([(self.cohort.test, [CLEAN])], Source(self.backbone, cache))])
         return Features(self.cohort.test, cache).view(CLEAN), torch.tensor(labels(self.cohort.test))
 
-    def score(self, heads: Heads) -> list[int]:
-        """Count the answers of one head on the patients held out: TN, FP, FN, TP, at 0.5."""
+    def score(self, heads: Heads, *, of_patients: bool = False) -> list[int]:
+        """Count the answers of one head on the patients held out: TN, FP, FN, TP, at 0.5.
+
+        X-rays are counted; or `of_patients`, each once who is not trained on: what the mean over a
+        patient's X-rays says, against what most of them show.
+        """
         features, _ = self.held_out()
-        return self._count(probabilities(heads, features)[0])
+        said = probabilities(heads, features)[0]
+        return self._count_patients(said) if of_patients else self._count(said)
 
     def score_network(self, network: Tensors, size: int) -> list[int]:
         """Count the answers of a network of inputs of `size`: as `score`."""
         return self._count(xrays.answers(network, size, self.cohort.test))
 
     def _count(self, said: Tensor) -> list[int]:
-        truth = torch.tensor(labels(self.cohort.test))
-        return torch.bincount(2 * truth + (said >= 0.5), minlength=4).tolist()
+        return _cells(said, torch.tensor(labels(self.cohort.test)))
+
+    def _count_patients(self, said: Tensor) -> list[int]:
+        names, places = np.unique(np.asarray(patients(self.cohort.test)), return_inverse=True)
+        # A folder of train/ and test/ may have a patient in both, who then was told of already.
+        apart = torch.from_numpy(~np.isin(names, patients(self.cohort.train)))
+        index = torch.from_numpy(places)
+        ill = torch.tensor(labels(self.cohort.test), dtype=said.dtype)
+        zeros, images = said.new_zeros(len(names)), torch.bincount(index, minlength=len(names))
+        mean = zeros.index_add(0, index, said) / images
+        # As where patients are trained on: PNEUMONIA where it is even.
+        truth = 2 * zeros.index_add(0, index, ill) >= images
+        return _cells(mean[apart], truth.long()[apart])
+
+
+def _cells(said: Tensor, truth: Tensor) -> list[int]:
+    return torch.bincount(2 * truth + (said >= 0.5), minlength=4).tolist()

@@ -70,7 +70,8 @@ def words(terms: Terms) -> str:
         told.append(
             "every hospital adds noise of its own before it sends: for each of its patients, all "
             f"its updates of the run together are ({terms.epsilon:g}, {terms.delta:g})-"
-            "differentially private"
+            "differentially private, and so are its counts for each of those held out; how many "
+            "patients it trains on is told as it is"
         )
     if terms.secure_aggregation:
         told.append(

@@ -80,6 +80,7 @@ class Roster:
         if new := [node for node in online if node not in self._asked]:
             self._asked |= set(new)
             message: Content = {"terms": self.terms.text()}
+            say(f"Joining: {len(new)} asked. The first time, each makes its X-rays ready.")
             answers = self.wire.ask(
                 "join",
                 dict.fromkeys(new, message),
@@ -96,7 +97,7 @@ class Roster:
             say(f"Node {node} did not join: {answer.why}.")
             return
         name = str(answer.get("hospital", ""))
-        why = _fault(name, answer)
+        why = _fault(name, answer, private=bool(self.terms.epsilon))
         if not why and registered not in ("", name):
             why = f"its key is registered as {printable(registered)}"
         if (
@@ -112,8 +113,10 @@ class Roster:
         self.nodes[name] = node
         self.known_by_key |= {name} if registered else set()
         self.told.setdefault(name, {key: answer[key] for key in ANSWERS["join"] if key in answer})
-        normal, pneumonia = answer["images"]
-        say(f"{name} joined: {normal} NORMAL and {pneumonia} PNEUMONIA X-rays to train on.")
+        what = f"{answer['patients']} patients"
+        if images := answer["images"]:
+            what = f"{images[0]} NORMAL and {images[1]} PNEUMONIA X-rays"
+        say(f"{name} joined: {what} to train on.")
 
 
 def in_order(names: Any) -> list[str]:
@@ -136,7 +139,7 @@ def printable(name: str) -> str:
     return ascii(name[:64])[1:-1]
 
 
-def _fault(name: str, answer: Mapping) -> str:
+def _fault(name: str, answer: Mapping, *, private: bool) -> str:
     """Why an answer to `join` is none, empty where it is one."""
     if "refusal" in answer:
         return printable_text(answer["refusal"])
@@ -144,10 +147,15 @@ def _fault(name: str, answer: Mapping) -> str:
         return "its name is not made of letters, digits, dot, dash and underscore"
     if set(answer) != set(ANSWERS["join"]):
         return "its answer has other fields than one to join has"
-    numbers = [*_numbers(answer["images"]), *_numbers(answer["held_out"])]
-    if len(numbers) != 2 * len(CLASSES) or not sum(numbers[:2]):
-        return "its counts of X-rays are no counts"
-    if type(answer["patients"]) is not int or not 1 <= answer["patients"] <= sum(numbers[:2]):
+    most = MOST
+    if private and (answer["images"] or answer["held_out"]):
+        return "it told counts of X-rays, which of a private run leave no hospital"
+    if not private:
+        numbers = [*_numbers(answer["images"]), *_numbers(answer["held_out"])]
+        most = sum(numbers[:2])
+        if len(numbers) != 2 * len(CLASSES) or not most:
+            return "its counts of X-rays are no counts"
+    if type(answer["patients"]) is not int or not 1 <= answer["patients"] <= most:
         return "its count of patients is none"
     return ""
 

@@ -12,9 +12,10 @@ from fedmed.flower import snapshot
 from fedmed.flower.follow import Follow
 from fedmed.flower.options import Options
 from fedmed.flower.processes import Processes
+from fedmed.flower.record import FILE as RECORD
 from fedmed.flower.record import Record
 from fedmed.flower.superlink import SuperLink, environment
-from fedmed.progress import say
+from fedmed.progress import say, step
 
 
 def serve(options: Options, keys: Path, host: str, port: int) -> None:
@@ -33,13 +34,25 @@ def serve(options: Options, keys: Path, host: str, port: int) -> None:
     folder = options.folder
     home = folder / "superlink"
     with Processes(folder / "logs", environment(home)) as processes:
-        link = SuperLink(processes, keys, home, host, port)
-        names = link.register()
+        with step("Starting Flower's server"):
+            link = SuperLink(processes, keys, home, host, port)
+            names = link.register()
         say(f"Listening on {link.address}. Registered: {', '.join(names) or 'nobody'}.")
         link.run({name.replace("_", "-"): value for name, value in asdict(options).items()})
+        say("The federation begins: hospitals are asked to join as they come.")
         Follow(processes, "run", prefix="").until_ended()
     record = Record.load(folder)
     if record is None or not record.finished:
-        raise UserError(f"the federation did not end: see {folder / 'logs'}")
-    if place := snapshot.write(folder, load(options.backbone)):
+        raise UserError(
+            f"the federation did not end: {folder / 'logs'} says why; the same command goes on "
+            "after the last round"
+        )
+    with step("Writing a snapshot"):
+        place = snapshot.write(folder, load(options.backbone))
+    if place:
         print(snapshot.how_to_look(place))
+    else:
+        say(
+            "No snapshot: no one network is all hospitals'. Each has its own in federated/ in its "
+            f"--home; what they counted is in {folder / RECORD}."
+        )

@@ -24,8 +24,9 @@ from fedmed.flower import networks
 from fedmed.flower.hospital import algorithm_of
 from fedmed.flower.record import Record
 from fedmed.flower.terms import Terms
+from fedmed.privacy.private_counts import deviation
 from fedmed.report.machines_card import machines_card
-from fedmed.report.machines_report import SCHEMA_VERSION, held_out, validate
+from fedmed.report.machines_report import SCHEMA_VERSION, count_noise, held_out, validate
 from fedmed.report.sections import versions
 from fedmed.snapshot import manifest
 from fedmed.snapshot.networks import BASE, config_entries, stored, write_networks
@@ -73,7 +74,7 @@ def write(output: Path, backbone: Backbone) -> Path | None:
             **entries.pop("files"),
             "title": model_title(BASE),
             "threshold": {"value": 0.5, "rule": "fixed at 0.5"},
-            "training": report["data"]["images"],
+            "training": report["data"].get("images"),
         }
         put_in_place(
             aside,
@@ -104,14 +105,16 @@ def describe(record: Record, state: State, backbone: Backbone) -> dict[str, Any]
     recipe = RECIPES[terms.recipe]
     network = networks.whole(backbone, {}, {})
     members = [
-        {"name": name, "images": _by_class(one["images"]), "patients": one["patients"]}
-        for name, one in told.items()
+        {"name": name, "patients": one["patients"], **_images([one])} for name, one in told.items()
     ]
-    images = [sum(each) for each in zip(*(one["images"] for one in told.values()), strict=True)]
+    noise = None
+    if terms.epsilon:
+        scale = deviation(terms.epsilon, terms.delta)
+        noise = count_noise(terms.epsilon, terms.delta, scale)
     sends = "Network" if terms.of_networks else algorithm.sends
     return {
         "schema_version": SCHEMA_VERSION,
-        "protocols": held_out(record.evaluation),
+        "protocols": held_out(record.evaluation, noise),
         "rounds": [
             {"round": number, "bytes_up": up, "bytes_down": down}
             for number, (up, down) in enumerate(
@@ -131,8 +134,8 @@ def describe(record: Record, state: State, backbone: Backbone) -> dict[str, Any]
         "partition": {"scheme": "each hospital's own", "hospitals": members},
         "data": {
             "simulated": simulated,
-            "images": _by_class(images),
             "patients": sum(one["patients"] for one in told.values()),
+            **_images([*told.values()]),
         },
         "algorithm": federated_by(algorithm, state.round),
         "federation": record.report(),
@@ -159,5 +162,9 @@ def _models(folder: Path, terms: Terms, state: State, backbone: Backbone) -> dic
     return entries | {"files": {"file": files[0], "files": [*files]}}
 
 
-def _by_class(counts: list[int]) -> dict[str, int]:
-    return dict(zip(CLASSES, counts, strict=True))
+def _images(told: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """How many X-rays of each class all these have; nothing where that is not told."""
+    if not all(one["images"] for one in told):
+        return {}
+    counts = (sum(each) for each in zip(*(one["images"] for one in told), strict=True))
+    return {"images": dict(zip(CLASSES, counts, strict=True))}

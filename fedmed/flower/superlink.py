@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fedmed.errors import UserError
-from fedmed.flower import keys
+from fedmed.flower import keys, patient_superlink
 from fedmed.flower.processes import Processes, wait_for_port
 from fedmed.flower.supernode import QUIET, search_path
 
@@ -62,7 +62,8 @@ class SuperLink:
         processes.start(
             NAME,
             [
-                *(command("flower-superlink"), "--host", host, "--port", str(port)),
+                *(sys.executable, "-m", patient_superlink.__name__, "--host", host),
+                *("--port", str(port)),
                 *("--ssl-ca-certfile", str(root)),
                 *("--ssl-certfile", str((folder / keys.SERVER).absolute())),
                 *("--ssl-keyfile", str((folder / keys.SERVER_KEY).absolute())),

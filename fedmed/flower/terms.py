@@ -19,7 +19,7 @@ from fedmed.training.network import WEIGHT_DECAY, BatchNorm
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.recipe import RECIPES
 
-PROTOCOL = 2  # raised whenever a message changes
+PROTOCOL = 3  # raised whenever a message changes
 
 # What a message holds: the values that Flower's records can carry.
 Content = dict[str, Any]

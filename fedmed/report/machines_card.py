@@ -23,9 +23,15 @@ def machines_card(report: MachinesReport, config: Config) -> str:
         _making(config, report),
         usage(config, "USER/REPO"),
         f"## Limits\n\n- {DISCLAIMER}\n- {ALONE}\n- The figures hold for the patients of these "
-        "hospitals. Intervals are over X-rays, and too narrow where patients have several.",
+        f"hospitals. {_intervals(report)}",
     )
     return f"---\n{_front_matter()}\n---\n\n" + "\n\n".join(filter(None, sections)) + "\n"
+
+
+def _intervals(report: MachinesReport) -> str:
+    if "noise" in report["protocols"].get("validation", {}):
+        return "Intervals are over patients, and wider for the noise in their counts."
+    return "Intervals are over X-rays, and too narrow where patients have several."
 
 
 def _front_matter() -> str:
@@ -65,7 +71,9 @@ def _results(report: MachinesReport) -> str:
         for title, scores in scored_at(protocol).items()
     ]
     header = ["scored at", "n", *(METRICS[name].title for name in names)]
-    return f"## Results\n\nIn percent, of {protocol['description']}.\n\n" + table(header, rows)
+    noise = f"\n\nNoise: {protocol['noise']['words']}." if "noise" in protocol else ""
+    told = f"## Results\n\nIn percent, of {protocol['description']}.{noise}\n\n"
+    return told + table(header, rows)
 
 
 def _hospitals(report: MachinesReport) -> str:
@@ -73,11 +81,12 @@ def _hospitals(report: MachinesReport) -> str:
         [
             model_title(member["name"]),
             str(member["patients"]),
-            *(str(member["images"][label]) for label in CLASSES),
+            *(str(member["images"][label]) for label in CLASSES if "images" in member),
         ]
         for member in report["partition"]["hospitals"]
     ]
-    header = ["hospital", "patients", *(f"{label} images" for label in CLASSES)]
+    told = "images" in report["data"]
+    header = ["hospital", "patients", *(f"{label} images" for label in CLASSES if told)]
     return "## The hospitals\n\nAs each told of itself.\n\n" + table(header, rows)
 
 

@@ -17,7 +17,7 @@ from fedmed.evaluation.intervals import percent
 from fedmed.evaluation.metrics import METRICS
 from fedmed.report.check import check, refuse, require
 from fedmed.report.federated_schema import FederatedBy, Federation
-from fedmed.report.numbers import PAIR, Interval, Whole
+from fedmed.report.numbers import PAIR, Interval, Number, Whole
 from fedmed.report.phrases import number_of_hospitals
 from fedmed.report.schema import Communication, PerClass, Recipe, Threshold, Training
 from fedmed.task import model_title
@@ -30,6 +30,10 @@ ALONE = (
 HELD_OUT = (
     "patients that hospitals held out, scored at each of them, which told four counts; intervals "
     "are over X-rays, for no patient is known here"
+)
+COUNTED_WITH_NOISE = (
+    "patients that hospitals held out, scored at each of them, each patient once, which told four "
+    "counts with noise on each; intervals are over patients and span what noise may have hidden"
 )
 
 
@@ -47,11 +51,21 @@ class Counted(TypedDict):
     n: Whole
 
 
+class CountNoise(TypedDict):
+    """Of a private run: what keeps the counts of patients held out private, and how far."""
+
+    words: str
+    standard_deviation: Number  # of the noise on each count, before it was rounded
+    epsilon: Number
+    delta: Number
+
+
 class HeldOut(TypedDict):
-    n: Whole
+    n: Whole  # X-rays; or, with noise, patients, not quite
     description: str
     models: dict[str, Counted]
     hospitals: dict[str, Counted]  # the federated model at each
+    noise: NotRequired[CountNoise]
 
 
 class Sent(TypedDict):
@@ -63,10 +77,10 @@ class Sent(TypedDict):
 
 
 class Member(TypedDict):
-    """What a hospital told of itself when it joined."""
+    """What a hospital told of itself when it joined; of a private run no counts of X-rays."""
 
     name: str
-    images: PerClass
+    images: NotRequired[PerClass]
     patients: Whole
 
 
@@ -79,7 +93,7 @@ class TrainedOn(TypedDict):
     """What is known of the X-rays."""
 
     simulated: bool
-    images: PerClass
+    images: NotRequired[PerClass]
     patients: Whole
 
 
@@ -119,19 +133,43 @@ def validate(report: Any) -> MachinesReport:
     return checked
 
 
-def held_out(evaluation: Mapping[str, Sequence[int]]) -> dict[str, Any]:
-    """The report's `protocols`, of each hospital's TN, FP, FN, TP."""
-    scored = {name: list(counts) for name, counts in evaluation.items() if sum(counts)}
-    if not scored:
+def count_noise(epsilon: float, delta: float, deviation: float) -> CountNoise:
+    """Return what is said of counts of patients that are (epsilon, delta)-private by that noise."""
+    promise = f"({epsilon:g}, {delta:g})"
+    return {
+        "words": (
+            "every hospital added Gaussian noise to its four counts, of standard deviation "
+            f"{deviation:.3g}, and rounded them: they are {promise}-differentially private for "
+            "each patient held out, who is in one of them. These patients are not those that were "
+            "trained on, so that nothing adds up: either kind has the run's epsilon once"
+        ),
+        "standard_deviation": deviation,
+        "epsilon": epsilon,
+        "delta": delta,
+    }
+
+
+def held_out(
+    evaluation: Mapping[str, Sequence[int]], noise: CountNoise | None = None
+) -> dict[str, Any]:
+    """The report's `protocols`, of each hospital's TN, FP, FN, TP; `noise` is in each of them."""
+    deviation = noise["standard_deviation"] if noise else 0.0
+    # Noise may leave nothing of one hospital's counts, which count with all hospitals' even so.
+    told = [list(counts) for counts in evaluation.values() if noise or sum(counts)]
+    scored = {name: list(c) for name, c in evaluation.items() if any(count > 0 for count in c)}
+    if not scored or not any(sum(each) > 0 for each in zip(*told, strict=True)):
         return {}
-    together = metrics_of_counts(list(scored.values()))
+    together = metrics_of_counts(told, deviation)
     return {
         "validation": {
             "n": together["n"],
-            "description": HELD_OUT,
+            "description": COUNTED_WITH_NOISE if noise else HELD_OUT,
             "models": {"federated": together},
-            "hospitals": {name: metrics_of_counts([counts]) for name, counts in scored.items()},
+            "hospitals": {
+                name: metrics_of_counts([counts], deviation) for name, counts in scored.items()
+            },
         }
+        | ({"noise": noise} if noise else {})
     }
 
 
@@ -147,8 +185,8 @@ def told(report: MachinesReport) -> str:
     protocol = report["protocols"].get("validation")
     if protocol is None:
         return (
-            f"{number_of_hospitals(members)} trained one model together; none scored it, so that "
-            "nothing is known of how well it does."
+            f"{number_of_hospitals(members)} trained one model together; no counts that tell "
+            "anything of it came, so that nothing is known of how well it does."
         )
     scores: Mapping[str, Any] = protocol["models"]["federated"]
     figures = ", ".join(
@@ -157,7 +195,7 @@ def told(report: MachinesReport) -> str:
         if name in scores
     )
     at = number_of_hospitals(len(protocol["hospitals"]))
-    return (
-        f"On {protocol['n']:,} X-rays of patients that {at} held out, the model of "
-        f"{number_of_hospitals(members)} has {figures}."
-    )
+    of = f"{protocol['n']:,} X-rays of patients that {at} held out"
+    if "noise" in protocol:
+        of = f"some {protocol['n']:,} patients that {at} held out and counted with noise"
+    return f"On {of}, the model of {number_of_hospitals(members)} has {figures}."

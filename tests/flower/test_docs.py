@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from fedmed import coordinator, federation_keys, hospital
+from fedmed import coordinator, federation_keys, hospital, replay
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted([DOCS / "hospital.md", DOCS / "coordinator.md", *DOCS.glob("systemd/*.service")])
-COMMANDS = {"hospital": hospital, "coordinator": coordinator, "federation_keys": federation_keys}
+COMMANDS = {
+    "hospital": hospital,
+    "coordinator": coordinator,
+    "federation_keys": federation_keys,
+    "replay": replay,
+}
 
 
 def commands(path: Path) -> list[tuple[str, list[str]]]:

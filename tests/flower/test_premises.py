@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -103,3 +104,19 @@ def test_joining_needs_what_it_needs(tmp_path, capsys):
     given = ["--join", "localhost:1", "--name", "h", "--data", "x", "--ca", "no.crt", "--key", "k"]
     assert command.main(given) == 2
     assert "no.crt: no such file" in capsys.readouterr().err
+
+
+def test_patients_are_counted_once_whatever_their_xrays(dealt, tmp_path, monkeypatch):
+    """Unless they are trained on as well, as a folder with splits of its own may have it."""
+    folder, names = dealt
+    here = Premises.open(names[0], str(folder / names[0]), tmp_path)
+    film = here.cohort.test[0]
+    films = [
+        replace(film, patient=patient, label=label)
+        for patient, label in [("a", 0), ("a", 0), ("a", 1), ("b", 0), ("b", 1), ("c", 0), ("d", 1)]
+    ]
+    cohort = replace(here.cohort, test=films, train=[replace(film, patient="d")])
+    here = replace(here, cohort=cohort)
+    said = torch.tensor([0.9, 0.1, 0.4, 0.4, 0.4, 0.5, 0.9])
+    # a: 0.47 of 0.5, NORMAL; b: 0.4, half of either, so PNEUMONIA; c: 0.5, NORMAL; d is trained on.
+    assert here._count_patients(said) == [1, 1, 1, 0]

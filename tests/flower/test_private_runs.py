@@ -13,6 +13,7 @@ import torch
 
 from fedmed.experiment.choices import NEED_THREE, PRIVATE
 from fedmed.federated.messages import encode
+from fedmed.flower import budget
 from fedmed.flower.budget import Limits
 from fedmed.flower.hospital import UNABLE
 from fedmed.flower.record import Record
@@ -29,6 +30,7 @@ from tests.support.machines import (
     killed,
     same,
     sites,
+    watched,
 )
 from tests.support.patients import of
 from tests.support.sites import zero_head
@@ -246,7 +248,7 @@ def test_a_round_without_a_hospital_hides_the_same_noisy_updates_again(tmp_path,
 
 
 def test_of_a_private_run_one_model_is_scored_and_no_other(tmp_path):
-    """Counts have no noise: many models' would tell who is held out."""
+    """Noise is drawn once: of many models' counts, it would average out."""
     wire = LocalWire(hospitals(tmp_path))
     kept = []
 
@@ -260,6 +262,7 @@ def test_of_a_private_run_one_model_is_scored_and_no_other(tmp_path):
     message, answer = kept[0]
     other = encode({name: tensor[None] + 1 for name, tensor in zero_head(WIDTH).items()}, 1)[0]
     assert wire.there[0].answer("evaluate", message) == answer
+    assert spent(tmp_path)[0]["counts"] == answer["counts"]
     refused = wire.there[0].answer("evaluate", message | {"model": other})
     assert "another model of this run was scored" in refused["refusal"]
     coordinator(wire, tmp_path / "open").run()
@@ -345,3 +348,21 @@ def test_a_patient_counts_once_however_many_hospitals_weigh(tmp_path):
     run.run()
     assert run._samples(["hospital_1", "hospital_3"]).tolist() == [80.0, 95.0]
     assert torch.is_tensor(run._samples(["hospital_2"]))
+
+
+def test_what_is_counted_leaves_with_noise_or_not_at_all(tmp_path, monkeypatch):
+    asked = []
+
+    def one_more(exact, epsilon, delta):
+        asked.append((exact, epsilon, delta))
+        return [count + 1 for count in exact]
+
+    monkeypatch.setattr(budget, "release", one_more)
+    wire, seen = watched(hospitals(tmp_path))
+    run = coordinator(wire, tmp_path / "out", **PRIVATELY)
+    run.run()
+    assert asked == [([2, 1, 0, 4], 3.0, 1e-5)] * 3
+    assert run.record.evaluation["hospital_2"] == [3, 2, 1, 5]
+    joined = [answer for kind, answer in seen if kind == "join"]
+    assert all(answer["images"] == answer["held_out"] == [] for answer in joined)
+    assert [answer["patients"] for answer in joined] == [80, 60, 95]

@@ -43,6 +43,15 @@ def test_who_answers_wrongly_is_refused_and_named(told, why, tmp_path):
         coordinator(wire, tmp_path / "out").run()
 
 
+def test_who_tells_counts_of_xrays_to_a_private_run_is_refused(tmp_path):
+    def spoil(node, kind, message, answer):
+        return answer | {"images": [3, 4]} if kind == "join" and node == 103 else answer
+
+    wire = LocalWire(hospitals(tmp_path), spoil)
+    with pytest.raises(UserError, match="which of a private run leave no hospital"):
+        coordinator(wire, tmp_path / "out", epsilon=3.0).run()
+
+
 @pytest.mark.parametrize("registered", ["hospital_2", ""])
 def test_a_name_is_the_one_its_key_is_registered_under(registered, tmp_path):
     wire = LocalWire(hospitals(tmp_path), registered={103: registered})

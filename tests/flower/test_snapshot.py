@@ -78,7 +78,7 @@ def test_hospitals_that_score_nothing_leave_a_snapshot_that_says_so(tmp_path):
     place = write(tmp_path, BACKBONE)
     assert Snapshot.open(place).machines_report["protocols"] == {}
     shown = draw(open_folder(place, "folder snapshot", "a test"))
-    assert "none scored it" in shown.report_tab
+    assert "no counts that tell anything" in shown.report_tab
 
 
 def test_a_federation_that_did_not_end_or_another_backbone_is_refused(tmp_path):

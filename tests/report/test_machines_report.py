@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
+from html import unescape
 
 import pytest
 
 from fedmed.errors import UserError
 from fedmed.page.report_tab.machines import html
-from fedmed.report.machines_report import held_out, told, validate
+from fedmed.privacy.private_counts import deviation
+from fedmed.report.machines_card import machines_card
+from fedmed.report.machines_report import count_noise, held_out, told, validate
 from tests.page.test_hostile_report import strings_replaced
 from tests.support.machines_report import machines_report
+from tests.support.reports import example_config
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +60,28 @@ def test_hospitals_without_held_out_xrays_count_for_nothing():
     assert held_out({"a": [0, 0, 0, 0]}) == {}
     scored = held_out({"a": [0, 0, 0, 0], "b": [1, 0, 0, 1]})["validation"]
     assert [*scored["hospitals"]] == ["b"] and scored["n"] == 2
+
+
+def test_of_a_private_run_noise_is_told_and_counts_of_xrays_are_not(tmp_path):
+    report = validate(machines_report(tmp_path, algorithm="class-means", epsilon=8.0))
+    noise = report["protocols"]["validation"]["noise"]
+    assert noise["standard_deviation"] == pytest.approx(deviation(8.0, 1e-5))
+    assert "images" not in report["data"] and report["data"]["patients"] == 235
+    assert "patients that 3 hospitals held out and counted with noise" in told(report)
+    page = html(report)
+    card = machines_card(report, example_config())
+    size = f"of standard deviation {deviation(8.0, 1e-5):.3g}"
+    for place in (page, card):
+        assert f"Gaussian noise to its four counts, {size}" in unescape(place)
+        assert "either kind has the run's epsilon once" in unescape(place)
+        assert "span what noise may have hidden" in place
+    assert '<th scope="col">Patients</th>' in page and "80 patients" in page
+    assert "Intervals are over patients" in card and "NORMAL images" not in card
+
+
+def test_counts_that_noise_leaves_nothing_of():
+    noise = count_noise(0.1, 1e-5, 30.0)
+    assert held_out({"a": [-3, 0, -9, -1]}, noise) == {}
+    scored = held_out({"a": [-3, 0, -9, -1], "b": [9, 1, 2, 20]}, noise)["validation"]
+    assert [*scored["hospitals"]] == ["b"]
+    assert scored["models"]["federated"]["confusion_matrix"] == [[6, 1], [0, 19]]

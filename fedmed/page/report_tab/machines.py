@@ -16,10 +16,10 @@ COLUMNS = {name: title for name, title in tables.COLUMNS.items() if name != "auc
 
 
 class Row(NamedTuple):
-    """Where the federated model was scored; None where no X-ray tells a metric."""
+    """Where the federated model was scored; None where nothing counted tells a metric."""
 
     title: str
-    xrays: int
+    counted: int
     cells: list[PercentInterval | None]
 
 
@@ -34,6 +34,7 @@ def html(report: MachinesReport) -> str:
         simulated=report["data"]["simulated"],
         description=protocol["description"] if protocol else "",
         columns=COLUMNS.values(),
+        noise=protocol.get("noise", {}).get("words", "") if protocol else "",
         rows=_rows(protocol) if protocol else [],
         hospitals=run_facts.told(report["partition"]["hospitals"]),
         machines=run_facts.machines(report),

@@ -59,7 +59,10 @@ def hospitals(report: Fields) -> str:
 
 
 def told(members: Sequence[Fields]) -> str:
-    """The same bars of hospitals that told what they hold, as they did."""
+    """The same bars of hospitals that told what they hold; of a private run patients alone."""
+    if any("images" not in member for member in members):
+        facts = {model_title(one["name"]): f"{one['patients']:,} patients" for one in members}
+        return render("report/facts.html", facts=facts)
     return held(
         [_hospital(member, member["patients"]) for member in members],
         "As each told when it joined, of the X-rays that it trains on.",
