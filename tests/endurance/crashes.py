@@ -56,7 +56,8 @@ from tests.support.films import write_films
 from tests.support.snapshots import random_backbone, tiny_snapshot
 
 RESULTS = Path(__file__).parent / "results" / "crashes.json"
-PATIENTS = (9, 3)  # of each class, to train on and to test: most of a case is films
+# Patients of each class, to train on and to test; for `--few` few, for most of a case is films.
+PATIENTS, FEW = (20, 8), (9, 3)
 OPTIONS = {"rounds": 2, "local_epochs": 1, "epochs": 2, "views": 2, "examples": 2, "hospitals": 3}
 # Bytes: each stops another file, and none what the run says, which goes to one as well.
 LIMITS = (200, 2000, 5000, 20_000, 1_000_000, 5_000_000)
@@ -109,11 +110,11 @@ class Bench:
         return problems
 
 
-def prepare(place: Path) -> Bench:
+def prepare(place: Path, patients: tuple[int, int] = PATIENTS) -> Bench:
     """Make what all cases need, in processes that end: a fork of busy threads would hang."""
 
     def make() -> int:
-        write_films(place / "clinic", *PATIENTS)
+        write_films(place / "clinic", *patients)
         backbone = random_backbone()
         write_state(backbone.state, backbone.origin, place / "backbone")
         tiny_snapshot(place / "old", seed=5)
@@ -290,7 +291,7 @@ def main() -> int:
     options = parser.parse_args()
     tally, started = Tally(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="fedmed-crashes-") as place:
-        bench = prepare(Path(place))
+        bench = prepare(Path(place), FEW if options.few else PATIENTS)
         every = {warmth: range(1, len(writes) + 1) for warmth, writes in bench.writes.items()}
         if options.few:
             warm = bench.writes["warm"]

@@ -5,21 +5,32 @@ from __future__ import annotations
 import pytest
 
 from fedmed import coordinator, hospital
-from fedmed.flower import supernode
+from fedmed.flower import reach, supernode
 
 
 def join(tmp_path, *more):
     for name in ("ca.crt", "key"):
         (tmp_path / name).touch()
+    (tmp_path / "xrays").mkdir(exist_ok=True)
     files = ("--ca", str(tmp_path / "ca.crt"), "--key", str(tmp_path / "key"))
     return hospital.main(
-        ["--join", "server:8443", "--name", "hospital_1", "--data", "xrays", *files, *more]
+        [
+            "--join",
+            "server:8443",
+            "--name",
+            "hospital_1",
+            "--data",
+            str(tmp_path / "xrays"),
+            *files,
+            *more,
+        ]
     )
 
 
 def test_limits_are_the_nodes_own_settings(tmp_path, monkeypatch):
     given = []
     monkeypatch.setattr(supernode, "run", given.append)
+    monkeypatch.setattr(reach, "wait_for", lambda address, authority: None)
     assert join(tmp_path, "--max-epsilon", "3", "--max-total-epsilon", "8") == 0
     assert join(tmp_path) == 0
     with_limits, without = (arguments[-1] for arguments in given)

@@ -31,7 +31,7 @@ def test_terms_are_read_as_they_were_written():
 @pytest.mark.parametrize(
     ("field", "value", "named"),
     [
-        ("protocol", 1, "protocol version differs: 1 at the coordinator, 2 at the hospital"),
+        ("protocol", 1, "protocol version differs: 1 at the coordinator, 3 at the hospital"),
         ("classes", ["NORMAL", "TUBERCULOSIS"], "class list differs: .*TUBERCULOSIS"),
         ("algorithm", "fedsecret", "algorithm 'fedsecret': choose from fedavg"),
         ("format", "pickle", "format 'pickle': choose from"),
