@@ -42,6 +42,7 @@ SLOW = (
     "tests/endurance/",
     "tests/evaluation/test_answers.py",
     "tests/flower/test_aftermath.py",
+    "tests/flower/test_budget.py",
     "tests/flower/test_coordinator.py",
     "tests/flower/test_dicomweb.py",
     "tests/flower/test_networks.py",

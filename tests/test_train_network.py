@@ -14,6 +14,7 @@ from fedmed.evaluation.metrics import evaluate
 from fedmed.experiment import reference
 from fedmed.experiment.settings import Settings
 from fedmed.federated.ledger import Ledger
+from fedmed.federated.transforms import FORMATS
 from fedmed.report import document
 from fedmed.snapshot.reader import Snapshot
 from fedmed.training import network_trainer
@@ -43,6 +44,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         workers=2,
         examples=2,
         audit=True,
+        study=True,
     )
 
 
@@ -101,7 +103,10 @@ def test_bytes_are_those_of_networks_in_every_format(folder: Path) -> None:
     report = Snapshot.open(folder).report
     formats = report["communication"]["formats"]
     sizes = {name: entry["update_bytes"] for name, entry in formats.items()}
-    assert [name for name, entry in formats.items() if entry["measured"]] == ["int8"]
+    # Trained in every format; the network that ships is the one whose updates were sent in INT8.
+    assert [name for name, entry in formats.items() if entry["measured"]] == [*FORMATS]
+    scores = {name: formats[name]["metrics"]["test"]["auc"] for name in FORMATS}
+    assert scores["int8"] == report["protocols"]["test"]["models"]["federated"]["auc"]
     assert formats["int8"]["title"] == "Network, INT8"
     assert sizes["fp32"] == pytest.approx(sizes["full_fp32"], rel=1e-3)
     assert sizes["fp16"] == pytest.approx(sizes["full_fp32"] / 2, rel=0.01)
@@ -117,7 +122,8 @@ def test_bytes_are_those_of_networks_in_every_format(folder: Path) -> None:
 def test_broken_off_and_gone_on_with_it_ends_with_the_same_bits(
     folder: Path, settings: Settings, hasty: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    again = replace(settings, output=settings.output.with_name("again"), workers=1)
+    # A study changes nothing of the networks that ship.
+    again = replace(settings, output=settings.output.with_name("again"), workers=1, study=False)
     trained: list[str] = []
     submit = network_trainer.NetworkTrainer.submit
 

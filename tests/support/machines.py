@@ -147,3 +147,16 @@ def watched(there: list[Hospital]) -> tuple[LocalWire, list[tuple[str, dict]]]:
         return answer
 
     return LocalWire(there, look), seen
+
+
+def asked_of(wire, node=101):
+    """What a hospital is asked and answers in each round, kept as the run goes on."""
+    kept: dict[int, tuple[dict, dict]] = {}
+
+    def look(at, kind, message, answer):
+        if kind == "train" and at == node:
+            kept[message["round"]] = message, answer
+        return answer
+
+    wire.spoil = look
+    return kept
