@@ -15,22 +15,25 @@ from typing import cast
 
 import torch
 
+from fedmed.experiment.network_federation import (
+    chain_of,
+    federation,
+    remaining,
+    round_file,
+    workers,
+)
 from fedmed.experiment.optimisations import optimisations
 from fedmed.experiment.plan import Plan
 from fedmed.experiment.prepare_network import PreparedNetwork, start_of
 from fedmed.experiment.progress import Memory, Progress
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
-from fedmed.federated.algorithm import Algorithm
-from fedmed.federated.forgetful import Forgetful
 from fedmed.federated.ledger import Ledger
-from fedmed.federated.rounds import federate
 from fedmed.federated.state import State
 from fedmed.federated.transforms import FORMATS
-from fedmed.training.network import WEIGHT_DECAY, ImageSite, norm_names
-from fedmed.training.network_trainer import NetworkTrainer, Said, read_network, write_network
+from fedmed.training.network import WEIGHT_DECAY, ImageSite
+from fedmed.training.network_trainer import NetworkTrainer, Said, write_network
 from fedmed.training.optimizer import Optimisation
-from fedmed.training.tensors import Tensors
 from fedmed.training.workers import Workers, result
 
 CHAINS = 16  # trainings that wait for a process at a time, beside the federation
@@ -86,7 +89,7 @@ def fit_network(settings: Settings, prepared: PreparedNetwork, watch: Stopwatch)
         progress(said)
 
     others = [format for format in FORMATS if settings.study and format != settings.format]
-    epochs |= {_chain_of(format): epochs["federated"] for format in others}
+    epochs |= {chain_of(format, settings): epochs["federated"] for format in others}
 
     with Workers(count, told) as pool:
         trainers = {
@@ -95,16 +98,16 @@ def fit_network(settings: Settings, prepared: PreparedNetwork, watch: Stopwatch)
             )
             for chain in epochs
         }
-        progress = Progress(_remaining(trainers, prepared, epochs), epochs)
+        progress = Progress(remaining(trainers, prepared, epochs), epochs)
 
-        def federation(format: str, chain: str) -> State:
-            trainer = trainers[chain]
-            return _federation(settings, prepared, plan, trainer, start, optimisation, format)
+        def together(format: str) -> State:
+            trainer = trainers[chain_of(format, settings)]
+            return federation(settings, prepared, plan, trainer, start, optimisation, format)
 
         jobs: list[Callable[[], object]] = [
-            lambda: federation(settings.format, "federated"),
+            lambda: together(settings.format),
             # One after the other, for each takes memory.
-            lambda: [federation(format, _chain_of(format)).ledger for format in others],
+            lambda: [together(format).ledger for format in others],
             *(
                 _chain(trainers[chain], site, base, settings, how)
                 for chain, site, how in (
@@ -129,89 +132,13 @@ def fit_network(settings: Settings, prepared: PreparedNetwork, watch: Stopwatch)
         rounds=[round_file(folder, number) for number in range(1, ended.round + 1)],
         federation=ended,
         others={
-            format: (round_file(folder, ended.round, _chain_of(format)), ledger)
+            format: (round_file(folder, ended.round, chain_of(format, settings)), ledger)
             for format, ledger in zip(others, cast(list[Ledger], ledgers), strict=True)
         },
         plan=plan,
         workers=count,
         peak_memory_gib=memory.gib(),
     )
-
-
-def workers(settings: Settings, prepared: PreparedNetwork) -> int:
-    """Return how many processes train: those asked for, or one a core, for as many as can be busy.
-
-    A process takes about a gigabyte.
-    """
-    return settings.workers or min(torch.get_num_threads(), 2 * len(prepared.hospitals) + 1)
-
-
-def round_file(folder: Path, number: int, chain: str = "federated") -> Path:
-    """Where the federated network after a round lies while the run goes on."""
-    return folder / f"{chain}.round-{number}.safetensors"
-
-
-def _chain_of(format: str) -> str:
-    """What the federation in another format than the run's is called."""
-    return f"federated_in_{format.upper()}"
-
-
-def _federation(
-    settings: Settings,
-    prepared: PreparedNetwork,
-    plan: Plan,
-    trainer: NetworkTrainer,
-    start: Tensors,
-    optimisation: Optimisation,
-    format: str,
-) -> State:
-    # One thread, so that sums do not depend on how many cores there are.
-    torch.set_num_threads(1)
-    averaged = settings.batch_norm == "average"
-    travels = {name: t for name, t in start.items() if averaged or name not in norm_names()}
-    sites = [
-        replace(site, labels=1 - site.labels) if plan.flips_labels_of(site.name) else site
-        for site in prepared.hospitals
-    ]
-    keep = prepared.state.keeper(format)
-
-    def on_round(now: State) -> None:
-        network = start | now.model
-        if settings.batch_norm == "local":
-            network |= _mean_norms(trainer, prepared.hospitals)
-        write_network(round_file(trainer.folder, now.round, trainer.chain), network)
-        keep(now)
-        for site in prepared.hospitals:
-            trainer.drop_but_latest(site.name)
-
-    return federate(
-        sites,
-        algorithm=cast(Algorithm, Forgetful(plan.algorithm)),
-        model=travels,
-        rounds=settings.rounds,
-        local_epochs=settings.local_epochs,
-        optimisation=optimisation,
-        channel=plan.channel(format, networks=True),
-        trainer=trainer,
-        attendance=plan.attendance,
-        seed=settings.seed,
-        state=prepared.state.federation(format),
-        on_round=on_round,
-        every_round=False,
-    )
-
-
-def _mean_norms(trainer: NetworkTrainer, sites: Sequence[ImageSite]) -> Tensors:
-    """The weighted mean of what hospitals keep of normalisation, for a patient of none of them."""
-    kept = [(len(site.labels), trainer.latest(site.name)) for site in sites]
-    total = sum(count for count, path in kept if path)
-    mean: Tensors = {}
-    for count, path in kept:
-        network = read_network(path) if path else {}
-        for name in norm_names() & set(network):
-            part = network[name] * (count / total)
-            mean[name] = mean[name] + part if name in mean else part
-    return mean
 
 
 def _chain(
@@ -251,16 +178,3 @@ def _side_by_side(jobs: Sequence[Callable[[], object]], pool: Workers) -> list[o
         pool.stop()
         threads.shutdown(cancel_futures=True)
         torch.set_num_threads(cores)  # a thread's setting is what threads after it begin with
-
-
-def _remaining(
-    trainers: Mapping[str, NetworkTrainer], prepared: PreparedNetwork, epochs: Mapping[str, int]
-) -> int:
-    """How many images are still to be trained on, each counted once an epoch."""
-    sites = [("central", prepared.everything)]
-    chains = [chain for chain in epochs if chain != "central"]
-    sites += [(chain, site) for chain in chains for site in prepared.hospitals]
-    return sum(
-        len(site.labels) * (epochs[chain] - trainers[chain].epochs_done(site.name))
-        for chain, site in sites
-    )

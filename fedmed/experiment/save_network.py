@@ -8,10 +8,11 @@ from pathlib import Path
 import torch
 
 from fedmed.experiment import reference
+from fedmed.experiment.ask_networks import backbone_of
 from fedmed.experiment.fit_network import FittedNetworks
 from fedmed.experiment.prepare_network import PreparedNetwork, measured
 from fedmed.experiment.save import put_in_place, write_examples
-from fedmed.experiment.score_network import ScoredNetworks, backbone_of
+from fedmed.experiment.score_network import ScoredNetworks
 from fedmed.experiment.settings import Settings
 from fedmed.features.cache import FeatureCache
 from fedmed.features.extract import features_of

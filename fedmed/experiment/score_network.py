@@ -6,20 +6,13 @@ the others; its own after the last round is told of beside it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from fedmed.backbones.backbone import Backbone
-from fedmed.data.cohort import Xray
-from fedmed.data.holdout import description
-from fedmed.evaluation import shifted
 from fedmed.evaluation.answers import Answers, Images
 from fedmed.evaluation.evaluation_set import EvaluationSet
-from fedmed.evaluation.shifted import SwappedValidation
+from fedmed.experiment.ask_networks import backbone_of, head_of, images_to_ask, protocols
 from fedmed.experiment.attacks_on_networks import attack
 from fedmed.experiment.fit_network import FittedNetworks
 from fedmed.experiment.prepare_network import PreparedNetwork
@@ -35,7 +28,6 @@ from fedmed.progress import say
 from fedmed.report import document, network_sections, sections
 from fedmed.report.schema import Report
 from fedmed.snapshot.networks import stored
-from fedmed.task import CLASSES
 from fedmed.training.heads import Heads
 from fedmed.training.network import WEIGHT_DECAY
 from fedmed.training.network_trainer import read_network
@@ -54,19 +46,6 @@ class ScoredNetworks:
     federated: Heads
 
 
-def backbone_of(network: Tensors, prepared: PreparedNetwork) -> Backbone:
-    """Return all of a network but its head."""
-    trunk = {name: t for name, t in network.items() if not name.startswith("fc.")}
-    origin = {"id": "network", "source": "trained in this run"}
-    backbone = Backbone(trunk, origin, rounded=False, size=prepared.regime.size)
-    return backbone.to(prepared.regime.device)
-
-
-def head_of(network: Tensors) -> Heads:
-    """Return the head of a network."""
-    return Heads(network["fc.weight"][None], network["fc.bias"][None])
-
-
 def score_network(
     settings: Settings, prepared: PreparedNetwork, fitted: FittedNetworks, watch: Stopwatch
 ) -> ScoredNetworks:
@@ -79,18 +58,8 @@ def score_network(
     names = ["central", "federated", *sites]
     networks = stored({name: read_network(path) for name, path in fitted.shipped().items()})
     answers, engine = _ask(settings, prepared, fitted, networks)
-    held_out, test_xrays = prepared.held_out, prepared.cohort.test
-
-    def clean(xrays: Sequence[Xray]) -> Tensor:
-        return torch.from_numpy(answers.load(CLEAN, [xray.digest for xray in xrays]))
-
-    known = prepared.cohort.patients_known
-    validation = EvaluationSet(description(known), held_out, clean(held_out))
-    test = EvaluationSet(
-        f"{prepared.cohort.test_split}, scored once", test_xrays, clean(test_xrays)
-    )
-    swapped = SwappedValidation.read(held_out, answers)
-    official = {"validation": validation, "test": test}
+    official, swapped = protocols(prepared, answers)
+    validation, test = official["validation"], official["test"]
     models = answers.heads(names)
     temperatures = sections.temperatures(validation, models)
     federated, central, alone = (answers.heads(n) for n in (["federated"], ["central"], sites))
@@ -156,7 +125,7 @@ def _ask(
     networks: Mapping[str, Tensors],
 ) -> tuple[Answers, str]:
     """Have every network answer on what it is scored on; returns what passes ran on, too."""
-    views = _images(prepared, audit=settings.audit)
+    views = images_to_ask(prepared, audit=settings.audit)
     clean = [(view, images) for view, images in views if view == CLEAN]
     own = {path.stem.split("-")[1]: path for path in fitted.own}
     rounds = dict(enumerate(fitted.rounds, start=1))
@@ -173,30 +142,6 @@ def _ask(
         answers.ask(name, backbone, head_of(network), wanted)
         say(f"Scored {number} of {len(asked)} networks: {name.replace('_', ' ')}")
     return answers, backbone.engine.title
-
-
-def _images(prepared: PreparedNetwork, *, audit: bool) -> list[tuple[View, Images]]:
-    """The views that networks are scored on, and of which X-rays: the validation's clean first.
-
-    An attack asks about those that were trained on, too.
-    """
-    rows = {xray.digest: row for row, xray in enumerate(prepared.read)}
-    wanted = [
-        (prepared.held_out, [CLEAN]),
-        *shifted.wanted(prepared.held_out),
-        (prepared.cohort.test, [CLEAN]),
-        *([(prepared.training, [CLEAN])] if audit else []),
-    ]
-    swapped = range(1, 1 + len(CLASSES))
-    found: list[tuple[View, Images]] = []
-    for place, (xrays, views) in enumerate(wanted):
-        digests = [xray.digest for xray in xrays]
-        pixels = prepared.pixels[[rows[digest] for digest in digests]]
-        # Classes' own views hold the clean one again.
-        found += [
-            (view, (pixels, digests)) for view in views if place not in swapped or view != CLEAN
-        ]
-    return found
 
 
 def _sizes(

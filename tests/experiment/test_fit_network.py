@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from fedmed.errors import UserError
-from fedmed.experiment import fit_network
+from fedmed.experiment import fit_network, network_federation
 from fedmed.training.network import ImageSite, Regime, norm_names
 from fedmed.training.network_trainer import NetworkTrainer, write_network
 
@@ -70,6 +70,6 @@ def test_normalisation_that_stays_at_home_is_averaged_by_numbers_of_images(tmp_p
         write_network(trainer.kept(name, epochs), network | {"fc.weight": torch.zeros(2)})
     # The third has not taken part in any round.
     sites = [site("hospital_1", 30), site("hospital_2", 10), site("hospital_3", 50)]
-    mean = fit_network._mean_norms(trainer, sites)
+    mean = network_federation._mean_norms(trainer, sites)
     assert set(mean) == norm_names()
     assert all(torch.allclose(tensor, torch.tensor(2.0)) for tensor in mean.values())
