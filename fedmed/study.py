@@ -21,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
         from fedmed.experiment.again import prepare_again, put_back, settings_of
         from fedmed.experiment.study import study
         from fedmed.report.studies import told
+        from fedmed.report.study_schema import readable
         from fedmed.snapshot.reader import Snapshot
         from fedmed.snapshot.replace import claim
 
@@ -31,7 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
                 settings = replace(settings, workers=options.workers)
             prepared = prepare_again(settings, snapshot, study=True)
             dealt = replace(settings, hospitals=len(prepared.parts))  # some may be forgotten
-            found = study(dealt, prepared, seeds=options.seeds)
+            before = readable(snapshot.report.get("study")) if options.keep else None
+            found = study(dealt, prepared, seeds=options.seeds, before=before)
             put_back(snapshot, prepared, report={**snapshot.report, "study": found})
         print("\nThe study\n" + "\n".join(f"- {text}" for text in told(found)))  # type: ignore[arg-type]
         print(f"\nIt is in {options.snapshot}. To look at it:")
@@ -52,6 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seeds", type=int, default=5, choices=range(2, 51), metavar="N",
         help="runs of each federation, from 2 to 50 [5]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--keep", action="store_true",
+        help="take over from the study that is there what needs no noise, if a few of its runs "
+        "come to the same today, and run what it lacks",
     )  # fmt: skip
     parser.add_argument("--workers", type=int, metavar="N", help="processes [one for each core]")
     parser.add_argument("--resume", action="store_true", help="go on with what was broken off")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,13 @@ from fedmed.experiment.optimisations import optimisations
 from fedmed.experiment.prepare import Prepared
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.study_design import SEEDS, Cell, design
+from fedmed.experiment.study_kept import Kept
 from fedmed.experiment.study_runs import Order, run
 from fedmed.privacy import public_centre
 from fedmed.progress import Progress, say
+from fedmed.report.study_schema import SCORES
 from fedmed.training.workers import Workers, result
 
-SCORES = ("auc", "balanced_accuracy", "shifted_auc", "shifted_balanced_accuracy")
 METHOD = (
     "every federation once with each seed, which deals the patients and orders the X-rays anew; "
     "validation patients are the same for all. Private runs step on one row a patient, as a run "
@@ -39,14 +40,26 @@ def study(
     *,
     cells: Sequence[Cell] | None = None,
     seeds: int = SEEDS,
+    before: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Run what of the design is not done yet, on all cores, and return the report's `study`.
 
+    `before` is a study of which everything without noise is kept, as `Kept` does.
+
     Raises:
-        UserError: a process was ended from outside.
+        UserError: a process was ended from outside, or `before` is of other code or settings.
     """
     cells = design() if cells is None else cells
     numbers = range(settings.seed, settings.seed + seeds)
+    told = {
+        "seeds": list(numbers),
+        "hospitals": settings.hospitals,
+        "rounds": settings.rounds,
+        "local_epochs": settings.local_epochs,
+        "partition": settings.partition,
+        "n": len(prepared.validation.xrays),
+    }
+    kept = Kept(before, cells, told) if before else None
     folder = prepared.state.folder
     record = Record(folder / "study.jsonl")
     together, alone = optimisations(settings, prepared, prepared.recipe)
@@ -57,6 +70,7 @@ def study(
         _key(cell, seed): Order(material, settings, together, alone, cell, seed)
         for seed in numbers
         for cell in (*cells, None)
+        if not (kept and kept.spares(cell, seed))
     }
     lacking = {key: order for key, order in orders.items() if key not in record.done}
     if len(lacking) < len(orders):
@@ -74,20 +88,25 @@ def study(
             for future in progress.over(as_completed(futures)):
                 record.add(futures[future], result(future))
     material.unlink()
-    kept = {key: record.done[key] for key in orders}
+
+    def of(cell: Cell | None, seed: int) -> dict[str, Any]:
+        return record.done[_key(cell, seed)]
+
+    def found(cell: Cell) -> dict[str, Any]:
+        if kept and cell in kept.cells:
+            return kept.cells[cell]
+        return _cell(cell, [(seed, of(cell, seed)) for seed in numbers])
+
+    if kept:
+        kept.check(of)
+    hospitals = kept.by_hospital if kept else _by_hospital([of(None, seed) for seed in numbers])
+    seconds = sum(record.done[key]["seconds"] for key in orders)
     return {
         "method": METHOD,
-        "seeds": list(numbers),
-        "hospitals": settings.hospitals,
-        "rounds": settings.rounds,
-        "local_epochs": settings.local_epochs,
-        "partition": settings.partition,
-        "n": len(prepared.validation.xrays),
-        "cells": [
-            _cell(cell, [(seed, kept[_key(cell, seed)]) for seed in numbers]) for cell in cells
-        ],
-        "by_hospital": _by_hospital([kept[_key(None, seed)] for seed in numbers]),
-        "seconds": round(sum(one["seconds"] for one in kept.values()), 1),
+        **told,
+        "cells": [found(cell) for cell in cells],
+        "by_hospital": hospitals,
+        "seconds": round(seconds + (kept.seconds if kept else 0.0), 1),
     }
 
 

@@ -2,14 +2,17 @@
 
 Not every algorithm with every split, format, epsilon and poison: a row that says nothing new is
 left out. What averages meets every split; closed forms and Newton's method give the same head
-however patients are dealt, so that two splits are enough to show it. Formats, epsilons and poison
-are varied around the default algorithm; robust aggregation is there for poison.
+however patients are dealt, so that two splits are enough to show it. Formats and poison are varied
+around the default algorithm, and robust aggregation is there for poison. Every algorithm that can
+be private is, under the skewed split; the default one and one message are under both.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from fedmed.experiment.choices import PRIVATE
 
 SEEDS = 5
 
@@ -25,7 +28,7 @@ SPLITS: tuple[tuple[str, float | None], ...] = (
     ("iid", None),
 )
 SKEWED, EVEN = SPLITS[0], SPLITS[-1]
-PRIVATELY = ("fedavg", "class-means")
+PRIVATE_EVERYWHERE = ("fedavg", "class-means")
 EPSILONS = (8.0, 3.0, 1.0)
 FORMATS = ("fp16", "int8")
 POISONS = ("label-flip", "sign-flip", "scale:100")
@@ -55,9 +58,10 @@ def design() -> list[Cell]:
     cells += [
         Cell(name, *split, epsilon=epsilon)
         for split in (SKEWED, EVEN)
-        for name in PRIVATELY
+        for name in PRIVATE_EVERYWHERE
         for epsilon in EPSILONS
     ]
+    cells += [Cell(name, *SKEWED, epsilon=epsilon) for name in PRIVATE for epsilon in EPSILONS]
     cells += [
         Cell(name, *split, poison=poison)
         for split in (SKEWED, EVEN)

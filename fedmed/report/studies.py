@@ -6,7 +6,17 @@ from collections.abc import Callable, Sequence
 
 from fedmed.report.phrases import listed, name_of
 from fedmed.report.poison_claims import poison
-from fedmed.report.study_numbers import by, find, lead, over_seeds, points, scored, split_of
+from fedmed.report.study_numbers import (
+    by,
+    find,
+    lead,
+    least_epsilon,
+    over_seeds,
+    points,
+    scored,
+    split_of,
+    under_every_split,
+)
 from fedmed.report.study_schema import Cell, Study
 
 SKEWED = "label-skew"
@@ -101,9 +111,12 @@ def formats(study: Study) -> str:
 
 
 def privacy(study: Study) -> str:
-    """What privacy costs in ranking, by split, algorithm and epsilon."""
+    """What privacy costs in ranking, by split, algorithm and epsilon.
+
+    Of algorithms that were private under every split; `private_algorithms` tells of the others.
+    """
     sentences = []
-    private = [cell for cell in study["cells"] if cell["epsilon"] is not None]
+    private = under_every_split([c for c in study["cells"] if c["epsilon"] is not None])
     for split in dict.fromkeys(cell["partition"] for cell in private):
         costs, free = [], []
         for name in dict.fromkeys(c["algorithm"] for c in private if c["partition"] == split):
@@ -125,6 +138,24 @@ def privacy(study: Study) -> str:
         if parts:
             sentences.append(f"Under {split}, {'; '.join(parts)}{by(study)}.")
     return " ".join(sentences)
+
+
+def private_algorithms(study: Study) -> str:
+    """Which algorithms bear the noise better than federated averaging, at the least epsilon."""
+    cells = [
+        cell for cell in study["cells"]
+        if cell["epsilon"] is not None and cell["partition"] == SKEWED and scored(cell)
+    ]  # fmt: skip
+    base, others = least_epsilon(cells)
+    if base is None or len(others) < 2:  # one is told of by `privacy`
+        return ""
+    sides = _sides(others, base, lambda cell: cell["algorithm"])
+    best = max([base, *others], key=_mean)
+    return (
+        f"At epsilon {base['epsilon']:g}, under {SKEWED}, "
+        f"{_sided(sides, 'ranks better', 'ranks worse', 'fedavg')} (AUC {_mean(best):.3f} at "
+        f"best, by {best['algorithm']}, {_mean(base):.3f} by fedavg{by(study)})."
+    )
 
 
 def gains(study: Study) -> str:
@@ -174,6 +205,7 @@ RULES: dict[str, Callable[[Study], str]] = {
     "splits": splits,
     "formats": formats,
     "privacy": privacy,
+    "private algorithms": private_algorithms,
     "poison": poison,
     "gains": gains,
     "contribution": contribution,

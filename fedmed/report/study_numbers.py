@@ -45,6 +45,26 @@ def find(study: Study, **wanted: object) -> list[Cell]:
     return [cell for cell in study["cells"] if all(cell[key] == asked[key] for key in asked)]  # type: ignore[literal-required]
 
 
+def under_every_split(cells: Sequence[Cell]) -> list[Cell]:
+    """Return those of the algorithms that stand under each split that any of the cells has."""
+    splits = {split_of(cell) for cell in cells}
+    of = {name: {split_of(c) for c in cells if c["algorithm"] == name} for name in _named(cells)}
+    return [cell for cell in cells if of[cell["algorithm"]] == splits]
+
+
+def least_epsilon(cells: Sequence[Cell]) -> tuple[Cell | None, list[Cell]]:
+    """Return fedavg's cell with the least epsilon, and the others' with the same."""
+    bases = [cell for cell in cells if cell["algorithm"] == "fedavg" and cell["epsilon"]]
+    if not bases:
+        return None, []
+    base = min(bases, key=lambda cell: cell["epsilon"] or 0.0)
+    return base, [c for c in cells if c is not base and c["epsilon"] == base["epsilon"]]
+
+
+def _named(cells: Sequence[Cell]) -> list[str]:
+    return list(dict.fromkeys(cell["algorithm"] for cell in cells))
+
+
 def split_of(cell: Cell) -> str:
     """`dirichlet 0.3`, `iid`."""
     return cell["partition"] + ("" if cell["alpha"] is None else f" {cell['alpha']:g}")

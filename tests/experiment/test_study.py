@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from fedmed.errors import UserError
 from fedmed.experiment import study as studies
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.study import study
@@ -90,6 +92,38 @@ def test_the_study_is_what_its_runs_came_to(prepared: Any, monkeypatch: Any) -> 
     again = study(SETTINGS, prepared, cells=CELLS, seeds=2)
     assert len(ran) == 2
     assert {**again, "seconds": 0} == {**found, "seconds": 0}
+
+
+def test_what_needs_no_noise_can_be_kept(prepared: Any, monkeypatch: Any) -> None:
+    first = study(SETTINGS, prepared, cells=CELLS, seeds=2)
+    noisy, new = CELLS[2], Cell("lda", "iid")
+    ran: list[Any] = []
+    monkeypatch.setattr(studies, "run", lambda order: ran.append(order) or run(order))
+
+    def again(before: dict[str, Any]) -> dict[str, Any]:
+        ran.clear()
+        (prepared.state.folder / "study.jsonl").unlink(missing_ok=True)
+        return study(SETTINGS, prepared, cells=[*CELLS, new], seeds=2, before=before)
+
+    found = again(first)
+    assert found["cells"][:2] == first["cells"][:2] and found["by_hospital"] == first["by_hospital"]
+    assert found["cells"][-1]["algorithm"] == "lda" and len(found["cells"][-1]["seeds"]) == 2
+    assert [order.seed for order in ran if order.cell == noisy] == [7, 8]
+    known = [(order.cell, order.seed) for order in ran if order.cell not in (noisy, new)]
+    assert sorted(known, key=str) == sorted(
+        [(cell, 7) for cell in (None, *CELLS[:2], *CELLS[3:5])], key=str
+    ), "one of each kind is run again, once"
+
+    other = copy.deepcopy(first)
+    other["cells"][4]["auc"][0] -= 0.01
+    with pytest.raises(UserError, match="ridge comes to other scores today"):
+        again(other)
+    other = copy.deepcopy(first)
+    other["by_hospital"]["hospital_2"]["alone"][0] += 0.01
+    with pytest.raises(UserError, match="a hospital alone comes to other scores"):
+        again(other)
+    with pytest.raises(UserError, match="other rounds than"):
+        again({**first, "rounds": 3})
 
 
 def test_a_run_that_fails_says_why_and_ends_no_study(prepared: Any) -> None:

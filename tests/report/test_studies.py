@@ -64,6 +64,28 @@ def test_differences_are_paired_by_seed() -> None:
             "that it costs fedavg ranking is not shown",
             "in points",
         ),
+        (
+            "privacy",
+            [
+                cell("fedavg", 0.85, partition="iid", epsilon=1.0),
+                cell("median", 0.5, epsilon=1.0),
+            ],
+            "Under iid, privacy costs, in points of AUC, fedavg",
+            "median",
+        ),
+        (
+            "private algorithms",
+            [cell("median", 0.8, epsilon=1.0), cell("krum", 0.88, epsilon=1.0, wide=0.01)],
+            "At epsilon 1, under label-skew, median ranks worse than fedavg; of krum no "
+            "difference shows (AUC 0.880 at best",
+            "better",
+        ),
+        (
+            "private algorithms",
+            [cell("scaffold", 0.89, epsilon=1.0), cell("krum", 0.91, epsilon=1.0)],
+            "scaffold and krum rank better than fedavg (AUC 0.910 at best, by krum",
+            "worse",
+        ),
     ],
 )
 def test_each_sentence_comes_out_as_its_figures(
@@ -71,6 +93,11 @@ def test_each_sentence_comes_out_as_its_figures(
 ) -> None:
     text = studies.RULES[rule](with_cells(*changed))  # type: ignore[arg-type]
     assert told in text and not_told not in text
+
+
+def test_algorithms_are_compared_at_the_least_epsilon_of_fedavg() -> None:
+    cells = [cell("fedavg", 0.88, epsilon=3.0), cell("median", 0.95, epsilon=3.0)]
+    assert studies.private_algorithms(with_cells(*cells)) == ""  # type: ignore[arg-type]
 
 
 def test_who_gains_and_who_gives() -> None:

@@ -13,7 +13,14 @@ from fedmed.page.elements import size
 from fedmed.page.rendering import render
 from fedmed.report.numbers import Interval
 from fedmed.report.studies import RULES, SKEWED
-from fedmed.report.study_numbers import find, over_seeds, scored, split_of
+from fedmed.report.study_numbers import (
+    find,
+    least_epsilon,
+    over_seeds,
+    scored,
+    split_of,
+    under_every_split,
+)
 from fedmed.report.study_schema import Cell, Study, readable
 from fedmed.report.study_table import COLUMNS, rows
 from fedmed.task import model_title
@@ -116,10 +123,12 @@ def _splits(study: Study) -> list[Mark]:
 
 def _epsilons(study: Study) -> list[Mark]:
     marks = []
+    everywhere = {c["algorithm"] for c in under_every_split(_private(study))}
     for split in (SKEWED, "iid"):
         cells = [
             c for c in study["cells"]
-            if c["partition"] == split and c["poison"] is None and c["format"] == "fp32"
+            if c["algorithm"] in everywhere
+            and c["partition"] == split and c["poison"] is None and c["format"] == "fp32"
             and (c["epsilon"] is not None or c["algorithm"] == "fedavg")
         ]  # fmt: skip
         if any(c["epsilon"] is not None for c in cells):
@@ -132,6 +141,17 @@ def _epsilons(study: Study) -> list[Mark]:
                 ),
             )
     return marks
+
+
+def _private(study: Study) -> list[Cell]:
+    return [cell for cell in study["cells"] if cell["epsilon"] is not None]
+
+
+def _private_algorithms(study: Study) -> list[Mark]:
+    base, others = least_epsilon([c for c in _private(study) if c["partition"] == SKEWED])
+    if base is None or not others:
+        return []
+    return _marks([base, *others], lambda c: f"{c['algorithm']}, {c['epsilon']:g}")
 
 
 def _poisons(study: Study) -> list[Mark]:
@@ -169,6 +189,7 @@ _CHARTS: tuple[tuple[str, tuple[str, ...], Callable[[Study], list[Mark]], str], 
     ("Accuracy against bytes", ("algorithms", "bytes", "formats"), _by_bytes, AUC),
     ("How patients are dealt", ("splits",), _splits, AUC),
     ("What privacy costs", ("privacy",), _epsilons, AUC),
+    ("Which bears the noise", ("private algorithms",), _private_algorithms, AUC),
     ("One hospital poisoned, label-skew", ("poison",), _poisons, AUC),
     ("What joining gives", ("gains",), _gains, "Points of accuracy at its own mix"),
     ("What each contributes", ("contribution",), _contributions, "Shapley value, points of AUC"),
