@@ -22,7 +22,8 @@ from fedmed import cli
 from fedmed.backbones.backbone import NETWORK
 from fedmed.code_digest import OF_ROUNDS, code_digest
 from fedmed.evaluation.answers import Answers
-from fedmed.experiment.ask_networks import backbone_of, head_of, images_to_ask, protocols
+from fedmed.evaluation.shifted import SwappedValidation
+from fedmed.experiment.ask_networks import backbone_of, head_of, images_to_ask, official
 from fedmed.experiment.network_federation import federations
 from fedmed.experiment.prepare_network import prepare_network
 from fedmed.experiment.settings import Settings
@@ -69,13 +70,13 @@ def run(settings: Settings) -> dict[str, dict[str, float]]:
     (path, _) = federations(settings, prepared, [settings.format])[settings.format]
     network = stored({BASE: read_network(path)})[BASE]
     answers = Answers([BASE])
-    wanted = images_to_ask(prepared, audit=False)
+    wanted = images_to_ask(prepared)
     answers.ask(BASE, backbone_of(network, prepared), head_of(network), wanted)
-    official, swapped = protocols(prepared, answers)
+    swapped = SwappedValidation.read(prepared.held_out, answers)
     prepared.state.finish()
     return {
         name: _scores(one.score(answers.heads([BASE]), [BASE])[BASE])
-        for name, one in (official | {"shifted": swapped}).items()
+        for name, one in (official(prepared, answers) | {"shifted": swapped}).items()
     }
 
 

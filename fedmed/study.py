@@ -1,7 +1,8 @@
 """python -m fedmed.study SNAPSHOT: compare algorithms, splits, privacy, formats and poison.
 
 It trains on the X-rays of the snapshot's run again, which a snapshot does not hold, and puts the
-study into the snapshot's report and card; its models stay as they are.
+study into the snapshot's report and card; its models stay as they are. Of whole networks, which
+take an hour where heads take seconds, it compares the formats of the updates.
 """
 
 from __future__ import annotations
@@ -9,8 +10,14 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from fedmed import cli
+
+if TYPE_CHECKING:
+    from fedmed.experiment.run_state import RunState
+    from fedmed.experiment.settings import Settings
+    from fedmed.snapshot.reader import Snapshot
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,29 +25,59 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
 
     def command() -> None:
-        from fedmed.experiment.again import prepare_again, put_back, settings_of
-        from fedmed.experiment.study import study
-        from fedmed.report.studies import told
-        from fedmed.report.study_schema import readable
+        from fedmed.experiment.again import put_back, settings_of
         from fedmed.snapshot.reader import Snapshot
         from fedmed.snapshot.replace import claim
 
         with claim(options.snapshot):
             snapshot = Snapshot.open(options.snapshot)
-            settings = settings_of(snapshot, options.data, aside="study", resume=options.resume)
+            settings = settings_of(
+                snapshot, options.data, aside="study", resume=options.resume, networks=True
+            )
             if options.workers:
                 settings = replace(settings, workers=options.workers)
-            prepared = prepare_again(settings, snapshot, study=True)
-            dealt = replace(settings, hospitals=len(prepared.parts))  # some may be forgotten
-            before = readable(snapshot.report.get("study")) if options.keep else None
-            found = study(dealt, prepared, seeds=options.seeds, before=before)
-            put_back(snapshot, prepared, report={**snapshot.report, "study": found})
-        print("\nThe study\n" + "\n".join(f"- {text}" for text in told(found)))  # type: ignore[arg-type]
+            work = _of_networks if snapshot.whole else _of_heads
+            found, state, told = work(snapshot, settings, options)
+            put_back(snapshot, state, report={**snapshot.report, **found})
+        print("\nThe study\n" + "\n".join(f"- {text}" for text in told))
         print(f"\nIt is in {options.snapshot}. To look at it:")
         print(f"  {cli.command('app.py', FEDMED_SNAPSHOT=str(options.snapshot))}")
 
     return cli.run(
         command, resume_hint="Runs that ended are kept. The same command with --resume goes on."
+    )
+
+
+Found = tuple[dict[str, Any], "RunState", list[str]]
+
+
+def _of_heads(snapshot: Snapshot, settings: Settings, options: argparse.Namespace) -> Found:
+    """The report's new entries, what is kept of the run, and what it bears out."""
+    from fedmed.experiment.again import prepare_again
+    from fedmed.experiment.study import study
+    from fedmed.report.studies import told
+    from fedmed.report.study_schema import readable
+
+    prepared = prepare_again(settings, snapshot, study=True)
+    dealt = replace(settings, hospitals=len(prepared.parts))  # some may be forgotten
+    before = readable(snapshot.report.get("study")) if options.keep else None
+    found = study(dealt, prepared, seeds=options.seeds, before=before)
+    return {"study": found}, prepared.state, told(found)  # type: ignore[arg-type]
+
+
+def _of_networks(snapshot: Snapshot, settings: Settings, options: argparse.Namespace) -> Found:
+    """As `_of_heads`, of the formats that the run has counted the bytes of and no more."""
+    from fedmed.experiment.again import prepare_networks_again
+    from fedmed.experiment.formats_of_networks import formats
+    from fedmed.report.network_sections import told_of_formats
+
+    prepared = prepare_networks_again(settings, snapshot, study=True)
+    before = snapshot.report["communication"]
+    measured: Any = {**before["formats"], **formats(settings, prepared, before)}
+    return (
+        {"communication": {**before, "formats": measured}},
+        prepared.state,
+        told_of_formats(measured),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import train
+from fedmed import study
 from fedmed.evaluation import evaluation_set, shifted
 from fedmed.evaluation.metrics import evaluate
 from fedmed.experiment import reference
@@ -144,6 +145,21 @@ def test_broken_off_and_gone_on_with_it_ends_with_the_same_bits(
     assert f"{len(kept)} trainings" in capsys.readouterr().out
     assert tensors(again.output) == tensors(folder)
     assert not again.partial.exists()
+
+
+def test_a_study_of_a_finished_run_measures_what_it_had_only_counted(
+    folder: Path, settings: Settings, hasty: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = settings.output.with_name("again")
+    before = Snapshot.open(again).report
+    assert study.main([str(again), "--data", settings.data]) == 0
+    said, after = capsys.readouterr().out, Snapshot.open(again).report
+    everything = Snapshot.open(folder).report["communication"]
+    assert after["communication"] == everything, "as if the run had made the study itself"
+    assert before["communication"]["formats"]["fp16"]["measured"] is False
+    assert f"Network, FP16: {everything['formats']['fp16']['update_bytes']:,} bytes" in said
+    assert {**after, "communication": 0} == {**before, "communication": 0}
+    assert tensors(again) == tensors(folder)
 
 
 def test_a_message_of_another_size_would_show() -> None:

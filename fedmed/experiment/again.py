@@ -12,6 +12,8 @@ from fedmed.data import is_hub_id
 from fedmed.errors import UserError
 from fedmed.experiment.choices import BACKBONES
 from fedmed.experiment.prepare import Prepared, prepare
+from fedmed.experiment.prepare_network import PreparedNetwork, prepare_network
+from fedmed.experiment.run_state import RunState
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
 from fedmed.experiment.without import without_all
@@ -23,15 +25,18 @@ from fedmed.snapshot.reader import Snapshot
 from fedmed.snapshot.replace import move_into_place
 
 
-def settings_of(snapshot: Snapshot, data: str | None, *, aside: str, resume: bool) -> Settings:
+def settings_of(
+    snapshot: Snapshot, data: str | None, *, aside: str, resume: bool, networks: bool = False
+) -> Settings:
     """Return the options of a snapshot's run; what is unfinished lies beside it, as `aside`.
 
     `data` says where the X-rays are, which no snapshot holds; None is the data set it names.
 
     Raises:
-        UserError: it is of whole networks, or its X-rays are in a folder that is not given.
+        UserError: it is of whole networks, and these are not asked for; or its X-rays are in a
+            folder that is not given.
     """
-    if snapshot.whole:
+    if snapshot.whole and not networks:
         raise UserError(
             f"{snapshot.folder} holds whole networks, and this works with heads on a frozen "
             "backbone: name a snapshot of --train head."
@@ -61,20 +66,41 @@ def prepare_again(settings: Settings, snapshot: Snapshot, **more: Any) -> Prepar
     """
     prepared = prepare(replace(settings, **more), Stopwatch())
     prepared = without_all(prepared, forgotten(snapshot))
-    stored = snapshot.report["data"]
-    for name, what in (("training", "train on"), ("held_out", "hold out")):
-        if prepared.audit[name] != stored[name]:  # type: ignore[literal-required]
-            raise UserError(
-                f"--data {settings.data}: these are not the X-rays that {snapshot.folder} was "
-                f"trained on: there are {_words(prepared.audit[name])} to {what}, and there were "
-                f"{_words(stored[name])}; name the same data set."  # type: ignore[literal-required]
-            )
+    _check_same(settings, prepared.audit, snapshot)
     if prepared.backbone.sha256 != snapshot.config["backbone"]["sha256"]:
         raise UserError(
             f"{snapshot.folder} was trained on another backbone than the one of that name here: "
             "its features cannot be made again."
         )
     return prepared
+
+
+def prepare_networks_again(settings: Settings, snapshot: Snapshot, **more: Any) -> PreparedNetwork:
+    """As `prepare_again`, of a run that trained whole networks.
+
+    Raises:
+        UserError: these are not the X-rays that it was trained on, or training began elsewhere.
+    """
+    prepared = prepare_network(replace(settings, **more), Stopwatch())
+    _check_same(settings, prepared.audit, snapshot)
+    trained: Mapping[str, Any] = snapshot.report["training"]
+    if prepared.backbone.id != trained["start"]:
+        raise UserError(
+            f"{snapshot.folder}: its training began from another backbone than the one of that "
+            "name here."
+        )
+    return prepared
+
+
+def _check_same(settings: Settings, audit: Mapping[str, Any], snapshot: Snapshot) -> None:
+    stored: Mapping[str, Any] = snapshot.report["data"]
+    for name, what in (("training", "train on"), ("held_out", "hold out")):
+        if audit[name] != stored[name]:
+            raise UserError(
+                f"--data {settings.data}: these are not the X-rays that {snapshot.folder} was "
+                f"trained on: there are {_words(audit[name])} to {what}, and there were "
+                f"{_words(stored[name])}; name the same data set."
+            )
 
 
 def forgotten(snapshot: Snapshot) -> list[str]:
@@ -84,7 +110,7 @@ def forgotten(snapshot: Snapshot) -> list[str]:
 
 def put_back(
     snapshot: Snapshot,
-    prepared: Prepared,
+    state: RunState,
     *,
     report: Mapping[str, Any] | None = None,
     add: Callable[[Path], None] = lambda folder: None,
@@ -93,7 +119,7 @@ def put_back(
 
     `report` takes the place of the one that is there; `add` writes files beside the others.
     """
-    folder = prepared.state.folder / "snapshot"
+    folder = state.folder / "snapshot"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(snapshot.folder, folder)
     checked = document.validate(report or snapshot.report)
@@ -105,7 +131,7 @@ def put_back(
     (folder / manifest.CARD).write_text(model_card(checked, config), encoding="utf-8")
     loading.check(folder)
     move_into_place(folder, snapshot.folder)
-    prepared.state.finish()
+    state.finish()
 
 
 def _words(counts: Mapping[str, Any]) -> str:

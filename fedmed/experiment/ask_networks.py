@@ -13,7 +13,6 @@ from fedmed.data.holdout import description
 from fedmed.evaluation import shifted
 from fedmed.evaluation.answers import Answers, Images
 from fedmed.evaluation.evaluation_set import EvaluationSet
-from fedmed.evaluation.shifted import SwappedValidation
 from fedmed.experiment.prepare_network import PreparedNetwork
 from fedmed.imaging.augmentation import CLEAN, View
 from fedmed.task import CLASSES
@@ -34,7 +33,7 @@ def head_of(network: Tensors) -> Heads:
     return Heads(network["fc.weight"][None], network["fc.bias"][None])
 
 
-def images_to_ask(prepared: PreparedNetwork, *, audit: bool) -> list[tuple[View, Images]]:
+def images_to_ask(prepared: PreparedNetwork, *, audit: bool = False) -> list[tuple[View, Images]]:
     """The views that networks are scored on, and of which X-rays: the validation's clean first.
 
     An attack asks about those that were trained on, too.
@@ -58,10 +57,8 @@ def images_to_ask(prepared: PreparedNetwork, *, audit: bool) -> list[tuple[View,
     return found
 
 
-def protocols(
-    prepared: PreparedNetwork, answers: Answers
-) -> tuple[dict[str, EvaluationSet], SwappedValidation]:
-    """Return `validation` and `test`, and the shifted validation, of which answers are told."""
+def official(prepared: PreparedNetwork, answers: Answers) -> dict[str, EvaluationSet]:
+    """Return `validation` and `test`, whose features are the networks' answers."""
 
     def clean(xrays: Sequence[Xray]) -> Tensor:
         return torch.from_numpy(answers.load(CLEAN, [xray.digest for xray in xrays]))
@@ -69,8 +66,7 @@ def protocols(
     held_out, test = prepared.held_out, prepared.cohort.test
     known = description(prepared.cohort.patients_known)
     once = f"{prepared.cohort.test_split}, scored once"
-    official = {
+    return {
         "validation": EvaluationSet(known, held_out, clean(held_out)),
         "test": EvaluationSet(once, test, clean(test)),
     }
-    return official, SwappedValidation.read(held_out, answers)

@@ -12,7 +12,8 @@ from typing import Any
 
 from fedmed.evaluation.answers import Answers, Images
 from fedmed.evaluation.evaluation_set import EvaluationSet
-from fedmed.experiment.ask_networks import backbone_of, head_of, images_to_ask, protocols
+from fedmed.evaluation.shifted import SwappedValidation
+from fedmed.experiment.ask_networks import backbone_of, head_of, images_to_ask, official
 from fedmed.experiment.attacks_on_networks import attack
 from fedmed.experiment.fit_network import FittedNetworks
 from fedmed.experiment.prepare_network import PreparedNetwork
@@ -20,7 +21,7 @@ from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
 from fedmed.federated.algorithm import Round
 from fedmed.federated.channel import Channel
-from fedmed.federated.ledger import full_model_bytes, titles
+from fedmed.federated.ledger import full_model_bytes
 from fedmed.federated.messages import layout_of
 from fedmed.federated.transforms import FORMATS
 from fedmed.imaging.augmentation import CLEAN, View
@@ -58,8 +59,9 @@ def score_network(
     names = ["central", "federated", *sites]
     networks = stored({name: read_network(path) for name, path in fitted.shipped().items()})
     answers, engine = _ask(settings, prepared, fitted, networks)
-    official, swapped = protocols(prepared, answers)
-    validation, test = official["validation"], official["test"]
+    plain = official(prepared, answers)
+    validation, test = plain["validation"], plain["test"]
+    swapped = SwappedValidation.read(prepared.held_out, answers)
     models = answers.heads(names)
     temperatures = sections.temperatures(validation, models)
     federated, central, alone = (answers.heads(n) for n in (["federated"], ["central"], sites))
@@ -74,7 +76,7 @@ def score_network(
             "shifted": sections.shifted(swapped, models, names),
             "test": sections.protocol(test, models, names, temperatures),
         },
-        comparison={name: one.compare(federated, central) for name, one in official.items()},
+        comparison={name: one.compare(federated, central) for name, one in plain.items()},
         rounds=network_sections.rounds(
             fitted.federation.ledger, [by_round[name] for name in rounds]
         ),
@@ -87,22 +89,22 @@ def score_network(
             {
                 format: {
                     name: one.score(answers.heads([model]), [model])[model]
-                    for name, one in official.items()
+                    for name, one in plain.items()
                 }
                 for format, model in formats.items()
             },
-            titles(fitted.plan.algorithm.sends.replace("Head", "Network")),
+            network_sections.titles_of(fitted.plan.algorithm.sends),
         ),
         partition=prepared.describe_partition(settings),
         local_only={
-            **{name: one.score(alone, sites) for name, one in official.items()},
+            **{name: one.score(alone, sites) for name, one in plain.items()},
             "shifted": swapped.score(alone, sites),
         },
         own_after_last_round={
             name: one.score(answers.heads(own), [model.removeprefix("own ") for model in own])
-            for name, one in official.items()
+            for name, one in plain.items()
         },
-        calibration=sections.reliability(temperatures, official, models, names),
+        calibration=sections.reliability(temperatures, plain, models, names),
         data=prepared.audit,
         recipe=settings.of_the_run()
         | {"name": prepared.recipe.name, "description": prepared.recipe.description},

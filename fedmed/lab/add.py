@@ -38,7 +38,7 @@ def add(folder: Path, data: str | None = None) -> None:
         snapshot = Snapshot.open(folder)
         settings = settings_of(snapshot, data, aside="lab", resume=False)
         prepared = prepare_again(settings, snapshot, lab=True)
-        put_back(snapshot, prepared, add=lambda aside: write_lab(prepared, aside))
+        put_back(snapshot, prepared.state, add=lambda aside: write_lab(prepared, aside))
     print(f"{folder / NAME}: {(folder / NAME).stat().st_size:,} bytes")
 
 

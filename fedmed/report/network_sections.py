@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fedmed.federated.ledger import Ledger, summary
+from fedmed.evaluation.intervals import percent
+from fedmed.federated.ledger import Ledger, summary, titles
+from fedmed.report.schema import Format
 
 
 def communication(
@@ -14,7 +16,7 @@ def communication(
     sizes: Mapping[str, tuple[int, int]],
     whole_model: int,
     metrics: Mapping[str, Mapping[str, Any]],
-    titles: Mapping[str, str],
+    called: Mapping[str, str],
 ) -> dict[str, Any]:
     """Bytes of every update format, and what the federated network scores in some of them.
 
@@ -28,7 +30,7 @@ def communication(
             for format in ("fp32", "fp16", "int8")
         },
         whole_model,
-        titles,
+        called,
     )
     for format, entry in formats.items():
         entry["measured"] = format in ledgers
@@ -40,6 +42,24 @@ def communication(
         "hospitals": len(own.up[0]),
         "formats": formats,
     }
+
+
+def told_of_formats(formats: Mapping[str, Format]) -> list[str]:
+    """Return a line for each format that the federation ran in: its bytes, and its scores."""
+    return [
+        f"{sent['title']}: {sent['update_bytes']:,} bytes an update; balanced accuracy "
+        + ", ".join(
+            f"{percent(scores['balanced_accuracy'])} on {split}"  # type: ignore[index]
+            for split, scores in sent["metrics"].items()
+        )
+        for sent in formats.values()
+        if "metrics" in sent
+    ]
+
+
+def titles_of(sends: str) -> dict[str, str]:
+    """What messages are called, by format, of an algorithm that `sends` so of heads."""
+    return titles(sends.replace("Head", "Network"))
 
 
 def rounds(ledger: Ledger, validation: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
