@@ -19,6 +19,7 @@ from benchmarks.tables import (
     networks,
     recipes,
     rounds,
+    seeds,
     stored,
     warnings,
 )
@@ -59,6 +60,7 @@ def filled(text: str) -> str:
         "networks": networks,
         "engines": engines,
         "machines": machines,
+        "seeds": seeds,
     }
     for name, folder in SNAPSHOTS.items():
         parts[f"results of {name}"] = lambda folder=folder: results(_report(folder))  # type: ignore[misc]

@@ -44,17 +44,23 @@ def main() -> None:
     parser.add_argument("--workers", type=int, help="processes (default: one a core)")
     options = parser.parse_args()
     snapshot = Snapshot.open(NETWORK)
+    ships = {"seed": snapshot.config["seed"], "scores": shipped(snapshot.report)}
     code = code_digest(OF_ROUNDS)
     rows = {row["seed"]: row for row in _kept(code)}
+
+    def write() -> Path:
+        found = {"code": code, "ships": ships, "rows": list(rows.values())}
+        return measuring.write(TOPIC, found)
+
     for seed in options.seeds:
         if seed not in rows:
             with tempfile.TemporaryDirectory() as folder:
                 settings = settings_of(snapshot.report, options.data, seed, Path(folder) / "run")
                 rows[seed] = {"seed": seed, "scores": run(settings)}
-            measuring.write(TOPIC, {"code": code, "rows": list(rows.values())})
-    shown = [{"seed": snapshot.config["seed"]} | _flat(shipped(snapshot.report))]
-    shown += [{"seed": seed} | _flat(row["scores"]) for seed, row in rows.items()]
+            write()
+    shown = [{"seed": row["seed"]} | _flat(row["scores"]) for row in (ships, *rows.values())]
     print(measuring.table(shown))
+    print(f"written to {write()}")
 
 
 def settings_of(report: Report, data: str, seed: int, output: Path) -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,40 @@ def rounds() -> str:
         seconds = " | ".join(f"{mine[count]['seconds']:.2f} s" for count in counts)
         lines.append(f"| {name} | {seconds} | {mine[counts[0]]['bytes up']:,} bytes |")
     return "\n".join([*lines, "", "Seconds of one core."])
+
+
+def seeds() -> str:
+    """What other seeds make of the federated network that ships, and how far they scatter."""
+    measured = stored("seeds")
+    rows = [measured["ships"], *measured["rows"]]
+    names = ("validation", "shifted", "test")
+    lines = [
+        "| seed | validation | shifted | official test | its accuracy | its specificity |",
+        "| --- " * 6 + "|",
+    ]
+    for row in rows:
+        scores = row["scores"]
+        pairs = " | ".join(
+            f"{100 * scores[name]['balanced_accuracy']:.1f} / {100 * scores[name]['auc']:.1f}"
+            for name in names
+        )
+        test = (f"{100 * scores['test'][name]:.1f} %" for name in ("accuracy", "specificity"))
+        mark = ", ships" if row is rows[0] else ""
+        lines.append(f"| {row['seed']}{mark} | {pairs} | {' | '.join(test)} |")
+
+    def scattered(metric: str) -> str:
+        values = [100 * row["scores"]["test"][metric] for row in rows]
+        return f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}"
+
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Balanced accuracy / AUC in %. Official test, mean over the {len(rows)} seeds and "
+            f"standard deviation: accuracy {scattered('accuracy')} %, AUC {scattered('auc')} %, "
+            f"specificity {scattered('specificity')} %.",
+        ]
+    )
 
 
 def networks() -> str:

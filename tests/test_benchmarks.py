@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks import __main__ as topics
-from benchmarks import engines, machines, pipeline
+from benchmarks import engines, machines, pipeline, seeds, tables
 from benchmarks.pipeline import Run
 from fedmed import data
+from fedmed.backbones.backbone import NETWORK
 from fedmed.evaluation.metrics import METRICS
+from fedmed.snapshot.reader import Snapshot
 from tests.support.films import write_films
 
 
@@ -82,6 +85,29 @@ def test_some_of_the_images_are_whole_patients_and_all_of_the_test_split(tmp_pat
         xray.name for xray in all_of_it.train if xray.patient in chosen
     }
     assert 0 < len(some.train) < len(all_of_it.train)
+
+
+def test_other_seeds_are_of_the_run_that_ships(tmp_path: Path) -> None:
+    report = Snapshot.open(NETWORK).report
+    settings = seeds.settings_of(report, "x-rays", 7, tmp_path)
+    assert settings.train == "network" and settings.seed == 7 and not settings.audit
+    assert settings.rounds == report["recipe"]["rounds"] and settings.size == 128
+    assert (
+        seeds.shipped(report)["test"]["auc"]
+        == (report["protocols"]["test"]["models"]["federated"]["auc"]["value"])
+    )
+
+
+def test_seeds_are_told_with_their_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    def row(seed: int, value: float) -> dict[str, Any]:
+        scores = dict.fromkeys(seeds.SCORED, value)
+        return {"seed": seed, "scores": dict.fromkeys(("validation", "shifted", "test"), scores)}
+
+    found = {"ships": row(42, 0.94), "rows": [row(43, 0.95), row(44, 0.96)]}
+    monkeypatch.setattr(tables, "stored", lambda name: found)
+    told = tables.seeds()
+    assert "| 42, ships | 94.0 / 94.0 |" in told and "\n| 44 | 96.0 / 96.0 |" in told
+    assert "mean over the 3 seeds and standard deviation: accuracy 95.0 ± 1.0 %" in told
 
 
 def test_a_rounds_seconds_are_from_when_all_had_joined() -> None:
