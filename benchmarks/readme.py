@@ -20,6 +20,7 @@ from benchmarks.tables import (
     recipes,
     rounds,
     seeds,
+    spread,
     stored,
     warnings,
 )
@@ -61,6 +62,7 @@ def filled(text: str) -> str:
         "engines": engines,
         "machines": machines,
         "seeds": seeds,
+        "spread": spread,
     }
     for name, folder in SNAPSHOTS.items():
         parts[f"results of {name}"] = lambda folder=folder: results(_report(folder))  # type: ignore[misc]

@@ -107,7 +107,7 @@ def test_seeds_are_told_with_their_spread(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(tables, "stored", lambda name: found)
     told = tables.seeds()
     assert "| 42, ships | 94.0 / 94.0 |" in told and "\n| 44 | 96.0 / 96.0 |" in told
-    assert "mean over the 3 seeds and standard deviation: accuracy 95.0 ± 1.0 %" in told
+    assert "over 3 seeds, mean and standard deviation: accuracy 95.0 ± 1.0 %" in told
 
 
 def test_a_rounds_seconds_are_from_when_all_had_joined() -> None:

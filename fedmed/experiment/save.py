@@ -109,7 +109,9 @@ def write_examples(
     """Put X-rays to click into the snapshot: of the test split, some that divide the hospitals."""
     predicted = test.probabilities(hospitals) >= 0.5
     together = test.probabilities(federated)[0] >= 0.5
-    chosen = examples.choose(predicted, labels(dealt.cohort.test), settings.examples, together)
+    chosen = examples.choose(
+        examples.telling(predicted), labels(dealt.cohort.test), settings.examples, together
+    )
     examples.write(folder / "examples", dealt.cohort, chosen)
 
 

@@ -16,6 +16,7 @@ from fedmed.imaging.levels import MIN_SIDE
 from fedmed.task import CLASSES
 
 LONGEST_SIDE = 1024
+SAME_OF_ALL = 0.95  # of the images: a hospital that calls so many the same tells nothing of them
 
 
 CHOSEN = (
@@ -51,6 +52,17 @@ def choose(
     if federated is not None:
         _admit(picked, np.flatnonzero(federated != np.asarray(labels)), labels)
     return [index for pair in _alternate(*picked) for index in pair]
+
+
+def telling(hospital_verdicts: np.ndarray) -> np.ndarray:
+    """Return the verdicts [H, n] of hospitals whose answer depends on the image.
+
+    With one that says the same of nearly all, all would agree on images of one class only where
+    the others are wrong. Where fewer than two are left, all are returned.
+    """
+    share = np.asarray(hospital_verdicts, dtype=float).mean(axis=1)
+    kept = np.maximum(share, 1 - share) < SAME_OF_ALL
+    return hospital_verdicts[kept] if kept.sum() > 1 else hospital_verdicts
 
 
 def _admit(picked: list[list[int]], wrong: np.ndarray, labels: Sequence[int]) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from fedmed.data.cohort import Cohort, Xray
 from fedmed.errors import UserError
 from fedmed.imaging.decode import decode
-from fedmed.snapshot.examples import CHOSEN, choose, write
+from fedmed.snapshot.examples import CHOSEN, choose, telling, write
 
 LABELS = [0, 1] * 20
 
@@ -63,6 +63,15 @@ def test_one_that_the_federated_model_gets_wrong_is_among_them_where_there_is_on
     wrong[plain[0]] = 1 - wrong[plain[0]]
     assert choose(verdicts({}), LABELS, 8, wrong) == plain
     assert choose(verdicts({}), LABELS, 0, 1 - right) == []
+
+
+def test_a_hospital_that_says_the_same_of_all_has_no_say() -> None:
+    constant, nearly = np.ones(40, bool), np.arange(40) != 7
+    right = np.array(LABELS, bool)
+    others = np.array([right, ~right])
+    assert (telling(np.array([constant, *others, nearly, ~constant])) == others).all()
+    few = np.array([constant, right])
+    assert (telling(few) == few).all(), "one alone would divide nobody"
 
 
 def test_none_or_more_than_there_are() -> None:
