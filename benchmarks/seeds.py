@@ -34,6 +34,7 @@ from fedmed.snapshot.reader import Snapshot
 from fedmed.training.network_trainer import read_network
 
 TOPIC = "seeds"
+PROTOCOLS = ("validation", "shifted", "test")
 SCORED = ("accuracy", "balanced_accuracy", "specificity", "auc")
 
 
@@ -104,10 +105,9 @@ def _kept(code: str) -> list[dict[str, Any]]:
 
 def _flat(scores: dict[str, dict[str, float]]) -> dict[str, float]:
     return {
-        f"{protocol} {name}": round(100 * value, 1)
-        for protocol, metrics in scores.items()
-        for name, value in metrics.items()
-        if name in ("accuracy", "auc")
+        f"{protocol} {name}": round(100 * scores[protocol][name], 1)
+        for protocol in PROTOCOLS
+        for name in ("accuracy", "auc")
     }
 
 
