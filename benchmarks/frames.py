@@ -1,8 +1,9 @@
 """Does the lab draw at 60 frames a second? `python -m benchmarks.frames` (needs a chromium).
 
 A browser without a GPU opens the lab at desktop and at phone width, and times its own frames: with
-nothing to do, during a default run, and while skew is dragged and the patients are dealt anew. The
-page and the server share the cores, so frames of the idle page are what can be had here at best.
+nothing to do, during a default run, and while skew is dragged and the patients are dealt anew. A
+frame is when the page's script is called to draw one. The page and the server share the cores, so
+frames of the idle page are what can be had here at best.
 """
 
 from __future__ import annotations

@@ -15,6 +15,8 @@ from typing import Any, cast
 from benchmarks.tables import (
     accounting,
     engines,
+    frames,
+    lab,
     machines,
     networks,
     recipes,
@@ -61,6 +63,8 @@ def filled(text: str) -> str:
         "networks": networks,
         "engines": engines,
         "machines": machines,
+        "frames": frames,
+        "lab": lab,
         "seeds": seeds,
         "spread": spread,
     }

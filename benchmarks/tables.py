@@ -108,6 +108,31 @@ def spread() -> str:
     )
 
 
+def frames() -> str:
+    """How often the lab's page is drawn, at what a visitor does."""
+    rows = [row for row in stored("frames")["rows"] if row["what"] != "idle"]
+    worst = min(rows, key=lambda row: row["frames a second"])
+    return (
+        f"- {worst['frames a second']:.0f} frames a second at the least, {worst['what']} at "
+        f"{worst['width']} width; at most {max(row['late, %'] for row in rows):g} % of frames late "
+        f"by half of one, the longest {max(row['longest ms'] for row in rows)} ms. As the page's "
+        "own script is called; a browser without a GPU on the server's cores."
+    )
+
+
+def lab() -> str:
+    """How soon a run in the lab has its first point and all of it, alone and in a crowd."""
+    found = stored("lab")
+    default, unseen, crowd = (found[name] for name in ("default", "unseen_deal", "crowd"))
+    return (
+        f"- First point after {default['first_ms']:.0f} ms, a default run with every yardstick "
+        f"after {default['all_ms'] / 1000:.1f} s; of patients dealt as nobody had asked before, "
+        f"{unseen['first_ms']:.0f} ms and {unseen['all_ms'] / 1000:.1f} s. Of {crowd['runs']} such "
+        f"runs at once, {crowd['errors']} end in an error, and a reader's p95 of /predict is "
+        f"{found['p95_ratio']:.1f} times that alone ({found['predict_alone']['p95_ms']:.0f} ms)."
+    )
+
+
 def networks() -> str:
     """How fast whole networks are trained, against a tutorial's loop."""
     found = stored("network")

@@ -3,8 +3,8 @@
 A pool of simulated patients whom no model has seen, without pneumonias that a reader would easily
 overlook; of each class, half are taken where hospitals of the snapshot that is shown first
 disagree, half where they do not (`snapshot.examples.choose`), but for a hospital that says the same
-of nearly all; out of those that draw no warning. How the central or the federated model does plays
-no part.
+of nearly all; out of those that draw no warning. Those come first on which one hospital stands
+alone. How the central or the federated model does plays no part.
 
 The films are finished pale and soft, and cut a little higher than wide, by settings that were
 tried on 80 patients outside the pool: more of it draws warnings, and cut wider than high, the
@@ -103,6 +103,19 @@ def agreeing(found: list[Prediction], pool: list[simulation.Radiograph]) -> str:
     return f"the federated model agrees with {sum(right)} of {len(right)}"
 
 
+def in_order(picked: list[int], divided: np.ndarray) -> list[int]:
+    """Those first on which one hospital stands alone, then what divides them the more; by class.
+
+    `picked` are of both classes in turn, and `divided` the verdicts [H, n] of all hospitals.
+    """
+    against = np.minimum(divided.sum(axis=0), (1 - divided).sum(axis=0))  # of each, the fewer
+    ranked = [
+        sorted(picked[label :: len(CLASSES)], key=lambda film: (against[film] != 1, against[film]))
+        for label in range(len(CLASSES))
+    ]
+    return [film for pair in zip(*ranked, strict=True) for film in pair]
+
+
 def measure() -> None:
     """How many of each class the federated models of both snapshots get right."""
     pool = films(range(FIRST_MEASURED, FIRST_MEASURED + MEASURED))
@@ -129,7 +142,8 @@ def main() -> None:
     usual = [place for place, prediction in enumerate(found) if not prediction.warnings]
     print(f"{len(usual)} of them draw no warning")
     divided = verdicts([found[place] for place in usual])
-    chosen = [usual[i] for i in choose(telling(divided), [pool[p].label for p in usual], COUNT)]
+    picked = choose(telling(divided), [pool[p].label for p in usual], COUNT)
+    chosen = [usual[i] for i in in_order(picked, divided)]
     write([pool[place] for place in chosen])
     shown = agreeing([found[place] for place in chosen], [pool[place] for place in chosen])
     print(f"the examples, written to {FOLDER}: {shown}")

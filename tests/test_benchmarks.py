@@ -110,6 +110,16 @@ def test_seeds_are_told_with_their_spread(monkeypatch: pytest.MonkeyPatch) -> No
     assert "over 3 seeds, mean and standard deviation: accuracy 95.0 ± 1.0 %" in told
 
 
+def test_frames_that_are_late_show() -> None:
+    pytest.importorskip("playwright")
+    from benchmarks import frames
+
+    found = frames.told({"times": [0, 16, 32, 82, 98], "tasks": [60.0]})
+    assert found["frames a second"] == round(4000 / 98, 1)
+    assert found["late, %"] == 25 and found["longest ms"] == 50
+    assert found["median ms"] == 16 and found["tasks above 50 ms"] == 1
+
+
 def test_a_rounds_seconds_are_from_when_all_had_joined() -> None:
     log = """INFO : Flower
 0:20  hospital_1 joined: 3 NORMAL and 4 PNEUMONIA X-rays to train on.
