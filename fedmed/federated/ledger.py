@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,8 +48,16 @@ class Ledger:
         )
 
     @property
+    def update(self) -> int:
+        """The usual size of what a hospital sends in a round.
+
+        Between machines more may go to and fro: to one that was away, or where a round is repeated.
+        """
+        return statistics.mode(size for entry in self.up for size in entry.values())
+
+    @property
     def messages(self) -> list[int]:
-        """The size of every message of the run."""
+        """The bytes to and from each hospital in each round of the run."""
         return [size for entry in [*self.up, *self.down] for size in entry.values()]
 
 
@@ -69,15 +78,15 @@ def summary(
     size of one full update in bytes. Rounds count both ways and all hospitals.
     """
     some = next(iter(ledgers.values()))
-    sent = {"full_fp32": [full_model] * len(some.messages)}
-    sent |= {format: ledger.messages for format, ledger in ledgers.items()}
+    sent = {"full_fp32": (full_model, full_model * len(some.messages))}
+    sent |= {format: (one.update, sum(one.messages)) for format, one in ledgers.items()}
     return {
         format: {
             "title": titles.get(format, MASKED),
             "measured": format in ledgers,
-            "update_bytes": max(messages),
-            "round_bytes": sum(messages) // len(some.up),
-            "run_bytes": sum(messages),
+            "update_bytes": update,
+            "round_bytes": total // len(some.up),
+            "run_bytes": total,
         }
-        for format, messages in sent.items()
+        for format, (update, total) in sent.items()
     }

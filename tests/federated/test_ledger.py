@@ -37,3 +37,11 @@ def test_summary_measures_what_was_sent_and_computes_the_whole_model():
     assert [formats["full_fp32"][cost] for cost in costs] == [False, 1000, 4000, 8000]
     assert [formats["int8"][cost] for cost in costs] == [True, 100, 400, 800]
     assert formats["int8"]["title"] == "Head, INT8"
+
+
+def test_an_update_is_what_a_hospital_sends_though_more_may_go_to_and_fro():
+    usual = {"hospital_1": 100, "hospital_2": 100}
+    ledger = Ledger().after(up=usual, down=usual).after(up=usual, down=usual)
+    ledger = ledger.after(up={"hospital_1": 200}, down={"hospital_1": 300})  # it had been away
+    told = summary({"fp32": ledger}, full_model=1000)["fp32"]
+    assert told["update_bytes"] == 100 and told["run_bytes"] == 800 + 500
