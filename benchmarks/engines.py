@@ -41,6 +41,7 @@ from fedmed.report.schema import ProtocolName, Report
 from fedmed.snapshot.reader import Snapshot
 from fedmed.training.heads import probabilities
 
+IMAGENET = "imagenet"
 REFERENCE = "torch"
 AUTO = "auto"
 SPLITS: tuple[ProtocolName, ...] = ("validation", "shifted", "test")
@@ -51,7 +52,8 @@ SIZES = (1, 8, 32)
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.engines", description=__doc__)
     parser.add_argument("--data", type=Path, help="the public data set; without, speed alone")
-    parser.add_argument("--backbone", default="imagenet", help="default: %(default)s")
+    which = "'imagenet', or a snapshot, whose federated network is taken (default: %(default)s)"
+    parser.add_argument("--backbone", default=IMAGENET, help=which)
     parser.add_argument("--engines", default=",".join(engine.ENGINES), help="default: %(default)s")
     parser.add_argument("--images", type=int, help="of train/, whole patients; all unless given")
     parser.add_argument("--views", type=int, default=4, help="of train.py (default: %(default)s)")
@@ -72,7 +74,8 @@ def main() -> None:
             told = {name: found[split] for name, found in result["faithful"].items()}
             print(f"\n{split}")
             print(measuring.table([{"engine": name} | found for name, found in told.items()]))
-    print(f"written to {measuring.write('engines', result)}")
+    of = "" if options.backbone == IMAGENET else f"_{Path(options.backbone).name}"
+    print(f"written to {measuring.write(f'engines{of}', result)}")
 
 
 def _on(name: str, which: str) -> Backbone:

@@ -62,6 +62,7 @@ def filled(text: str) -> str:
         "rounds": rounds,
         "networks": networks,
         "engines": engines,
+        "engines of network": lambda: engines("engines_network"),
         "machines": machines,
         "frames": frames,
         "lab": lab,

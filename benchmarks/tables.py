@@ -144,9 +144,9 @@ def networks() -> str:
     )
 
 
-def engines() -> str:
+def engines(topic: str = "engines") -> str:
     """How fast each engine is, and how many verdicts it turns against PyTorch in FP32."""
-    found = stored("engines")
+    found = stored(topic)
     splits = ("validation", "shifted", "test")
     lines = [
         "| engine | one image | images/s, a batch on each core | verdicts turned: validation, "
