@@ -39,8 +39,10 @@ def feature_cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 SLOW_FIXTURES = {"server", "server_of_two", "chromium", "finished", "app", "page"}
 SLOW = (
     "tests/backbones/test_convert_onnx.py",
+    "tests/backbones/test_quantized.py",
     "tests/endurance/",
     "tests/evaluation/test_answers.py",
+    "tests/experiment/test_reference.py",
     "tests/flower/test_aftermath.py",
     "tests/flower/test_budget.py",
     "tests/flower/test_coordinator.py",
@@ -54,6 +56,7 @@ SLOW = (
     "tests/hub/",
     "tests/inference/test_loading.py",
     "tests/inference/test_out_of_distribution.py",
+    "tests/inference/test_predictor.py",
     "tests/inference/test_shelf.py",
     "tests/inference/test_views.py",
     "tests/inference/test_warnings.py",
