@@ -69,7 +69,7 @@ def dots(title: str, marks: Sequence[Mark], axis: str) -> Markup:
     last = last if last > first else first + step
     frame = Frame(
         x=(first, last), y=(-0.6, len(marks) - 0.4), width=440, height=58 + 26 * len(marks),
-        left=158, right=16, top=4,
+        left=max(158, 14 + 7 * max(len(mark.label) for mark in marks)), right=16, top=4,
     )  # fmt: skip
     count = round((last - first) / step)
     ticks = [(first + step * n, f"{first + step * n:g}") for n in range(count + 1)]
@@ -151,7 +151,7 @@ def _private_algorithms(study: Study) -> list[Mark]:
     base, others = least_epsilon([c for c in _private(study) if c["partition"] == SKEWED])
     if base is None or not others:
         return []
-    return _marks([base, *others], lambda c: f"{c['algorithm']}, {c['epsilon']:g}")
+    return _marks([base, *others], lambda c: c["algorithm"])
 
 
 def _poisons(study: Study) -> list[Mark]:
