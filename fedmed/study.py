@@ -67,13 +67,21 @@ def _of_heads(snapshot: Snapshot, settings: Settings, options: argparse.Namespac
 
 def _of_networks(snapshot: Snapshot, settings: Settings, options: argparse.Namespace) -> Found:
     """As `_of_heads`, of the formats that the run has counted the bytes of and no more."""
+    from fedmed.errors import UserError
     from fedmed.experiment.again import prepare_networks_again
-    from fedmed.experiment.formats_of_networks import formats
+    from fedmed.experiment.formats_of_networks import formats, lacking
     from fedmed.report.network_sections import told_of_formats
 
-    prepared = prepare_networks_again(settings, snapshot, study=True)
     before = snapshot.report["communication"]
-    measured: Any = {**before["formats"], **formats(settings, prepared, before)}
+    wanted = lacking(before)
+    if options.keep or not wanted:
+        raise UserError(
+            "--keep is for a study of heads; leave it out."
+            if options.keep
+            else f"{snapshot.folder} has its networks measured in every format: nothing is lacking."
+        )
+    prepared = prepare_networks_again(settings, snapshot, study=True)
+    measured: Any = {**before["formats"], **formats(settings, prepared, wanted)}
     return (
         {"communication": {**before, "formats": measured}},
         prepared.state,

@@ -160,6 +160,8 @@ def test_a_study_of_a_finished_run_measures_what_it_had_only_counted(
     assert f"Network, FP16: {everything['formats']['fp16']['update_bytes']:,} bytes" in said
     assert {**after, "communication": 0} == {**before, "communication": 0}
     assert tensors(again) == tensors(folder)
+    assert study.main([str(again), "--data", settings.data]) == 2
+    assert "nothing is lacking" in capsys.readouterr().err
 
 
 def test_a_message_of_another_size_would_show() -> None:

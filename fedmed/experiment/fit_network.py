@@ -16,23 +16,23 @@ from typing import cast
 import torch
 
 from fedmed.experiment.network_federation import (
+    begin,
     chain_of,
     federation,
     remaining,
     round_file,
     workers,
 )
-from fedmed.experiment.optimisations import optimisations
 from fedmed.experiment.plan import Plan
-from fedmed.experiment.prepare_network import PreparedNetwork, start_of
+from fedmed.experiment.prepare_network import PreparedNetwork
 from fedmed.experiment.progress import Memory, Progress
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
 from fedmed.federated.ledger import Ledger
 from fedmed.federated.state import State
 from fedmed.federated.transforms import FORMATS
-from fedmed.training.network import WEIGHT_DECAY, ImageSite
-from fedmed.training.network_trainer import NetworkTrainer, Said, write_network
+from fedmed.training.network import ImageSite
+from fedmed.training.network_trainer import NetworkTrainer, Said
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.workers import Workers, result
 
@@ -70,18 +70,11 @@ def fit_network(settings: Settings, prepared: PreparedNetwork, watch: Stopwatch)
     Raises:
         UserError: training diverged, a process died, or the algorithm averages nothing.
     """
-    folder = prepared.state.networks()
-    base = folder / "start.safetensors"
-    start = start_of(prepared.backbone)
-    write_network(base, start)
-    optimisation, of_its_own = optimisations(
-        settings, prepared, prepared.recipe, weight_decay=WEIGHT_DECAY
-    )
+    folder, base, start, plan, optimisation, of_its_own = begin(settings, prepared)
     epochs = {"central": settings.epochs}
     epochs["federated"] = epochs["alone"] = settings.rounds * settings.local_epochs
     count = workers(settings, prepared)
 
-    plan = Plan.of(settings, prepared.sites, simulated=prepared.audit["simulated"])
     memory = Memory()
 
     def told(said: Said) -> None:

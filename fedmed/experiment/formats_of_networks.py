@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fedmed.evaluation.answers import Answers
@@ -18,23 +19,28 @@ from fedmed.report.schema import Communication
 from fedmed.training.network_trainer import read_network
 
 
+def lacking(before: Communication) -> list[str]:
+    """The formats of which a report's `communication` has counted bytes alone."""
+    formats = before["formats"]
+    return [name for name in FORMATS if name in formats and not formats[name]["measured"]]
+
+
 def formats(
-    settings: Settings, prepared: PreparedNetwork, before: Communication
+    settings: Settings, prepared: PreparedNetwork, wanted: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """Run the federation in every format of which `before` has counted bytes alone.
+    """Run the federation in each of some formats, at least one.
 
     Returns those formats' entries of the report's `communication`.
 
     Raises:
         UserError: training diverged, or a process died.
     """
-    lacking = [name for name in FORMATS if not before["formats"][name]["measured"]]
-    trained = federations(settings, prepared, lacking)
-    answers = Answers(lacking)
-    wanted = [(view, images) for view, images in images_to_ask(prepared) if view == CLEAN]
+    trained = federations(settings, prepared, wanted)
+    answers = Answers(wanted)
+    clean = [(view, images) for view, images in images_to_ask(prepared) if view == CLEAN]
     for name, (path, _) in trained.items():
         network = read_network(path)
-        answers.ask(name, backbone_of(network, prepared), head_of(network), wanted)
+        answers.ask(name, backbone_of(network, prepared), head_of(network), clean)
     sets = official(prepared, answers)
     plan = Plan.of(settings, prepared.sites, simulated=prepared.audit["simulated"])
     entries = summary(
@@ -42,8 +48,8 @@ def formats(
         full_model_bytes(network),
         titles_of(plan.algorithm.sends),
     )
-    scores = {name: one.score(answers.heads(lacking), lacking) for name, one in sets.items()}
+    scores = {name: one.score(answers.heads(wanted), wanted) for name, one in sets.items()}
     return {
         name: entries[name] | {"metrics": {split: found[name] for split, found in scores.items()}}
-        for name in lacking
+        for name in wanted
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 
@@ -25,6 +25,28 @@ from fedmed.training.tensors import Tensors
 from fedmed.training.workers import Workers
 
 
+class Beginning(NamedTuple):
+    """What every training of networks of a run begins with."""
+
+    folder: Path  # in which they are kept
+    base: Path  # the network that all begin from
+    start: Tensors  # the same
+    plan: Plan
+    together: Optimisation
+    alone: Optimisation
+
+
+def begin(settings: Settings, prepared: PreparedNetwork) -> Beginning:
+    """Write the network down that all begin from, and settle how they train."""
+    folder = prepared.state.networks()
+    base = folder / "start.safetensors"
+    start = start_of(prepared.backbone)
+    write_network(base, start)
+    together, alone = optimisations(settings, prepared, prepared.recipe, weight_decay=WEIGHT_DECAY)
+    plan = Plan.of(settings, prepared.sites, simulated=prepared.audit["simulated"])
+    return Beginning(folder, base, start, plan, together, alone)
+
+
 def federations(
     settings: Settings, prepared: PreparedNetwork, formats: Sequence[str]
 ) -> dict[str, tuple[Path, State]]:
@@ -36,12 +58,7 @@ def federations(
     Raises:
         UserError: training diverged, a process died, or the algorithm averages nothing.
     """
-    folder = prepared.state.networks()
-    base = folder / "start.safetensors"
-    start = start_of(prepared.backbone)
-    write_network(base, start)
-    optimisation, _ = optimisations(settings, prepared, prepared.recipe, weight_decay=WEIGHT_DECAY)
-    plan = Plan.of(settings, prepared.sites, simulated=prepared.audit["simulated"])
+    folder, base, start, plan, optimisation, _ = begin(settings, prepared)
     chains = {format: chain_of(format, settings) for format in formats}
     epochs = dict.fromkeys(chains.values(), settings.rounds * settings.local_epochs)
     cores = torch.get_num_threads()

@@ -32,13 +32,7 @@ def algorithms(study: Study) -> str:
     base, others = _base_and_others(study, "algorithm", partition=SKEWED)
     if base is None or not others:
         return ""
-    sides = _sides(others, base, lambda cell: cell["algorithm"])
-    best = max([base, *others], key=_mean)
-    return (
-        f"Under {SKEWED}, {_sided(sides, 'ranks better', 'ranks worse', 'fedavg')} (AUC "
-        f"{_mean(best):.3f} at best, by {best['algorithm']}, {_mean(base):.3f} by fedavg"
-        f"{by(study)})."
-    )
+    return f"Under {SKEWED}, {_ranked(others, base)}{by(study)})."
 
 
 def splits(study: Study) -> str:
@@ -149,13 +143,7 @@ def private_algorithms(study: Study) -> str:
     base, others = least_epsilon(cells)
     if base is None or len(others) < 2:  # one is told of by `privacy`
         return ""
-    sides = _sides(others, base, lambda cell: cell["algorithm"])
-    best = max([base, *others], key=_mean)
-    return (
-        f"At epsilon {base['epsilon']:g}, under {SKEWED}, "
-        f"{_sided(sides, 'ranks better', 'ranks worse', 'fedavg')} (AUC {_mean(best):.3f} at "
-        f"best, by {best['algorithm']}, {_mean(base):.3f} by fedavg{by(study)})."
-    )
+    return f"At epsilon {base['epsilon']:g}, under {SKEWED}, {_ranked(others, base)}{by(study)})."
 
 
 def gains(study: Study) -> str:
@@ -216,6 +204,16 @@ def _base_and_others(study: Study, key: str, **wanted: object) -> tuple[Cell | N
     cells = [cell for cell in find(study, **wanted) if scored(cell)]
     base = next((cell for cell in cells if cell["algorithm"] == "fedavg"), None)
     return base, [cell for cell in cells if cell is not base]
+
+
+def _ranked(others: Sequence[Cell], base: Cell) -> str:
+    """Who ranks better and worse than federated averaging, up to an open bracket."""
+    sides = _sides(others, base, lambda cell: cell["algorithm"])
+    best = max([base, *others], key=_mean)
+    return (
+        f"{_sided(sides, 'ranks better', 'ranks worse', 'fedavg')} (AUC {_mean(best):.3f} at "
+        f"best, by {best['algorithm']}, {_mean(base):.3f} by fedavg"
+    )
 
 
 def _sides(
