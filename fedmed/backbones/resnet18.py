@@ -18,9 +18,12 @@ WIDTH = WIDTHS[-1]  # of its features
 
 
 class ResNet18(nn.Sequential):
-    """Images [n, 3, h, w] to the last feature maps [n, 512, h / 32, w / 32]."""
+    """Images [n, 3, h, w] to the last feature maps [n, 512, h / 32, w / 32].
 
-    def __init__(self) -> None:
+    `convolution` makes the blocks' convolutions.
+    """
+
+    def __init__(self, convolution: type[nn.Conv2d] = nn.Conv2d) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, WIDTHS[0], 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(WIDTHS[0])
@@ -29,7 +32,8 @@ class ResNet18(nn.Sequential):
         before = WIDTHS[0]
         for number, width in enumerate(WIDTHS, start=1):
             self.add_module(
-                f"layer{number}", nn.Sequential(Block(before, width), Block(width, width))
+                f"layer{number}",
+                nn.Sequential(Block(before, width, convolution), Block(width, width, convolution)),
             )
             before = width
 
@@ -37,17 +41,17 @@ class ResNet18(nn.Sequential):
 class Block(nn.Module):
     """Two convolutions and what goes around them; the size is halved where the width changes."""
 
-    def __init__(self, before: int, width: int) -> None:
+    def __init__(self, before: int, width: int, convolution: type[nn.Conv2d]) -> None:
         super().__init__()
         stride = 1 if before == width else 2
-        self.conv1 = nn.Conv2d(before, width, 3, stride=stride, padding=1, bias=False)
+        self.conv1 = convolution(before, width, 3, stride=stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.conv2 = convolution(width, width, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.downsample: nn.Module = nn.Identity()
         if stride > 1:
-            across = nn.Conv2d(before, width, 1, stride=stride, bias=False)
+            across = convolution(before, width, 1, stride=stride, bias=False)
             self.downsample = nn.Sequential(across, nn.BatchNorm2d(width))
 
     def forward(self, inputs: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from fedmed.errors import UserError
 from fedmed.imaging.augmentation import Kind, View, render
 from fedmed.imaging.preprocessing import to_input
 from fedmed.task import CLASSES
+from fedmed.training.convolution import Convolution
 from fedmed.training.draws import all_once, classes_equally
 from fedmed.training.gradient import Gradient
 from fedmed.training.local_training import one_thread
@@ -42,7 +43,7 @@ class Classifier(ResNet18):
     """A ResNet18 with its head: images [n, 3, h, w] to logits [n, 2]."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(Convolution)
         self.fc = nn.Linear(WIDTH, len(CLASSES))
 
     def forward(self, inputs: Tensor) -> Tensor:
