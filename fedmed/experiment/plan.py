@@ -9,7 +9,7 @@ from typing import Any
 
 from fedmed.experiment.settings import Settings
 from fedmed.federated.algorithm import Algorithm
-from fedmed.federated.algorithms import ALGORITHMS
+from fedmed.federated.algorithms import make_algorithm
 from fedmed.federated.algorithms.moments import Moments
 from fedmed.federated.attendance import Attendance
 from fedmed.federated.channel import Channel
@@ -31,7 +31,7 @@ class Plan:
     @classmethod
     def of(cls, settings: Settings, hospitals: Sequence[str], *, simulated: bool) -> Plan:
         """Read the options. Of simulated patients, who are nobody, any sums may be sent."""
-        algorithm = ALGORITHMS[settings.algorithm]()
+        algorithm = make_algorithm(settings.algorithm, networks=settings.train == "network")
         if simulated and isinstance(algorithm, Moments):
             algorithm = replace(algorithm, fewest=0)
         poison = Poison.parse(settings.poison) if settings.poison else None

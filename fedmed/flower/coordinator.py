@@ -14,7 +14,7 @@ import torch
 from fedmed.backbones.backbone import Backbone
 from fedmed.errors import UserError
 from fedmed.federated.algorithm import Algorithm, Round
-from fedmed.federated.algorithms import ALGORITHMS
+from fedmed.federated.algorithms import make_algorithm
 from fedmed.federated.channel import Channel
 from fedmed.federated.messages import TransportError, encode
 from fedmed.federated.rounds import count_images, start
@@ -106,7 +106,7 @@ class Coordinator:
                     "to go on with it, or name another output"
                 )
             terms = before
-        self.algorithm = ALGORITHMS[terms.algorithm]()
+        self.algorithm = make_algorithm(terms.algorithm, networks=terms.of_networks)
         if terms.epsilon and terms.algorithm == "class-means":  # whose sums are of rows in it
             space = self.space(self.backbone, options.folder / "features")
             self.algorithm = protection(terms, [], space=space).fit(self.algorithm)

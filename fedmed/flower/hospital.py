@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from fedmed.errors import UserError
 from fedmed.federated.algorithm import Algorithm, Round
-from fedmed.federated.algorithms import ALGORITHMS
+from fedmed.federated.algorithms import make_algorithm
 from fedmed.federated.algorithms.moments import Moments
 from fedmed.federated.channel import Channel
 from fedmed.federated.forgetful import Forgetful
@@ -183,7 +183,7 @@ class Hospital:
 def algorithm_of(terms: Terms, *, simulated: bool) -> Algorithm:
     """Return the algorithm of a run, with its own defaults: no coordinator sets how few X-rays a
     hospital may send sums of. Of simulated patients, who are nobody, any sums may be sent."""
-    algorithm = ALGORITHMS[terms.algorithm]()
+    algorithm = make_algorithm(terms.algorithm, networks=terms.of_networks)
     if simulated and isinstance(algorithm, Moments):
         algorithm = replace(algorithm, fewest=0)
     return cast(Algorithm, Forgetful(algorithm)) if terms.of_networks else algorithm

@@ -17,7 +17,7 @@ from fedmed.backbones.weights import write_state
 from fedmed.errors import UserError
 from fedmed.experiment.plan import federated_by, formats_differ
 from fedmed.experiment.save import put_in_place
-from fedmed.federated.algorithms import ALGORITHMS
+from fedmed.federated.algorithms import make_algorithm
 from fedmed.federated.ledger import full_model_bytes, summary, titles
 from fedmed.federated.state import State
 from fedmed.flower import networks
@@ -98,7 +98,7 @@ def describe(record: Record, state: State, backbone: Backbone) -> dict[str, Any]
     terms = Terms.read(record.terms)
     told = record.hospitals
     simulated = all(one["simulated"] for one in told.values())
-    algorithm = ALGORITHMS[terms.algorithm]()
+    algorithm = make_algorithm(terms.algorithm, networks=terms.of_networks)
     if not terms.of_networks:
         algorithm = algorithm_of(terms, simulated=simulated)
     sent = "masked" if terms.secure_aggregation else terms.format

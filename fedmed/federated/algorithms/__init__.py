@@ -31,3 +31,11 @@ _KINDS: tuple[type[Algorithm], ...] = (
     Newton,
 )
 ALGORITHMS: dict[str, type[Algorithm]] = {kind.name: kind for kind in _KINDS}
+# Whole networks are there after a few rounds: with the momentum of heads, which have dozens, most
+# of the way would be old motion. Chosen on validation, shifted (docs/measured.md).
+OF_NETWORKS: dict[str, dict[str, float]] = {FedAvgM.name: {"momentum": 0.3}}
+
+
+def make_algorithm(name: str, *, networks: bool = False) -> Algorithm:
+    """Return the algorithm of that name, with the settings for heads or for whole networks."""
+    return ALGORITHMS[name](**OF_NETWORKS.get(name, {}) if networks else {})
