@@ -11,7 +11,6 @@ A seed's line is written when its federation ends, and one of the same code is n
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from dataclasses import fields
 from pathlib import Path
@@ -47,7 +46,7 @@ def main() -> None:
     snapshot = Snapshot.open(NETWORK)
     ships = {"seed": snapshot.config["seed"], "scores": shipped(snapshot.report)}
     code = code_digest(OF_ROUNDS)
-    rows = {row["seed"]: row for row in _kept(code)}
+    rows = {row["seed"]: row for row in measuring.kept(TOPIC, code)}
 
     def write() -> Path:
         found = {"code": code, "ships": ships, "rows": list(rows.values())}
@@ -95,12 +94,6 @@ def shipped(report: Report) -> dict[str, dict[str, float]]:
 
 def _scores(metrics: Any) -> dict[str, float]:
     return {name: metrics[name]["value"] for name in SCORED}
-
-
-def _kept(code: str) -> list[dict[str, Any]]:
-    path = measuring.RESULTS / f"{TOPIC}.json"
-    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return found["rows"] if found.get("code") == code else []
 
 
 def _flat(scores: dict[str, dict[str, float]]) -> dict[str, float]:

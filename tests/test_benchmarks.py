@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as topics
-from benchmarks import engines, machines, pipeline, seeds, tables
+from benchmarks import engines, machines, measuring, pipeline, seeds, tables, variants
 from benchmarks.pipeline import Run
 from fedmed import data
 from fedmed.backbones.backbone import NETWORK
@@ -129,3 +129,21 @@ def test_a_rounds_seconds_are_from_when_all_had_joined() -> None:
 1:01:30  Round 2 of 2: hospital_1, hospital_2
 """
     assert machines.round_seconds(log) == [30.0, 3602.0]
+
+
+def test_a_variants_loss_weighs_both_classes_the_same() -> None:
+    found = np.array([[0.5, 0.5, 0.5, 0.25]])  # of three that are PNEUMONIA, and one that is not
+    wanted = (np.log(2) - np.log(0.75)) / 2
+    assert variants._loss(found, [1, 1, 1, 0]) == pytest.approx(wanted)
+
+
+def test_every_variant_says_a_size_for_each_round() -> None:
+    assert {len(variant.sizes) for variant in variants.VARIANTS.values()} == {variants.ROUNDS}
+
+
+def test_rows_of_other_code_are_not_kept(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(measuring, "RESULTS", tmp_path)
+    assert measuring.kept("variants", "code") == []
+    measuring.write("variants", {"code": "code", "rows": [{"seed": 1}]}, tmp_path)
+    assert measuring.kept("variants", "code") == [{"seed": 1}]
+    assert measuring.kept("variants", "other") == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fedmed.federated.algorithms import ALGORITHMS, make_algorithm
 from fedmed.federated.algorithms.fedavg import FedAvg
 from fedmed.federated.algorithms.fedavgm import FedAvgM
 from tests.support.federations import apart, run
@@ -30,3 +31,10 @@ def test_it_is_the_papers_step_on_the_mean_updates() -> None:
         v = 0.8 * v + update
         x = x + 0.7 * v
     assert np.allclose(state.model["weight"].numpy(), x, atol=1e-6)
+
+
+def test_of_networks_it_forgets_sooner_and_no_other_algorithm_differs() -> None:
+    heads, networks = (make_algorithm("fedavgm", networks=of) for of in (False, True))
+    assert heads == FedAvgM() and networks.momentum < heads.momentum
+    others = set(ALGORITHMS) - {"fedavgm"}
+    assert all(make_algorithm(name, networks=True) == ALGORITHMS[name]() for name in others)
