@@ -81,7 +81,7 @@ def test_networks_have_defaults_of_their_own_and_as_many_epochs_centrally() -> N
     assert parse(["--train=network", "--rounds=4", "--epochs=7"]).epochs == 7
     assert not parse(["--train=network", "--demo"]).lab
     demo = parse(["--train=network", "--demo"])
-    assert (demo.data, demo.size, demo.epochs) == ("simulated", 64, 2)
+    assert (demo.data, demo.size, demo.epochs) == ("simulated", 64, 10)
 
 
 def test_what_decides_a_run_of_networks_is_told_and_nothing_of_them_in_others() -> None:
