@@ -185,7 +185,7 @@ def aggregate(
 def _keep_variances(model: Tensors) -> None:
     """Keep batch normalisation's variances from falling below 0, in place.
 
-    A step that is no mean, an adaptive one or one with momentum, does not know what they are.
+    Rounding may bring them there, and a poisoned update.
     """
     for name, tensor in model.items():
         if name.endswith("running_var"):

@@ -16,6 +16,11 @@ from fedmed.backbones.weights import is_finite
 Tensors = dict[str, Tensor]
 
 
+def is_statistic(name: str) -> bool:
+    """Tell whether a tensor is what batch normalisation measured, which no gradient moves."""
+    return name.endswith((".running_mean", ".running_var"))
+
+
 def add(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> Tensors:
     """Return a + b, tensor by tensor."""
     return {name: tensor + b[name] for name, tensor in a.items()}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
 
 from fedmed.federated import channel as channel_module
 from fedmed.federated import rounds
+from fedmed.federated.algorithms.fedadam import FedAdam
 from fedmed.federated.algorithms.fedavg import FedAvg
+from fedmed.federated.algorithms.fedavgm import FedAvgM
+from fedmed.federated.algorithms.fedyogi import FedYogi
 from fedmed.federated.algorithms.ridge import Ridge
 from fedmed.federated.channel import Channel
 from fedmed.federated.rounds import federate
@@ -189,25 +192,38 @@ def test_many_large_messages_are_averaged_as_they_come(monkeypatch):
             assert torch.allclose(tensor, getattr(parts, part)[name], atol=1e-6)
 
 
-def test_variances_never_fall_below_nothing() -> None:
-    """A server's step with momentum or moments does not know what a variance is."""
+STATISTICS = {"bn1.running_var": torch.ones(4), "bn1.running_mean": torch.ones(4)}
 
-    class Overshooting(FedAvg):
-        def step(self, server: Tensors, mean: Tensors) -> Tensors:
-            return under("model", {name: tensor - 1 for name, tensor in mean.items()})
 
-    model = {"bn1.running_var": torch.ones(4), "bn1.running_mean": torch.ones(4)}
+def federated(model: Tensors, moved: float, **more: Any) -> Tensors:
+    """The model after rounds in which training takes `moved` off every number."""
     state = federate(
-        iid()[:2],
-        algorithm=Overshooting(),
+        iid()[:3],
         model=model,
-        rounds=1,
         local_epochs=1,
-        trainer=lambda start, *rest, **named: start,
+        trainer=lambda start, *rest, **named: {n: t - moved for n, t in start.items()},
         seed=0,
+        **more,
     )
-    assert torch.equal(state.model["bn1.running_var"], torch.zeros(4))
-    assert torch.equal(state.model["bn1.running_mean"], -torch.ones(4))
+    return state.model
+
+
+def test_variances_never_fall_below_nothing() -> None:
+    found = federated(STATISTICS, 2.0, algorithm=FedAvg(), rounds=1)
+    assert torch.equal(found["bn1.running_var"], torch.zeros(4))
+    assert torch.equal(found["bn1.running_mean"], -torch.ones(4))
+
+
+@pytest.mark.parametrize("kind", [FedAvgM, FedAdam, FedYogi])
+def test_what_normalisation_measured_is_averaged_whatever_steps_the_server_takes(kind) -> None:
+    """With momentum, a variance that has fallen once goes on to fall, and nothing is left of it."""
+    model = STATISTICS | {"conv1.weight": torch.ones(4)}
+    plain, stepped = (
+        federated(model, 0.25, algorithm=algorithm, rounds=2) for algorithm in (FedAvg(), kind())
+    )
+    assert all(torch.equal(stepped[name], plain[name]) for name in STATISTICS)
+    assert torch.allclose(stepped["bn1.running_var"], torch.full((4,), 0.5))
+    assert not torch.allclose(stepped["conv1.weight"], plain["conv1.weight"], atol=0.1)
 
 
 def test_the_last_model_alone_is_held_where_asked_and_is_the_same() -> None:

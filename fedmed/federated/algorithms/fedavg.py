@@ -16,6 +16,7 @@ from fedmed.training.tensors import (
     Tensors,
     add,
     group,
+    is_statistic,
     pick,
     repeat,
     subtract,
@@ -68,7 +69,13 @@ class FedAvg:
         return layout_of(self.model(server))
 
     def aggregate(self, server: Tensors, sent: Tensors, samples: Tensor, now: Round) -> Tensors:
-        return self.step(server, pick(weighted_mean(sent, samples), 0))
+        mean = pick(weighted_mean(sent, samples), 0)
+        # What normalisation measured is no step along a gradient: whatever `step` makes of those,
+        # the best guess at all X-rays' statistics is the hospitals' mean. In motion, or at Adam's
+        # pace, variances are soon off by factors or below 0, and the network says one thing to all.
+        model = self.model(server)
+        measured = {n: tensor + mean[n] for n, tensor in model.items() if is_statistic(n)}
+        return self.step(server, mean) | under("model", measured)
 
     def step(self, server: Tensors, mean: Tensors) -> Tensors:
         """Return the server's tensors after it got the mean update of a round."""
