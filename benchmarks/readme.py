@@ -24,7 +24,6 @@ from benchmarks.tables import (
     seeds,
     spread,
     stored,
-    variants,
     warnings,
 )
 from fedmed.backbones.backbone import IMAGENET, NETWORK
@@ -69,7 +68,6 @@ def filled(text: str) -> str:
         "lab": lab,
         "seeds": seeds,
         "spread": spread,
-        "variants": variants,
     }
     for name, folder in SNAPSHOTS.items():
         parts[f"results of {name}"] = lambda folder=folder: results(_report(folder))  # type: ignore[misc]

@@ -108,28 +108,6 @@ def spread() -> str:
     )
 
 
-def variants() -> str:
-    """How other ways of federating networks validate, the mean over the seeds."""
-    measured = stored("variants")
-    rows, scored = measured["rows"], ("balanced accuracy", "AUC", "log loss")
-    lines = [
-        "| federated on half the patients | shifted | its log loss | log loss as they are |",
-        "| --- " * 4 + "|",
-    ]
-    for name in dict.fromkeys(row["variant"] for row in rows):
-        mine = [row for row in rows if row["variant"] == name]
-        balanced, auc, loss = (
-            statistics.mean(row[f"shifted, {score}"] for row in mine) for score in scored
-        )
-        clean = statistics.mean(row["validation, log loss"] for row in mine)
-        lines.append(
-            f"| {name} | {100 * balanced:.1f} / {100 * auc:.2f} | {loss:.3f} | {clean:.3f} |"
-        )
-    seeds = sorted({row["seed"] for row in rows})
-    told = f"Means over the seeds {' and '.join(map(str, seeds))}, patients held out of train/."
-    return "\n".join([*lines, "", f"Balanced accuracy / AUC in %. {told}"])
-
-
 def frames() -> str:
     """How often the lab's page is drawn, at what a visitor does."""
     rows = [row for row in stored("frames")["rows"] if row["what"] != "idle"]

@@ -120,7 +120,7 @@ def stages(
     for size, some in groupby(variant.sizes):
         rounds += len(list(some))
         file = prepared.state.networks() / f"pixels-{size}.safetensors"
-        small = shrink(np.asarray(prepared.pixels[: len(prepared.training)]), size)
+        small = shrink(prepared.pixels[: len(prepared.training)], size)
         save_file({PIXELS: small}, file)
         sites = [replace(site, file=file) for site in prepared.hospitals]
         regime = replace(prepared.regime, size=size)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -42,7 +41,7 @@ class PreparedNetwork(Dealt):
     backbone: Backbone  # that training starts from
     recipe: Recipe
     regime: Regime
-    pixels: np.ndarray  # uint8 [n, 224, 224] of `read`, mapped from a file of the unfinished run
+    pixels: np.ndarray  # uint8 [n, 224, 224] of `read`
     everything: ImageSite
     hospitals: Sequence[ImageSite]
     state: RunState
@@ -90,7 +89,6 @@ def prepare_network(settings: Settings, watch: Stopwatch) -> PreparedNetwork:
     file = folder / "pixels.safetensors"
     small = shrink(pixels[: len(training)], settings.size)
     write_atomically(file, save({PIXELS: small}))
-    pixels = _mapped(pixels, folder / "pixels.npy")  # nobody needs them before networks are scored
     watch.lap("pixels")
 
     def site(name: str, rows: np.ndarray) -> ImageSite:
@@ -131,12 +129,6 @@ def shrink(pixels: np.ndarray, size: int) -> Tensor:
         some = resize(to_grey(pixels[first : first + SOME]), size)[:, 0]
         small[first : first + SOME] = (some * 255).round_().clamp_(0, 255)
     return small
-
-
-def _mapped(pixels: np.ndarray, file: Path) -> np.ndarray:
-    """Write an array down and return it from the file: it takes no memory until it is read."""
-    np.save(file, pixels)
-    return np.load(file, mmap_mode="r")
 
 
 def measured(pixels: np.ndarray) -> np.ndarray:

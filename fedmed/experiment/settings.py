@@ -233,7 +233,7 @@ class Settings:
         False, "pass everything in FP32, also where the processor has the faster bf16"
     )
     resume: bool = _option(False, "go on with an interrupted run of the same options")
-    demo: bool = _option(False, "a full run on simulated patients, offline, in one to two minutes")
+    demo: bool = _option(False, "a full run on simulated patients, offline, in minutes")
 
     @property
     def format(self) -> str:
