@@ -37,22 +37,24 @@ CLEAN = View("clean")
 FILM = View("film")  # no view for a network: what fedmed.data.films measures of the picture itself
 
 
-def render(view: View, pixels: np.ndarray, digests: list[str]) -> Tensor:
+def render(view: View, pixels: np.ndarray, digests: list[str], device: str = "cpu") -> Tensor:
     """One view of uint8 pixels [n, 224, 224] as grey images [n, 1, 224, 224] in 0..1.
 
     What happens to an image depends on the view and the image's digest alone, never on its
-    neighbours, so that cached features are the same whatever they were computed with.
+    neighbours, so that cached features are the same whatever they were computed with. All draws are
+    made on the CPU, and are the same on every `device`.
     """
-    grey = to_grey(pixels)
+    grey = to_grey(pixels).to(device)
     if view.kind == "clean":
         return grey
     if view.kind == "shifted":
-        return to_grey(shift_pixels(view.number, pixels))
+        return to_grey(shift_pixels(view.number, pixels)).to(device)
     generators = [_generator(view, digest) for digest in digests]
     if view.kind == "flip-rotate":
         return flip_and_rotate(grey, _uniforms(generators, 2))
     noise = np.stack([g.standard_normal(grey.shape[-2:], dtype=np.float32) for g in generators])
-    return degrade(grey, _uniforms(generators, DEGRADE_DRAWS), torch.from_numpy(noise[:, None]))
+    normal = torch.from_numpy(noise[:, None]).to(device)
+    return degrade(grey, _uniforms(generators, DEGRADE_DRAWS), normal)
 
 
 def flip_and_rotate(grey: Tensor, draws: Tensor) -> Tensor:
@@ -60,6 +62,7 @@ def flip_and_rotate(grey: Tensor, draws: Tensor) -> Tensor:
 
     `draws` [n, 2] are uniform in 0..1.
     """
+    draws = draws.to(grey.device)
     return _warp(grey, flip=draws[:, 0] < 0.5, angle=_span(draws[:, 1], -1, 1))
 
 
@@ -80,7 +83,7 @@ def degrade(grey: Tensor, draws: Tensor, noise: Tensor) -> Tensor:
     gamma, contrast and brightness hide exposure; boxes hide markers. `draws` [n, 18] uniform in
     0..1, `noise` like `grey` and standard normal.
     """
-    u = draws.unbind(1)
+    u = draws.to(grey.device).unbind(1)
     grey = _warp(
         grey,
         flip=u[0] < 0.5,
@@ -96,7 +99,7 @@ def degrade(grey: Tensor, draws: Tensor, noise: Tensor) -> Tensor:
     grey = (grey - 0.5) * _span(u[8], 0.6, 1.4).view(column) + 0.5
     grey = grey + _span(u[9], -0.15, 0.15).view(column)
     grey = grey + noise * _span(u[10], -0.05, 0.05).clamp_min(0.0).view(column)
-    return _cover_corners(grey.clamp(0.0, 1.0), draws[:, 11:15], u[15], u[16], u[17])
+    return _cover_corners(grey.clamp(0.0, 1.0), *draws[:, 11:].split((4, 1, 1, 1), dim=1))
 
 
 def _generator(view: View, digest: str) -> np.random.Generator:
@@ -131,21 +134,26 @@ def _warp(
     matrix = torch.stack([cos * mirror, -sin, sin * mirror, cos], dim=1).view(-1, 2, 2)
     if extent is not None:
         matrix = matrix * extent.unsqueeze(2)
-    offset = torch.zeros(len(grey), 2) if shift is None else shift
+    offset = grey.new_zeros(len(grey), 2) if shift is None else shift
     # What F.affine_grid gives, by sums of rows and columns in place of a product per pixel.
     height, width = grey.shape[-2:]
-    across, down = (((2 * torch.arange(side) + 1) / side - 1) for side in (width, height))
+    across, down = (_centres(side).to(grey.device) for side in (width, height))
     columns = matrix[:, :, :1] * across  # [n, 2, w]
     rows = matrix[:, :, 1:] * down + offset.unsqueeze(2)  # [n, 2, h]
-    grid = torch.empty(len(grey), height, width, 2)
+    grid = grey.new_empty(len(grey), height, width, 2)
     torch.add(rows.unsqueeze(3), columns.unsqueeze(2), out=grid.permute(0, 3, 1, 2))
     return F.grid_sample(grey, grid, align_corners=False)
+
+
+def _centres(side: int) -> Tensor:
+    """Where pixels lie along a side that goes from -1 to 1."""
+    return (2 * torch.arange(side) + 1) / side - 1
 
 
 def _blur(grey: Tensor, sigma: Tensor) -> Tensor:
     """Gaussian blur, a different sigma for every image, as one grouped convolution each way."""
     radius = 6
-    steps = torch.arange(-radius, radius + 1, dtype=torch.float32)
+    steps = torch.arange(-radius, radius + 1, dtype=torch.float32, device=grey.device)
     kernel = torch.exp(-0.5 * (steps / sigma.clamp_min(1e-3).unsqueeze(1)) ** 2)
     kernel = kernel / kernel.sum(dim=1, keepdim=True)
     stack = grey.transpose(0, 1)
@@ -157,13 +165,15 @@ def _blur(grey: Tensor, sigma: Tensor) -> Tensor:
 def _cover_corners(
     grey: Tensor, chances: Tensor, width: Tensor, height: Tensor, level: Tensor
 ) -> Tensor:
-    """Grey boxes over each corner, a third of the time, up to a quarter of a side."""
+    """Grey boxes over each corner, a third of the time, up to a quarter of a side.
+
+    Draws, `chances` [n, 4] and the others [n, 1], are on the CPU, where boxes are cut to pixels.
+    """
     steps = torch.arange(grey.shape[-1], dtype=torch.float32) / grey.shape[-1]
-    wide = _span(width, 0.08, 0.25).view(-1, 1)
-    high = _span(height, 0.08, 0.25).view(-1, 1)
+    wide, high = _span(width, 0.08, 0.25), _span(height, 0.08, 0.25)
     ends = [(steps < end).sum(1).tolist() for end in (wide, 1 - wide, high, 1 - high)]
     covered, chosen = grey.clone(), (chances < 1 / 3).tolist()
-    images = zip(covered[:, 0], chosen, level, *ends, strict=True)
+    images = zip(covered[:, 0], chosen, level[:, 0].tolist(), *ends, strict=True)
     for image, corners, shade, left, right, top, bottom in images:
         rows, columns = (slice(top), slice(bottom, None)), (slice(left), slice(right, None))
         for cover, place in zip(corners, product(rows, columns), strict=True):

@@ -241,8 +241,8 @@ def train_network(
                 f"{site.digests[row]}/{repeat}" if repeat else site.digests[row]
                 for row, repeat in zip(rows.tolist(), repeats.tolist(), strict=True)
             ]
-            grey = render(view, seen, keys)
-            inputs = to_input(grey).to(regime.device, memory_format=torch.channels_last)
+            grey = render(view, seen, keys, regime.device)
+            inputs = to_input(grey).to(memory_format=torch.channels_last)
             classes = labels[rows].to(regime.device)
             batch = NetworkBatch(
                 network, inputs, classes, class_weights, regime, travels or frozenset(start), place

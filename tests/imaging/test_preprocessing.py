@@ -193,6 +193,13 @@ def test_a_view_depends_on_the_digest_alone(view: View) -> None:
     assert torch.equal(together, alone)
 
 
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.kind)
+def test_a_view_is_made_on_the_device_that_is_asked_for(view: View) -> None:
+    """On `meta`, which has no values, as on a GPU, tensors of two devices do not go together."""
+    out = render(view, pictures(3), digests(3), "meta")
+    assert out.device.type == "meta" and out.shape == (3, 1, 224, 224)
+
+
 @pytest.mark.parametrize("kind", ["flip-rotate", "degraded"])
 def test_number_seed_and_digest_make_other_views(kind) -> None:  # type: ignore[no-untyped-def]
     pixels = pictures(1)

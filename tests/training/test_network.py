@@ -182,9 +182,9 @@ def test_drawn_equally_classes_do_not_weigh_too_and_a_repeat_is_shown_anew(
 
     keys: list[str] = []
 
-    def rendered(view, pixels, digests):
+    def rendered(view, pixels, digests, device):
         keys.extend(digests)
-        return render(view, pixels, digests)
+        return render(view, pixels, digests, device)
 
     monkeypatch.setattr(module, "NetworkBatch", Watched)
     monkeypatch.setattr(module, "render", rendered)
