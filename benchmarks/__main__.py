@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--all", action="store_true", help="run every topic, which takes an hour")
+    parser.add_argument("--all", action="store_true", help="run every topic, which takes hours")
     parser.add_argument("--data", help="folder with the public data set, for those that need it")
     options = parser.parse_args()
     found = topics()

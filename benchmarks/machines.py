@@ -1,6 +1,6 @@
-"""What a federation between processes takes: seconds, bytes on TCP, memory.
+"""What a federation between processes takes: `python -m benchmarks.machines`.
 
-`python -m benchmarks.machines`. Flower's processes and `.venv-flower` (`make flower`), simulated
+Seconds, bytes on TCP, memory. Flower's processes and `.venv-flower` (`make flower`), simulated
 patients, everything on this machine; a hospital has 40 patients. The server and all hospitals share
 its cores, so a round of many hospitals takes longer here than on machines of their own.
 """

@@ -1,4 +1,4 @@
-"""How much faster than a plain PyTorch loop are whole networks trained?
+"""How much faster than a plain loop are networks trained? `python -m benchmarks.network`
 
 The same steps of both: ResNet18 with its head, images drawn anew in every epoch, AdamW. The plain
 loop is what a tutorial has: a DataLoader that opens each file with PIL, torchvision's transforms,

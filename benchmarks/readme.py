@@ -72,7 +72,7 @@ def filled(text: str) -> str:
     for name, folder in SNAPSHOTS.items():
         parts[f"results of {name}"] = lambda folder=folder: results(_report(folder))  # type: ignore[misc]
         parts[f"command of {name}"] = lambda folder=folder: (  # type: ignore[misc]
-            f"```\n.venv/bin/{command(_report(folder))}\n```"
+            f"```\n.venv/bin/{command(_report(folder))}\n```\n\n{took(_report(folder))}"
         )
     pattern = re.compile(r"(<!-- figures: ([\w ]+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
     return pattern.sub(lambda found: f"{found[1]}{parts[found[2]]()}\n{found[3]}", text)
@@ -81,6 +81,15 @@ def filled(text: str) -> str:
 def _report(folder: Path) -> Report:
     report: Report = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
     return report
+
+
+def took(report: Report) -> str:
+    """How long the run that ships took, what `--study` takes longer set apart."""
+    timing = report["timing"]
+    study = timing.get("study", 0.0)
+    minutes = f"That run took {(timing['total'] - study) / 60:.0f} minutes"
+    more = f", and {study / 60:.0f} for the study" if study else ""
+    return f"{minutes}{more}."
 
 
 def results(report: Report) -> str:

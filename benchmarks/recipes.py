@@ -1,9 +1,9 @@
 """Which views and weights should heads be trained on? `python -m benchmarks.recipes --data DIR`
 
 Each candidate trains a central head and a federation of five hospitals (20 rounds of 3 epochs), on
-the train patients less the public cohort and those held out. Both are scored on the latter, as they
-are and with what tells the classes apart by framing swapped (fedmed.evaluation.shifted), by which
-recipes are chosen. The official test split is neither passed nor scored.
+the train patients but those held out. Both are scored on the latter, as they are and with what
+tells the classes apart by framing swapped (fedmed.evaluation.shifted), by which recipes are chosen.
+The official test split is neither passed nor scored.
 """
 
 from __future__ import annotations

@@ -1,17 +1,18 @@
-"""How much of the federated network's scores is chance? `python -m benchmarks.seeds --data DIR`.
+"""How much of the networks' scores is chance? `python -m benchmarks.seeds --data DIR`.
 
-The run that ships, its federation alone, with other seeds: each deals the patients to hospitals,
-holds others out and orders the X-rays anew. Networks are scored as a snapshot stores them. The seed
-that ships is told beside them. Nothing is chosen by this: the official test split is looked at
-once for each seed, and docs/measured.md counts the looks.
+The run that ships, its federated and its central network alone, with other seeds: each deals the
+patients to hospitals, holds others out and orders the X-rays anew. Networks are scored as a
+snapshot stores them. The seed that ships is told beside them. Nothing is chosen by this: the
+official test split is looked at once for each network, and docs/measured.md counts the looks.
 
-A seed's line is written when its federation ends, and one of the same code is not run again.
+A seed's line is written when its networks are scored, and one of the same code is not run again.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from fedmed.code_digest import OF_ROUNDS, code_digest
 from fedmed.evaluation.answers import Answers
 from fedmed.evaluation.shifted import SwappedValidation
 from fedmed.experiment.ask_networks import backbone_of, head_of, images_to_ask, official
-from fedmed.experiment.network_federation import federations
+from fedmed.experiment.network_federation import centrally, federations
 from fedmed.experiment.prepare_network import prepare_network
 from fedmed.experiment.settings import Settings
 from fedmed.experiment.timing import Stopwatch
@@ -33,8 +34,10 @@ from fedmed.snapshot.reader import Snapshot
 from fedmed.training.network_trainer import read_network
 
 TOPIC = "seeds"
-PROTOCOLS = ("validation", "shifted", "test")
+MODELS = (BASE, "central")
 SCORED = ("accuracy", "balanced_accuracy", "specificity", "auc")
+
+Scores = dict[str, dict[str, float]]  # by protocol and metric
 
 
 def main() -> None:
@@ -44,62 +47,71 @@ def main() -> None:
     parser.add_argument("--workers", type=int, help="processes (default: one a core)")
     options = parser.parse_args()
     snapshot = Snapshot.open(NETWORK)
-    ships = {"seed": snapshot.config["seed"], "scores": shipped(snapshot.report)}
+    ships = {"seed": snapshot.config["seed"]} | shipped(snapshot.report)
     code = code_digest(OF_ROUNDS)
     rows = {row["seed"]: row for row in measuring.kept(TOPIC, code)}
-
-    def write() -> Path:
-        found = {"code": code, "ships": ships, "rows": list(rows.values())}
-        return measuring.write(TOPIC, found)
-
     for seed in options.seeds:
         if seed not in rows:
             with tempfile.TemporaryDirectory() as folder:
-                settings = settings_of(snapshot.report, options.data, seed, Path(folder) / "run")
-                rows[seed] = {"seed": seed, "scores": run(settings)}
-            write()
-    shown = [{"seed": row["seed"]} | _flat(row["scores"]) for row in (ships, *rows.values())]
-    print(measuring.table(shown))
-    print(f"written to {write()}")
+                settings = settings_of(
+                    snapshot.report,
+                    data=options.data,
+                    seed=seed,
+                    workers=options.workers,
+                    audit=False,
+                    output=Path(folder) / "run",
+                )
+                rows[seed] = {"seed": seed} | run(settings)
+        in_order = [rows[seed] for seed in sorted(rows)]
+        path = measuring.write(TOPIC, {"code": code, "ships": ships, "rows": in_order})
+    print(measuring.table([_flat(row) for row in (ships, *in_order)]))
+    print(f"written to {path}")
 
 
-def settings_of(report: Report, data: str, seed: int, output: Path) -> Settings:
-    """The options of the run that ships, with another seed."""
+def settings_of(report: Report, **others: Any) -> Settings:
+    """The options of the run that ships, with others in place of some."""
     known = {option.name for option in fields(Settings)}
     given: dict[str, Any] = {name: v for name, v in report["recipe"].items() if name in known}
-    return Settings(**given | {"data": data, "seed": seed, "audit": False, "output": output})
+    return Settings(**given | others)
 
 
-def run(settings: Settings) -> dict[str, dict[str, float]]:
-    """Train the federated network of a run, and return its scores by protocol."""
+def run(settings: Settings) -> dict[str, Scores]:
+    """Train the federated and the central network of a run, and return their scores."""
     prepared = prepare_network(settings, Stopwatch())
-    (path, _) = federations(settings, prepared, [settings.format])[settings.format]
-    network = stored({BASE: read_network(path)})[BASE]
-    answers = Answers([BASE])
+    (federated, _) = federations(settings, prepared, [settings.format])[settings.format]
+    paths = {BASE: federated, "central": centrally(settings, prepared)}
+    networks = stored({name: read_network(path) for name, path in paths.items()})
+    answers = Answers(MODELS)
     wanted = images_to_ask(prepared)
-    answers.ask(BASE, backbone_of(network, prepared), head_of(network), wanted)
+    for name, network in networks.items():
+        answers.ask(name, backbone_of(network, prepared), head_of(network), wanted)
     swapped = SwappedValidation.read(prepared.held_out, answers)
+    protocols = official(prepared, answers) | {"shifted": swapped}
     prepared.state.finish()
+    found = {name: one.score(answers.heads(MODELS), MODELS) for name, one in protocols.items()}
+    return _by_model(found)
+
+
+def shipped(report: Report) -> dict[str, Scores]:
+    """The same scores of the run that ships."""
+    protocols: Any = report["protocols"]
+    return _by_model({name: one["models"] for name, one in protocols.items()})
+
+
+def _by_model(found: Mapping[str, Any]) -> dict[str, Scores]:
     return {
-        name: _scores(one.score(answers.heads([BASE]), [BASE])[BASE])
-        for name, one in (official(prepared, answers) | {"shifted": swapped}).items()
+        model: {
+            protocol: {name: models[model][name]["value"] for name in SCORED}
+            for protocol, models in found.items()
+        }
+        for model in MODELS
     }
 
 
-def shipped(report: Report) -> dict[str, dict[str, float]]:
-    """The same scores of the run that ships."""
-    protocols: Any = report["protocols"]
-    return {name: _scores(one["models"][BASE]) for name, one in protocols.items()}
-
-
-def _scores(metrics: Any) -> dict[str, float]:
-    return {name: metrics[name]["value"] for name in SCORED}
-
-
-def _flat(scores: dict[str, dict[str, float]]) -> dict[str, float]:
-    return {
-        f"{protocol} {name}": round(100 * scores[protocol][name], 1)
-        for protocol in PROTOCOLS
+def _flat(row: Mapping[str, Any]) -> dict[str, float]:
+    return {"seed": row["seed"]} | {
+        f"{model} {name}": round(100 * row[model]["test"][name], 1)
+        for model in MODELS
         for name in ("accuracy", "auc")
     }
 

@@ -36,9 +36,8 @@ FIRST_MEASURED, MEASURED = 6_000, 200  # in neither the pool nor those that sett
 CUT, CONTRAST, BRIGHTNESS, SOFT = 0.06, 0.75, -0.04, SIZE / 170
 PLAIN = 1 / 20  # of the film that is opaque: with less, half of the pneumonias are missed
 CHOSEN = (
-    "Simulated patients whom no model has seen, without pneumonias that are easily overlooked: as "
-    "many of each class, half of them such that hospitals disagreed when they were drawn, but for "
-    "one that says the same of nearly all; out of those that drew no warning."
+    "Simulated patients whom no model has seen, chosen so that the hospitals disagree on half of "
+    "them; none is hard to see, none draws a warning."
 )
 
 

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent
 # What decides the numbers, from encoded bytes to features: packages, so that a new file counts.
 OF_FEATURES = ("task.py", "imaging", "simulation", "backbones", "features")
 # And on to what a federation makes of them.
-OF_ROUNDS = (*OF_FEATURES, "data", "training", "federated", "privacy")
+OF_ROUNDS = (*OF_FEATURES, "data", "training", "federated", "privacy", "experiment")
 LIBRARIES = (
     "pillow",
     "pydicom",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as topics
-from benchmarks import engines, machines, measuring, pipeline, seeds, tables, variants
+from benchmarks import engines, machines, measuring, pipeline, seeds, tables
 from benchmarks.pipeline import Run
 from fedmed import data
 from fedmed.backbones.backbone import NETWORK
@@ -89,25 +89,28 @@ def test_some_of_the_images_are_whole_patients_and_all_of_the_test_split(tmp_pat
 
 def test_other_seeds_are_of_the_run_that_ships(tmp_path: Path) -> None:
     report = Snapshot.open(NETWORK).report
-    settings = seeds.settings_of(report, "x-rays", 7, tmp_path)
+    settings = seeds.settings_of(report, data="x-rays", seed=7, audit=False, output=tmp_path)
     assert settings.train == "network" and settings.seed == 7 and not settings.audit
     assert settings.rounds == report["recipe"]["rounds"] and settings.size == 128
-    assert (
-        seeds.shipped(report)["test"]["auc"]
-        == (report["protocols"]["test"]["models"]["federated"]["auc"]["value"])
-    )
+    found, models = seeds.shipped(report), report["protocols"]["test"]["models"]
+    assert found["federated"]["test"]["auc"] == models["federated"]["auc"]["value"]
+    assert found["central"]["test"]["auc"] == models["central"]["auc"]["value"]
 
 
 def test_seeds_are_told_with_their_spread(monkeypatch: pytest.MonkeyPatch) -> None:
     def row(seed: int, value: float) -> dict[str, Any]:
-        scores = dict.fromkeys(seeds.SCORED, value)
-        return {"seed": seed, "scores": dict.fromkeys(("validation", "shifted", "test"), scores)}
+        def of(value: float) -> dict[str, Any]:
+            return dict.fromkeys(("shifted", "test"), dict.fromkeys(seeds.SCORED, value))
+
+        return {"seed": seed, "federated": of(value), "central": of(0.95)}
 
     found = {"ships": row(42, 0.94), "rows": [row(43, 0.95), row(44, 0.96)]}
     monkeypatch.setattr(tables, "stored", lambda name: found)
     told = tables.seeds()
-    assert "| 42, ships | 94.0 / 94.0 |" in told and "\n| 44 | 96.0 / 96.0 |" in told
-    assert "over 3 seeds, mean and standard deviation: accuracy 95.0 ± 1.0 %" in told
+    first = "| 42, ships | 94.0 / 94.0 | 94.0 / 94.0 | 94.0 % | 95.0 / 95.0 |"
+    assert first in told and "\n| 44 | 96.0 / 96.0 |" in told
+    assert "over 3 seeds, mean and standard deviation: federated accuracy 95.0 ± 1.0 %" in told
+    assert "Federated less central: accuracy 0.0 ± 1.0 points" in told
 
 
 def test_frames_that_are_late_show() -> None:
@@ -131,19 +134,9 @@ def test_a_rounds_seconds_are_from_when_all_had_joined() -> None:
     assert machines.round_seconds(log) == [30.0, 3602.0]
 
 
-def test_a_variants_loss_weighs_both_classes_the_same() -> None:
-    found = np.array([[0.5, 0.5, 0.5, 0.25]])  # of three that are PNEUMONIA, and one that is not
-    wanted = (np.log(2) - np.log(0.75)) / 2
-    assert variants._loss(found, [1, 1, 1, 0]) == pytest.approx(wanted)
-
-
-def test_every_variant_says_a_size_for_each_round() -> None:
-    assert {len(variant.sizes) for variant in variants.VARIANTS.values()} == {variants.ROUNDS}
-
-
 def test_rows_of_other_code_are_not_kept(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr(measuring, "RESULTS", tmp_path)
-    assert measuring.kept("variants", "code") == []
-    measuring.write("variants", {"code": "code", "rows": [{"seed": 1}]}, tmp_path)
-    assert measuring.kept("variants", "code") == [{"seed": 1}]
-    assert measuring.kept("variants", "other") == []
+    assert measuring.kept("some", "code") == []
+    measuring.write("some", {"code": "code", "rows": [{"seed": 1}]}, tmp_path)
+    assert measuring.kept("some", "code") == [{"seed": 1}]
+    assert measuring.kept("some", "other") == []

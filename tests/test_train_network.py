@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import train
+from benchmarks import seeds
 from fedmed import study
 from fedmed.evaluation import evaluation_set, shifted
 from fedmed.evaluation.metrics import evaluate
@@ -162,6 +163,16 @@ def test_a_study_of_a_finished_run_measures_what_it_had_only_counted(
     assert tensors(again) == tensors(folder)
     assert study.main([str(again), "--data", settings.data]) == 2
     assert "nothing is lacking" in capsys.readouterr().err
+
+
+def test_the_central_and_the_federated_network_are_the_same_without_the_others(
+    folder: Path, settings: Settings, hasty: pytest.MonkeyPatch
+) -> None:
+    alone = seeds.run(replace(settings, output=settings.output.with_name("alone"), study=False))
+    whole = seeds.shipped(Snapshot.open(folder).report)
+    for model, by_protocol in whole.items():
+        for protocol, scores in by_protocol.items():
+            assert alone[model][protocol] == pytest.approx(scores, abs=1e-6)
 
 
 def test_a_message_of_another_size_would_show() -> None:

@@ -65,7 +65,7 @@ def official(prepared: PreparedNetwork, answers: Answers) -> dict[str, Evaluatio
 
     held_out, test = prepared.held_out, prepared.cohort.test
     known = description(prepared.cohort.patients_known)
-    once = f"{prepared.cohort.test_split}, scored once"
+    once = f"{prepared.cohort.test_split}, scored once by this run"
     return {
         "validation": EvaluationSet(known, held_out, clean(held_out)),
         "test": EvaluationSet(once, test, clean(test)),

@@ -69,6 +69,11 @@ def faults(settings: Options) -> Iterator[str]:
             f"--algorithm {name} tells a wrong update by the others: it needs --hospitals 3 at "
             "least"
         )
+    elif name in NEED_THREE and settings.participation * settings.hospitals <= 2:
+        yield (
+            f"--algorithm {name} tells a wrong update by the others, and --participation "
+            f"{settings.participation:g} asks fewer than 3 hospitals a round: ask more"
+        )
     if settings.poison and settings.hospitals < 2:
         yield "--poison spoils one of several hospitals: it needs --hospitals 2 at least"
     if settings.keep_sums:

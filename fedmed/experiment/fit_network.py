@@ -19,6 +19,7 @@ from fedmed.experiment.network_federation import (
     begin,
     chain_of,
     federation,
+    in_rounds,
     remaining,
     round_file,
     workers,
@@ -33,8 +34,7 @@ from fedmed.federated.state import State
 from fedmed.federated.transforms import FORMATS
 from fedmed.training.network import ImageSite
 from fedmed.training.network_trainer import NetworkTrainer, Said
-from fedmed.training.optimizer import Optimisation
-from fedmed.training.workers import Workers, result
+from fedmed.training.workers import Workers
 
 CHAINS = 16  # trainings that wait for a process at a time, beside the federation
 
@@ -102,7 +102,7 @@ def fit_network(settings: Settings, prepared: PreparedNetwork, watch: Stopwatch)
             # One after the other, for each takes memory.
             lambda: [together(format).ledger for format in others],
             *(
-                _chain(trainers[chain], site, base, settings, how)
+                in_rounds(trainers[chain], site, base, settings, how)
                 for chain, site, how in (
                     ("central", prepared.everything, optimisation),
                     *(("alone", site, of_its_own) for site in prepared.hospitals),
@@ -132,28 +132,6 @@ def fit_network(settings: Settings, prepared: PreparedNetwork, watch: Stopwatch)
         workers=count,
         peak_memory_gib=memory.gib(),
     )
-
-
-def _chain(
-    trainer: NetworkTrainer,
-    site: ImageSite,
-    base: Path,
-    settings: Settings,
-    optimisation: Optimisation,
-) -> Callable[[], None]:
-    """Train one network in rounds, from what is kept of it or from `base`."""
-
-    def run() -> None:
-        epochs = trainer.regime.total_epochs
-        while (done := trainer.epochs_done(site.name)) < epochs:
-            stop = min(done + settings.local_epochs, epochs)
-            start = trainer.kept(site.name, done) if done else base
-            job = trainer.submit(site, start, range(done, stop), optimisation, seed=settings.seed)
-            assert job is not None, "it is not done yet"
-            result(job)
-            trainer.drop_but_latest(site.name)
-
-    return run
 
 
 def _side_by_side(jobs: Sequence[Callable[[], object]], pool: Workers) -> list[object]:

@@ -1,8 +1,8 @@
-"""A federation of whole networks, in one format of its updates; and federations alone."""
+"""A federation of whole networks, in one format of its updates; and parts of a run on their own."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -22,7 +22,7 @@ from fedmed.training.network import WEIGHT_DECAY, ImageSite, norm_names
 from fedmed.training.network_trainer import NetworkTrainer, read_network, write_network
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.tensors import Tensors
-from fedmed.training.workers import Workers
+from fedmed.training.workers import Workers, result
 
 
 class Beginning(NamedTuple):
@@ -80,6 +80,44 @@ def federations(
         format: (round_file(folder, state.round, chains[format]), state)
         for format, state in ended.items()
     }
+
+
+def centrally(settings: Settings, prepared: PreparedNetwork) -> Path:
+    """Train the central network and no other; returns its file, as a whole run has it, bit by bit.
+
+    Raises:
+        UserError: training diverged, or a process died.
+    """
+    folder, base, _, _, optimisation, _ = begin(settings, prepared)
+    regime = replace(prepared.regime, total_epochs=settings.epochs)
+    epochs = {"central": settings.epochs}
+    with Workers(1, lambda said: progress(said)) as pool:
+        trainer = NetworkTrainer(pool, folder, "central", regime, base)
+        progress = Progress(remaining({"central": trainer}, prepared, epochs), epochs)
+        in_rounds(trainer, prepared.everything, base, settings, optimisation)()
+    return trainer.kept(prepared.everything.name, settings.epochs)
+
+
+def in_rounds(
+    trainer: NetworkTrainer,
+    site: ImageSite,
+    base: Path,
+    settings: Settings,
+    optimisation: Optimisation,
+) -> Callable[[], None]:
+    """Return what trains one network in rounds, from what is kept of it or from `base`."""
+
+    def run() -> None:
+        epochs = trainer.regime.total_epochs
+        while (done := trainer.epochs_done(site.name)) < epochs:
+            stop = min(done + settings.local_epochs, epochs)
+            start = trainer.kept(site.name, done) if done else base
+            job = trainer.submit(site, start, range(done, stop), optimisation, seed=settings.seed)
+            assert job is not None, "it is not done yet"
+            result(job)
+            trainer.drop_but_latest(site.name)
+
+    return run
 
 
 def workers(settings: Settings, prepared: PreparedNetwork) -> int:

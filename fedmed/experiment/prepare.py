@@ -123,7 +123,7 @@ def prepare(settings: Settings, watch: Stopwatch, dealt: Dealt | None = None) ->
         ],
         validation=EvaluationSet(description(cohort.patients_known), held_out, clean[0]),
         shifted=swapped,
-        test=EvaluationSet(f"{cohort.test_split}, scored once", cohort.test, clean[1]),
+        test=EvaluationSet(f"{cohort.test_split}, scored once by this run", cohort.test, clean[1]),
         passes=passes,
         cache=cache,
         learned=learned,

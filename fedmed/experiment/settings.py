@@ -203,7 +203,7 @@ class Settings:
     )
     recipe: str = _option(
         "auto",
-        "augmentation and class weights; auto is what the backbone was made for, else 'robust'",
+        "augmentation and class weights; auto is 'robust'",
         choices=("auto", *RECIPES),
     )
     batch_norm: str = _option(

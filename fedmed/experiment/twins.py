@@ -13,6 +13,8 @@ import numpy as np
 
 from fedmed.data.cohort import labels, patients
 from fedmed.experiment.fit import Fitted, federation
+from fedmed.experiment.optimisations import optimisations
+from fedmed.experiment.personal import personalise
 from fedmed.experiment.prepare import Prepared
 from fedmed.experiment.protection import protect
 from fedmed.experiment.settings import Settings
@@ -55,6 +57,10 @@ def twins(settings: Settings, prepared: Prepared, fitted: Fitted) -> Twins:
     protection = replace(protect(settings, half, None), keys=None)
     state = federation(settings, plan, protection, zero, fitted.optimisation, settings.format)
     local = Heads.of(plan.algorithm.model(state.own))
+    if settings.personalise:
+        _, alone = optimisations(settings, prepared, prepared.recipe)
+        sites = plan.sites(half.hospitals)
+        local = personalise(settings, Heads.of(state.model), sites, alone)
     return Twins(stack([central, Heads.of(state.model), local]), inside)
 
 

@@ -46,7 +46,8 @@ class Attendance:
             return torch.arange(count), torch.arange(count)
         digest = hashlib.blake2b(f"{seed} {number} attendance".encode(), digest_size=8).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
-        asked = math.ceil(self.participation * count)
+        # 0.14 of 50 are 7, though the product of the floats lies above.
+        asked = max(1, math.ceil(self.participation * count - 1e-9))
         invited = torch.randperm(count, generator=generator)[:asked]
         answers = torch.rand(asked, generator=generator) >= self.drop_out
         if not answers.any():

@@ -56,6 +56,11 @@ class Ledger:
         return statistics.mode(size for entry in self.up for size in entry.values())
 
     @property
+    def hospitals(self) -> int:
+        """How many were asked in any round; who was away from one got nothing in it."""
+        return len({name for asked in self.down for name in asked})
+
+    @property
     def messages(self) -> list[int]:
         """The bytes to and from each hospital in each round of the run."""
         return [size for entry in [*self.up, *self.down] for size in entry.values()]

@@ -79,6 +79,10 @@ def told(examples: Sequence[Example], said: Sequence[str], report: Report | None
             right = report["protocols"][protocol]["models"]["federated"]["accuracy"]["value"]
             where = phrases.scored_on(report, protocol)
             words.append(f"On {where}, it gets {100 * (1 - right):.1f} % wrong.")
+            simulated = all(example.source.startswith("simulated") for example in examples)
+            of_people = simulated and not report["data"]["simulated"]
+            if of_people and len(wrong) > 2 * (1 - right) * len(examples):
+                words.append("It learned from real X-rays, which these are not.")
     return " ".join(words)
 
 

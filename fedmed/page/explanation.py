@@ -61,7 +61,9 @@ def reason(prediction: Prediction, config: Mapping[str, Any]) -> str:
         f"and {_span(negative)} of those that say NORMAL"
     )
     if min(positive) > max(negative):
-        return f"{facts}: each side leans the way its own patients did."
+        if min(positive) > 0.5 > max(negative):
+            return f"{facts}: each side leans the way its own patients did."
+        return f"{facts}: those with more of it say PNEUMONIA."
     if _mean(positive) > _mean(negative):
         return f"{facts}: the mix explains part of the split."
     return f"{facts}: the mix does not explain the split."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-MEAN = "averages them, weighted by how many images stand behind each"
+MEAN = "averages them, weighted by what the images behind each count in training"
 ROBUST = {
     "median": ("takes medians of", "takes the median of each number over the hospitals"),
     "trimmed-mean": (

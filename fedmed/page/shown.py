@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from markupsafe import escape
 
 from fedmed.errors import ImageError, UserError
 from fedmed.inference.loading import Opened
@@ -54,7 +54,7 @@ def told() -> Iterator[None]:
         yield
     except UserError as error:
         # Gradio renders it as HTML, which is what an ImageError already is.
-        words = str(error) if isinstance(error, ImageError) else str(escape(str(error)))
+        words = str(error) if isinstance(error, ImageError) else escape(str(error), quote=False)
         raise gr.Error(words, print_exception=False) from error
 
 

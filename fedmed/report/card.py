@@ -10,9 +10,13 @@ from typing import Any
 from fedmed.evaluation.metrics import METRICS
 from fedmed.report import card_tables
 from fedmed.report.claims import summary
-from fedmed.report.joining import trains_networks
 from fedmed.report.machines_facts import machines_section
-from fedmed.report.phrases import federated_by, number_of_rounds
+from fedmed.report.phrases import (
+    federated_by,
+    hospitals_model,
+    number_of_rounds,
+    trains_networks,
+)
 from fedmed.report.privacy_facts import privacy_section
 from fedmed.report.schema import Config, Report
 from fedmed.report.study_table import study_section
@@ -88,7 +92,7 @@ def _opening(report: Report, config: Config) -> str:
         f"**{DISCLAIMER}**\n\n{simulated}"
         f"{len(models)} classifiers ({' and '.join(CLASSES)}){_kind(report)}. `central` saw all "
         f"training images in one place. `federated` is {_federated_by(report)}, in which updates "
-        f"travelled and images did not. {_own(report)}\n\n"
+        f"travelled and images did not. Each `hospital` model is {hospitals_model(report)}.\n\n"
         f"What the figures bear out:\n\n{said}"
     )
 
@@ -106,17 +110,6 @@ def _kind(report: Report) -> str:
     if trains_networks(report):
         return ", each a whole ResNet18 trained end to end"
     return " on one frozen ResNet18: only the last layer of each was trained"
-
-
-def _own(report: Report) -> str:
-    """What a hospital's model is."""
-    if trains_networks(report):
-        return (
-            "Each `hospital` model is what that hospital has without the others, trained as long."
-        )
-    if "personalised" in report:
-        return f"Each `hospital` model is {report['personalised']['words']}."
-    return "Each `hospital` model is that hospital's own after the last round."
 
 
 def _making(report: Report, config: Config) -> str:

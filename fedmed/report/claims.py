@@ -6,7 +6,7 @@ way, and says what was compared, on which X-rays, and how many.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,10 +21,10 @@ from fedmed.report.phrases import (
     listed,
     lowest_and_highest,
     name_of,
-    of_networks,
     percentage,
     scored_on,
     some_of,
+    trains_networks,
 )
 from fedmed.report.privacy_claims import attacked, privacy
 from fedmed.report.schema import ProtocolName, Report, Scores
@@ -52,6 +52,7 @@ ON_BOTH = ("collapse", "joining")  # what is also said of validation
 ALIKE = 0.01  # AUCs that lie within this rank alike
 APART = 0.05  # recalls or specificities further apart than this are another operating point
 HALF = 0.5  # whoever gets less of a class right does worse there than a coin
+FEW = 3  # hospitals are named
 SAME_MIX = 0.1  # shares of PNEUMONIA that lie within this are one mix
 
 
@@ -64,10 +65,14 @@ class Claim:
 
 
 def summary(report: Report) -> list[Claim]:
-    """The claims of the official test, and those of validation that may differ from them."""
-    return claims(report) + [
-        claim for claim in claims(report, "validation") if claim.kind in ON_BOTH
-    ]
+    """The claims of the official test, each with that of validation where it may differ."""
+    held_out = {one.kind: one for one in claims(report, "validation") if one.kind in ON_BOTH}
+    found = []
+    for claim in claims(report):
+        found.append(claim)
+        if claim.kind in held_out:
+            found.append(held_out.pop(claim.kind))
+    return [*found, *held_out.values()]
 
 
 def claims(report: Report, protocol: ProtocolName = "test") -> list[Claim]:
@@ -109,24 +114,31 @@ def joining(report: Report, protocol: ProtocolName) -> str:
         return ""
     federated = report["protocols"][protocol]["models"]["federated"]["balanced_accuracy"]
     gains = {name: difference(federated, interval) for name, interval in alone.items()}
-    helped = sum(gain["low"] > 0 for gain in gains.values())
-    hurt = sum(gain["high"] < 0 for gain in gains.values())
-    same = len(alone) - helped - hurt
+    helped = [name for name, gain in gains.items() if gain["low"] > 0]
+    hurt = [name for name, gain in gains.items() if gain["high"] < 0]
+    same = len(alone) - len(helped) - len(hurt)
     if same == len(alone):
         outcome = f"is not shown to help or hurt {any_of(same)}"
     else:
-        counts = {"helps": helped, "hurts": hurt, "makes no difference that shows for": same}
-        (verb, first), *rest = [item for item in counts.items() if item[1]]
-        outcome = listed(
-            [f"{verb} {some_of(first, len(alone))}", *(f"{verb} {count:,}" for verb, count in rest)]
-        )
+        moved = {"helps": helped, "hurts": hurt}
+        (verb, first), *rest = [(verb, names) for verb, names in moved.items() if names]
+        parts = [f"{verb} {some_of(len(first), len(alone))}"]
+        parts[0] += _who(first) if len(first) < len(alone) else ""
+        parts += [f"{verb} {len(names):,}{_who(names)}" for verb, names in rest]
+        outcome = listed([*parts, *([f"makes no difference that shows for {same:,}"] * bool(same))])
     worst, best = lowest_and_highest(alone)
     return (
-        f"Joining {outcome}: on {scored_on(report, protocol)}, the federated model's balanced "
+        f"Joining {outcome}, on {scored_on(report, protocol)}: the federated model's balanced "
         f"accuracy (the mean of recall and specificity) is {in_percent(federated)}; trained alone, "
         f"hospitals have from {in_percent(alone[worst])} ({name_of(worst)}) to "
         f"{in_percent(alone[best])} ({name_of(best)})."
     )
+
+
+def _who(hospitals: Sequence[str]) -> str:
+    """Their names in brackets, where they are few."""
+    few = len(hospitals) <= FEW
+    return f" ({listed([name_of(name) for name in hospitals])})" if few else ""
 
 
 def ranking(report: Report, protocol: ProtocolName) -> str:
@@ -134,7 +146,7 @@ def ranking(report: Report, protocol: ProtocolName) -> str:
     models = report["protocols"][protocol]["models"]
     alone = report["local_only"][protocol]
     everyone = {**models, **{f"{name} alone": scores for name, scores in alone.items()}}
-    if of_networks(report):  # a hospital's model is the one that it has alone
+    if trains_networks(report):  # a hospital's model is the one that it has alone
         everyone = {name: scores for name, scores in everyone.items() if name not in alone}
     aucs = {name: scores["auc"] for name, scores in everyone.items()}
     worst, best = lowest_and_highest(aucs)

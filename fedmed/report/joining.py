@@ -7,16 +7,11 @@ from typing import Any
 
 from fedmed.evaluation.intervals import difference
 from fedmed.report.numbers import Interval
-from fedmed.report.phrases import in_percent, percentage
+from fedmed.report.phrases import in_percent, percentage, trains_networks
 from fedmed.report.schema import Scores
 from fedmed.task import CLASSES
 
 NEARLY_ALL = 0.95  # of the X-rays that get one and the same answer
-
-
-def trains_networks(report: Mapping[str, Any]) -> bool:
-    """Whether whole networks were trained, and not only their last layers."""
-    return "training" in report and report["training"]["mode"] == "network"
 
 
 def joined(report: Mapping[str, Any]) -> dict[str, str]:

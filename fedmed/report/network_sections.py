@@ -39,7 +39,7 @@ def communication(
     return {
         "sent": sent,
         "rounds": len(own.up),
-        "hospitals": len(own.up[0]),
+        "hospitals": own.hospitals,
         "formats": formats,
     }
 

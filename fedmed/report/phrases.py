@@ -16,9 +16,18 @@ WHERE: dict[ProtocolName, str] = {
 }
 
 
-def of_networks(report: Report) -> bool:
-    """Whether a report is of whole networks, in which a hospital's is the one it has alone."""
-    return report.get("training", {}).get("mode") == "network"
+def trains_networks(report: Mapping[str, Any]) -> bool:
+    """Whether whole networks were trained, and not only their last layers."""
+    return "training" in report and report["training"]["mode"] == "network"
+
+
+def hospitals_model(report: Mapping[str, Any]) -> str:
+    """What a hospital's model in the snapshot is."""
+    if trains_networks(report):
+        return "what that hospital has without the others, trained as long"
+    if "personalised" in report:
+        return str(report["personalised"]["words"])
+    return "that hospital's own after the last round"
 
 
 def federated_by(report: Mapping[str, Any] | None) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from statistics import NormalDist
 from typing import Literal
 
+from fedmed.report.numbers import Interval
 from fedmed.report.phrases import listed, name_of, scored_on
 from fedmed.report.privacy_schema import Differential
 from fedmed.report.schema import ProtocolName, Report
@@ -62,14 +64,14 @@ def attacked(report: Report, protocol: ProtocolName) -> str:
     kind: Literal["lira", "loss"] = "lira" if by_shadows else "loss"
     how = "that trains models of its own" if by_shadows else "by how sure a model is"
     aucs = {name: found[kind]["auc"] for name, found in models.items()}
-    # What members and others differ in beside having been trained on is no leak.
-    unseen = [found["control"]["auc"]["value"] for found in models.values() if "control" in found]
-    nothing = max([0.5, *unseen])
+    # What members and others differ in beside having been trained on is no leak: where a model was
+    # asked about patients it never saw in place of its members, that is what it is held against.
+    unseen = {name: one["control"]["auc"] for name, one in models.items() if "control" in one}
     wide = _NORMAL.inv_cdf(1 - ONE_SIDED / len(aucs)) / _NORMAL.inv_cdf(1 - ONE_SIDED)
     leaking = [
         name
         for name, auc in aucs.items()
-        if auc["value"] - wide * (auc["value"] - auc["low"]) > nothing
+        if _excess(auc, unseen.get(name)) > wide * _margin(auc, unseen.get(name))
     ]
     worst = max(aucs, key=lambda name: aucs[name]["value"])
     highest = aucs[worst]
@@ -78,10 +80,26 @@ def attacked(report: Report, protocol: ProtocolName) -> str:
         f"{highest['high']:.3f}, of {name_of(worst)}, the highest of {len(aucs):,}; 0.5 is a coin"
     )
     if unseen:
-        figures += f", and {max(unseen):.3f} the most about patients that a model never saw"
+        above = {name: _excess(aucs[name], control) for name, control in unseen.items()}
+        most = max(above, key=lambda name: above[name])
+        figures += (
+            f"; {above[most]:+.3f} at most, of {name_of(most)}, above the same about patients that "
+            "the model never saw"
+        )
     if not leaking:
         return f"An attack {how} is not shown to tell who was in the training set ({figures})."
     return (
-        f"An attack {how} tells better than a coin who was in the training set of "
+        f"An attack {how} tells better than chance who was in the training set of "
         f"{listed([name_of(name) for name in leaking])} ({figures})."
     )
+
+
+def _excess(auc: Interval, control: Interval | None) -> float:
+    """By how much an attack's AUC is above a coin's, or above that about patients never seen."""
+    return auc["value"] - (control["value"] if control else 0.5)
+
+
+def _margin(auc: Interval, control: Interval | None) -> float:
+    """How far that may be off downwards, at 97.5 %: as if both had been drawn apart."""
+    of_control = control["high"] - control["value"] if control else 0.0
+    return math.hypot(auc["value"] - auc["low"], of_control)

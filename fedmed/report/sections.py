@@ -124,8 +124,7 @@ def communication(
     return lacking | {
         "sent": sent,
         "rounds": federations[sent].round,
-        # Who was away from a round got nothing in it.
-        "hospitals": len({name for asked in federations[sent].ledger.down for name in asked}),
+        "hospitals": federations[sent].ledger.hospitals,
         "formats": formats,
     }
 

@@ -72,7 +72,8 @@ def split_of(cell: Cell) -> str:
 
 def points(gap: Interval) -> str:
     """`-1.2 points (-2.0 to -0.4)`."""
-    value, low, high = (100 * gap[end] for end in ("value", "low", "high"))
+    # Nothing to a tenth is no less than nothing.
+    value, low, high = (round(100 * gap[end], 1) + 0.0 for end in ("value", "low", "high"))
     return f"{value:+.1f} points ({low:+.1f} to {high:+.1f})"
 
 

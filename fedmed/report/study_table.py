@@ -47,6 +47,6 @@ def study_section(report: Report) -> str:
         f"{study['hospitals']:,} hospitals, {study['rounds']:,} rounds of "
         f"{study['local_epochs']:,} epochs at most, {len(study['seeds']):,} seeds; {study['n']:,} "
         f"validation X-rays. {study['method'][:1].upper() + study['method'][1:]}.\n\n{said}\n\n"
-        "In percent, mean over the seeds and half its 95 % interval.\n\n"
-        + table(COLUMNS, [*rows(study)])
+        "Sentences compare by AUC on shifted validation. Below in percent, mean over the seeds and "
+        "half its 95 % interval.\n\n" + table(COLUMNS, [*rows(study)])
     )

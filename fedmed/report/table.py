@@ -15,7 +15,7 @@ from fedmed.report.highlights import (
     one_class_words,
     spread,
 )
-from fedmed.report.phrases import number_of_rounds, of_networks, unfinished
+from fedmed.report.phrases import number_of_rounds, trains_networks, unfinished
 from fedmed.report.schema import PROTOCOLS, Report
 
 COLUMNS: tuple[MetricName, ...] = ("accuracy", "precision", "recall", "f1")
@@ -47,7 +47,7 @@ def table(report: Report) -> str:
     if left_out := note(models):
         rows = [_row(spread(protocols[name]["models"], COLUMNS)) for name in PROTOCOLS]
         lines += [f"{'median of all':<13}{'  '.join(rows)}", *textwrap.wrap(left_out, 80)]
-    if of_networks(report):
+    if trains_networks(report):
         lines += textwrap.wrap(
             "A hospital's network is the one it has without the others, trained as long.", 80
         )

@@ -69,6 +69,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     Raises:
         SnapshotError: it is missing, damaged, or of another version, or lists no snapshot's files.
     """
+    if not folder.is_dir():
+        raise SnapshotError(f"{folder} is no snapshot: there is no such folder.")
     try:
         config = read_json(folder / CONFIG)
         files, version = config["files"], config["schema_version"]

@@ -215,6 +215,8 @@ def train_network(
     Raises:
         UserError: `gradient` needs what a network does not give.
     """
+    if regime.device != "cpu":
+        torch.backends.cudnn.allow_tf32 = False  # which has 10 bits, and would be called FP32
     network = _network(start, regime)
     learned = _learned(network)
     optimizer = _optimizer(learned.values(), optimisation)

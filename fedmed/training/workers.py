@@ -68,8 +68,10 @@ class Workers:
         self._pool.shutdown(cancel_futures=True)
 
     def _listen(self, told: Callable[[Any], None]) -> None:
+        """Hear all that jobs say, also where nobody can be told: they would wait to be heard."""
         while (said := self._said.get()) != _END:
-            told(said)
+            with suppress(OSError):  # a terminal that is gone, a pipe that was closed
+                told(said)
 
 
 class Here:
@@ -101,7 +103,7 @@ def result(future: Future[Any]) -> Any:
     except BrokenProcessPool as error:
         raise UserError(
             "a worker process was ended from outside, most likely because memory ran out: go on "
-            "with --resume and fewer --workers, or a smaller --batch-size or --size"
+            "with --resume and fewer --workers, or start anew with a smaller --batch-size or --size"
         ) from error
 
 

@@ -55,6 +55,7 @@ def test_the_first_that_fails_ends_those_that_wait() -> None:
 
     with pytest.raises(UserError, match="diverged"):
         fit_network._side_by_side([waiting, failing], pool)
+    assert pool.stopped.is_set()
 
 
 def test_normalisation_that_stays_at_home_is_averaged_by_numbers_of_images(tmp_path: Path) -> None:

@@ -36,6 +36,14 @@ def test_a_share_is_asked_and_some_of_them_do_not_answer() -> None:
     assert abs(float(answered.sum() / asked.sum()) - 0.6) < 0.02
 
 
+@pytest.mark.parametrize(
+    ("share", "count", "asked"), [(0.14, 50, 7), (0.5, 5, 3), (0.01, 5, 1), (1e-12, 5, 1)]
+)
+def test_a_share_of_whole_hospitals_is_rounded_up(share: float, count: int, asked: int) -> None:
+    invited, _ = Attendance(share, drop_out=0.1).draw(count, 1, seed=1)
+    assert len(invited) == asked
+
+
 def test_the_draw_is_the_seeds_and_the_rounds() -> None:
     def draws(seed: int) -> list[list[int]]:
         return [SOME.draw(20, number, seed)[1].tolist() for number in range(1, 6)]

@@ -45,3 +45,9 @@ def test_an_update_is_what_a_hospital_sends_though_more_may_go_to_and_fro():
     ledger = ledger.after(up={"hospital_1": 200}, down={"hospital_1": 300})  # it had been away
     told = summary({"fp32": ledger}, full_model=1000)["fp32"]
     assert told["update_bytes"] == 100 and told["run_bytes"] == 800 + 500
+
+
+def test_whoever_was_asked_in_any_round_counts() -> None:
+    first = Ledger().after(up={"a": 1}, down={"a": 9, "b": 9})
+    assert first.hospitals == 2
+    assert first.after(up={"c": 1}, down={"a": 9, "c": 9}).hospitals == 3

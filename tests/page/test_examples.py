@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -109,3 +110,20 @@ def test_what_it_gets_wrong_of_all_that_it_was_scored_on_stands_beside_them(tmp_
         f"n = {n}, it gets {100 * (false + missed) / n:.1f} % wrong."
     )
     assert told(load(own), [], stored) == ""
+
+
+@pytest.mark.parametrize(
+    ("source", "told_so"), [("simulated, patient 1", True), ("a clinic", False)]
+)
+def test_simulated_ones_that_go_wrong_far_oftener_are_said_to_be_none_it_learned_from(
+    tmp_path, stored, source, told_so
+):
+    own = folder_of(tmp_path / "own", ("a.png", "NORMAL"))
+    Image.new("L", (60, 40), 90).save(own / "a.png")
+    found = [replace(load(own)[0], source=source)]
+    of_people = stored | {"data": stored["data"] | {"simulated": False}}
+    words = "It learned from real X-rays, which these are not."
+    assert (words in told(found, ["PNEUMONIA"], of_people)) is told_so
+    assert words not in told(found, ["NORMAL"], of_people)
+    of_simulated = stored | {"data": stored["data"] | {"simulated": True}}
+    assert words not in told(found, ["PNEUMONIA"], of_simulated)

@@ -68,7 +68,7 @@ def said(report: dict[str, Any], kind: str, protocol: str = "test") -> str:
 class TestJoining:
     def test_every_hospital_gains(self):
         text = said(made(alone=[scores(0.7 + k / 100, 0.7) for k in range(5)]), "joining")
-        assert text.startswith("Joining helps all 5 hospitals: on the official test, n = 300,")
+        assert text.startswith("Joining helps all 5 hospitals, on the official test, n = 300:")
         assert "is 90.0 %" in text
         assert "from 70.0 % (hospital 1) to 72.0 % (hospital 5)" in text
 
@@ -84,14 +84,15 @@ class TestJoining:
     def test_some_gain_some_lose_and_of_some_it_is_not_known(self):
         alone = [scores(0.7, 0.7), scores(0.99, 0.99), *[scores(0.9, 0.91)] * 3]
         assert said(made(alone=alone), "joining").startswith(
-            "Joining helps 1 of 5 hospitals, hurts 1 and makes no difference that shows for 3"
+            "Joining helps 1 of 5 hospitals (hospital 1), hurts 1 (hospital 2) and makes no "
+            "difference that shows for 3, on the official test"
         )
 
     def test_the_only_hospital(self):
         report = made(alone=[scores(0.7, 0.7)] * 5)
-        assert "helps the only hospital:" in said(with_hospitals(report, 1), "joining")
+        assert "helps the only hospital," in said(with_hospitals(report, 1), "joining")
         report = with_hospitals(made(), 1)
-        assert "help or hurt the only hospital:" in said(report, "joining")
+        assert "help or hurt the only hospital," in said(report, "joining")
 
 
 class TestRanking:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from fedmed.report.joining import joined, trains_networks
+from fedmed.report.joining import joined
+from fedmed.report.phrases import trains_networks
 from tests.support.reports import example_report
 
 

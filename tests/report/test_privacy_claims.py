@@ -80,13 +80,33 @@ def test_a_promise_that_is_void_is_called_so() -> None:
 
 def test_an_attack_is_said_to_work_where_it_does() -> None:
     assert "is not shown to tell" in said(made(), "attack")
-    assert "tells better than a coin" in said(made(auc=(0.6, 0.55, 0.65)), "attack")
+    assert "tells better than chance" in said(made(auc=(0.6, 0.55, 0.65)), "attack")
     # Of several attacks, one whose interval alone just leaves out a coin shows nothing.
     several = made(auc=(0.55, 0.502, 0.6))
     models = several["privacy"]["audit"]["membership"]["models"]
-    assert "tells better than a coin" in said(several, "attack")
+    assert "tells better than chance" in said(several, "attack")
     models |= {f"hospital_{h}": models["hospital_1"] for h in range(2, 6)}
     assert "is not shown to tell" in said(several, "attack")
+
+
+@pytest.mark.parametrize(
+    ("never_seen", "told"),
+    [
+        ((0.46, 0.44, 0.48), "tells better than chance"),
+        ((0.56, 0.54, 0.58), "is not shown to tell"),
+        ((0.46, 0.30, 0.62), "is not shown to tell"),  # that may be off by as much
+    ],
+)
+def test_an_attack_is_held_against_the_same_about_patients_never_seen(
+    never_seen: Any, told: str
+) -> None:
+    report = made(auc=(0.55, 0.51, 0.59))
+    (model,) = report["privacy"]["audit"]["membership"]["models"].values()
+    del model["lira"]
+    model["control"] = model["loss"] | {"auc": interval(*never_seen)}
+    text = said(document.validate(report), "attack")
+    assert told in text
+    assert f"{0.55 - never_seen[0]:+.3f} at most, of hospital 1, above the same about" in text
 
 
 def test_of_a_run_without_nothing_is_said() -> None:

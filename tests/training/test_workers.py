@@ -51,6 +51,20 @@ def test_an_error_is_the_jobs_own_and_a_death_is_one_sentence() -> None:
             result(workers.submit(dying, 0))
 
 
+def chatty(number: int, tell: Tell) -> int:
+    for _ in range(2000):  # more than a pipe holds
+        tell("x" * 200)
+    return number
+
+
+def test_jobs_end_though_nobody_can_be_told() -> None:
+    def gone(said: object) -> None:
+        raise BrokenPipeError
+
+    with Workers(1, gone) as workers:
+        assert workers.submit(chatty, 3).result(timeout=60) == 3
+
+
 def test_stopping_ends_what_would_never_end() -> None:
     heard: list[object] = []
     with Workers(1, heard.append) as workers:

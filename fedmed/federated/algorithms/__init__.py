@@ -32,7 +32,7 @@ _KINDS: tuple[type[Algorithm], ...] = (
 )
 ALGORITHMS: dict[str, type[Algorithm]] = {kind.name: kind for kind in _KINDS}
 # Whole networks are there after a few rounds: with the momentum of heads, which have dozens, most
-# of the way would be old motion. `python -m benchmarks.variants` compares.
+# of the way would be old motion.
 OF_NETWORKS: dict[str, dict[str, float]] = {FedAvgM.name: {"momentum": 0.3}}
 
 

@@ -11,12 +11,15 @@ from torch import Tensor
 from fedmed.errors import UserError
 from fedmed.federated.algorithm import Round
 from fedmed.federated.algorithms.fedavg import FedAvg
-from fedmed.training.tensors import Tensors
+from fedmed.training.tensors import Tensors, is_statistic
 
 
 @dataclass(frozen=True)
 class Robust(FedAvg):
-    """FedAvg with another middle than the mean; every hospital counts the same."""
+    """FedAvg with another middle than the mean; every hospital counts the same.
+
+    A round that too few answer leaves the model as it is.
+    """
 
     additive: ClassVar[bool] = False  # the server needs every update
     fewest: ClassVar[int] = 3  # of two updates none is in the middle
@@ -30,6 +33,8 @@ class Robust(FedAvg):
         return super().init(model, samples)
 
     def aggregate(self, server: Tensors, sent: Tensors, samples: Tensor, now: Round) -> Tensors:
+        if len(samples) < self.fewest:
+            return server
         return self.step(server, self.middle(sent))
 
     def middle(self, updates: Tensors) -> Tensors:
@@ -79,7 +84,8 @@ class Krum(Robust):
 
     Blanchard, El Mhamdi, Guerraoui, Stainer: Machine Learning with Adversaries: Byzantine Tolerant
     Gradient Descent, NeurIPS 2017 (arXiv:1703.02757), section 4. As many wrong updates are reckoned
-    with as its proof allows: f with 2 f + 2 < H.
+    with as its proof allows: f with 2 f + 2 < H. Near is what the weights are: variances that batch
+    normalisation measured are larger by orders, and no gradient.
     """
 
     name: ClassVar[str] = "krum"
@@ -87,7 +93,8 @@ class Krum(Robust):
 
     def middle(self, updates: Tensors) -> Tensors:
         count = len(next(iter(updates.values())))
-        flat = torch.cat([tensor.double().reshape(count, -1) for tensor in updates.values()], 1)
+        learned = [tensor for name, tensor in updates.items() if not is_statistic(name)]
+        flat = torch.cat([tensor.double().reshape(count, -1) for tensor in learned], 1)
         wrong = max(0, (count - 3) // 2)
         neighbours = max(1, count - wrong - 2)
         distances = torch.cdist(flat, flat, compute_mode="donot_use_mm_for_euclid_dist").square()

@@ -43,10 +43,12 @@ window.fedmed.lab = (() => {
     settings.late = settings.late.filter((one) => one <= settings.hospitals);
     if (settings.poisoned > settings.hospitals) settings.poisoned = settings.poison = null;
     fill();
-    const anew = ["hospitals", "partition", "seed"].some((name) => settings[name] !== before?.[name]);
+    const differs = (...names) => names.some((name) => settings[name] !== before?.[name]);
+    const anew = differs("hospitals", "partition", "seed");
     if (anew || !track) ask();
     else showDeal();
     if (run && !run.summary) cancel();
+    else if (run && (anew || differs("skew", "alpha"))) forget(); // they were of other patients
   }
 
   function fill() {
@@ -110,7 +112,7 @@ window.fedmed.lab = (() => {
     problem("");
     run = { ticket, settings: structuredClone(settings), rounds: [], summary: null, then, failed, mode };
     step = mode === "step" ? { shown: 0, act: 0 } : null;
-    for (let place = 0; place < settings.hospitals; place++) stage.score(place, null);
+    forget();
     const difference = changed();
     window.fedmed.remember({ tab: "Lab", lab: fedmedLab.link.write(difference) }, { step: false });
     at(".fm-lab-round").textContent = "asking the hospitals …";
@@ -120,8 +122,14 @@ window.fedmed.lab = (() => {
     trigger("submit", { ticket, settings: difference });
   }
 
+  // Hospitals' scores, of a run that is no longer looked at.
+  function forget() {
+    for (let place = 0; place < settings.hospitals; place++) stage.score(place, null);
+  }
+
   function cancel() {
     if (run && !run.summary) trigger("stop", {});
+    forget();
     run = step = null;
     at(".fm-lab-run").textContent = "Run";
     at(".fm-lab-round").textContent = "sees messages, never an X-ray";
@@ -319,7 +327,6 @@ window.fedmed.lab = (() => {
       guide.end();
       cancel();
       set(structuredClone(defaults));
-      for (let place = 0; place < settings.hospitals; place++) stage.score(place, null);
       say("As at the start. Press Run.");
       window.fedmed.remember({ lab: null }, { step: false });
     });

@@ -15,7 +15,7 @@ from fedmed.page.report_tab.studies import studies
 from fedmed.page.report_tab.yardstick import yardstick
 from fedmed.report import claims
 from fedmed.report.highlights import displayed_models, note
-from fedmed.report.joining import trains_networks
+from fedmed.report.phrases import hospitals_model, trains_networks
 from fedmed.report.reliability import reliability
 from fedmed.report.schema import PROTOCOLS, ProtocolName, protocols
 from fedmed.task import model_title
@@ -87,6 +87,7 @@ def html(report: Any) -> str:
         protocols=[_protocol(report, name) for name in sorted(protocols(report), key=ORDER.index)],
         update=run_facts.update(report),
         note=note(models),
+        hospitals_model=hospitals_model(report),
         legend_titles={model: model_title(model) for model in displayed_models(models)},
         round_metrics=curves.ROUND_METRICS,
         rounds={metric: curves.rounds(report, metric) for metric in curves.ROUND_METRICS},

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from fedmed.page.elements import PercentInterval, in_percent
 from fedmed.page.rendering import render
 from fedmed.report.highlights import displayed_models, note, spread
+from fedmed.report.phrases import trains_networks
 from fedmed.report.schema import Report, protocols
 from fedmed.task import CLASSES, ClassName, model_title
 
@@ -67,12 +68,17 @@ class Matrix(NamedTuple):
 def rows(report: Fields, protocol: str) -> Iterator[tuple[str, str, Fields]]:
     """Every scored model of a protocol: its key, its title and its METRICS.
 
-    Behind the seven come the hospitals trained alone, under the key `hospital_1 alone`.
+    Behind the models come the hospitals trained alone, under the key `hospital_1 alone`; where
+    whole networks were trained they are the hospitals' models, and come once.
     """
-    for model, metrics in report["protocols"][protocol]["models"].items():
-        yield model, model_title(model), metrics
-    for model, metrics in report["local_only"][protocol].items():
-        yield f"{model} alone", f"{model_title(model)}, alone", metrics
+    models, alone = report["protocols"][protocol]["models"], report["local_only"][protocol]
+    once = trains_networks(report)
+    for model, metrics in models.items():
+        if not (once and model in alone):
+            yield model, model_title(model), metrics
+    for model, metrics in alone.items():
+        scored = models.get(model, metrics) if once else metrics
+        yield f"{model} alone", f"{model_title(model)}, alone", scored
 
 
 def table(report: Fields, protocol: str) -> str:
@@ -133,7 +139,8 @@ def _displayed_rows(report: Fields, protocol: str) -> Iterator[tuple[str, str, F
     kept = {*displayed_models(models), *(f"{model} alone" for model in displayed_models(alone))}
     yield from (row for row in rows(report, protocol) if row[0] in kept)
     if note(models):
-        yield "hospitals", "All hospitals: median, 95 %", spread(models, COLUMNS)
+        if not trains_networks(report):
+            yield "hospitals", "All hospitals: median, 95 %", spread(models, COLUMNS)
         yield "hospitals alone", "All, alone: median, 95 %", spread(alone, COLUMNS)
 
 

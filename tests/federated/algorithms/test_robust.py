@@ -78,3 +78,25 @@ def test_the_trimmed_mean_leaves_out_a_fifth_at_each_end() -> None:
 def test_krum_takes_one_of_the_crowd() -> None:
     sent = {"weight": torch.tensor([[0.0], [0.1], [0.25], [5.0], [-7.0]])}
     assert Krum().middle(sent)["weight"].tolist() == [pytest.approx(0.1)]
+
+
+def test_what_normalisation_measured_is_nothing_krum_goes_by() -> None:
+    sent = updates(7)
+    chosen = Krum().middle(sent)
+    measured = sent | {"bn1.running_var": 1e5 * torch.rand(7, 64)}
+    middle = Krum().middle(measured)
+    assert all(torch.equal(middle[name], chosen[name]) for name in chosen)
+    assert any(torch.equal(middle["bn1.running_var"], one) for one in measured["bn1.running_var"])
+
+
+@EVERY
+def test_a_round_that_two_answer_leaves_the_model_as_it_is(robust: Robust) -> None:
+    sent = updates(5)
+    model = {name: tensor[0] for name, tensor in sent.items()}
+    server, _ = robust.init(model, torch.full((5,), 10))
+    two = {name: tensor[:2] for name, tensor in sent.items()}
+    after = robust.aggregate(server, two, torch.full((2,), 10), None)  # type: ignore[arg-type]
+    assert apart(after, server) == 0
+    three = {name: tensor[:3] for name, tensor in sent.items()}
+    after = robust.aggregate(server, three, torch.full((3,), 10), None)  # type: ignore[arg-type]
+    assert apart(after, server) > 0

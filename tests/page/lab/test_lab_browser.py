@@ -65,6 +65,11 @@ def test_a_link_runs_the_same_to_the_last_digit_and_settings_go_into_it(lab):
     below = picture.crop((0, 3 * 300 + 36, *picture.size))
     darkest, lightest = below.getextrema()
     assert picture.height > 3 * 300 + 36 and lightest - darkest > 100
+    # What joining gave each hospital is of the patients that were dealt, and goes with them.
+    gains = page.locator(".fm-lab-gain")
+    assert all(gains.all_inner_texts())
+    page.locator("[name=place]").fill("0")
+    assert not any(gains.all_inner_texts())
 
 
 def test_hospitals_are_dealt_by_the_slider_and_broken_by_a_press(lab):
