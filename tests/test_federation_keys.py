@@ -22,3 +22,13 @@ def test_a_name_that_is_none_is_refused(name, tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([str(tmp_path), "--host", "localhost", "--hospitals", name])
     assert stopped.value.code == 2 and "is no name" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("half", ["ca.key", "server.key", "hospital_1.key"])
+def test_half_a_pair_is_named_and_what_to_do_with_it(half, tmp_path, capsys):
+    (tmp_path / half).write_text("broken off")
+    assert main([str(tmp_path), "--host", "localhost", "--hospitals", "hospital_1"]) == 2
+    told = capsys.readouterr().err
+    assert f"{half} is there without the other half" in told and "delete it" in told
+    (tmp_path / half).unlink()
+    assert main([str(tmp_path), "--host", "localhost", "--hospitals", "hospital_1"]) == 0

@@ -306,13 +306,14 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
             if given.setdefault(name, value) != value:
                 parser.error(f"--demo means --{name} {value}; leave out --demo or --{name}")
         given = (DEMO if given.get("train") != "network" else DEMO_OF_NETWORKS) | given
+    of_study = ("workers",) if given.get("study") else ()
     if given.get("train") == "network":
         given = _of_networks(given)
         if "views" in given:
             parser.error("--views needs --train head: a network sees each image anew every time")
         if given.get("lab"):
             parser.error("--lab needs --train head: it keeps features of a frozen backbone")
-    elif idle := [name for name in OF_NETWORKS if name in given]:
+    elif idle := [name for name in OF_NETWORKS if name in given and name not in of_study]:
         parser.error(f"--{idle[0].replace('_', '-')} needs --train network")
     settings = Settings(**given)
     if settings.private and not settings.push_to:

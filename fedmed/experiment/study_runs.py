@@ -86,7 +86,7 @@ def _federated(order: Order, material: Material) -> dict[str, Any]:
 
 def _alone(order: Order, material: Material) -> dict[str, Any]:
     """At the default split: the accuracy of each hospital alone and joined, at its own mix."""
-    settings = replace(order.settings, seed=order.seed)
+    settings = replace(order.settings, seed=order.seed, participation=1.0, drop_out=0.0)
     _, sites = _deal(settings, material)
     zero = new_heads(1, material.plain.shape[1])
     alone = train(

@@ -34,7 +34,7 @@ def make(folder: Path, hosts: Sequence[str], hospitals: Sequence[str]) -> list[P
     their owner alone. Returns what was written.
 
     Raises:
-        UserError: there is an authority but not its key, to sign with.
+        UserError: there is an authority but not its key, to sign with, or half of another pair.
     """
     (folder / HOSPITALS).mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
@@ -163,8 +163,19 @@ def _private(
 
 
 def _write(path: Path, content: bytes, written: list[Path]) -> None:
-    """Write a new file, which its owner alone can read where it is private."""
+    """Write a new file, which its owner alone can read where it is private.
+
+    Raises:
+        UserError: it is there, and what is written with it is not: a run was broken off.
+    """
     mode = 0o600 if path.suffix == ".key" else 0o644
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+    try:
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    except FileExistsError as error:
+        raise UserError(
+            f"{path} is there without the other half of its pair, as if making keys had been "
+            "broken off: delete it, and run this again"
+        ) from error
+    with os.fdopen(opened, "wb") as file:
         file.write(content)
     written.append(path)

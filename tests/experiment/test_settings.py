@@ -153,6 +153,8 @@ def test_help_reads_well_at_80_columns(
         ("--train=all", ["--train", "head", "network"]),
         ("--size=128", ["--size", "--train network"]),
         ("--batch-norm=local", ["--batch-norm", "--train network"]),
+        ("--workers=2", ["--workers", "--train network"]),
+        ("--algorithm=krum --hospitals=9 --participation=0.2", ["krum", "--participation 0.2"]),
         ("--train=network --views=2", ["--views", "--train head"]),
         ("--train=network --size=32", ["--size", "from 64 to 224"]),
         ("--train=network --algorithm=scaffold", ["scaffold", "fedavg", "--train head"]),
@@ -255,6 +257,10 @@ def test_demo_is_simulated_and_on_imagenet_and_small() -> None:
 )
 def test_the_format_sent(quantize: str, sent: str) -> None:
     assert parse([f"--quantize={quantize}"]).format == sent
+
+
+def test_a_study_of_heads_has_workers_too() -> None:
+    assert parse(["--study", "--workers=2"]).workers == 2
 
 
 def test_an_unfinished_run_is_kept_beside_its_output() -> None:
