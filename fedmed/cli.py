@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from fedmed.errors import UserError
@@ -44,6 +45,20 @@ def run(main: Callable[[], None], *, resume_hint: str | Callable[[], str] | None
     return 0
 
 
+@dataclass(frozen=True)
+class Elsewhere:
+    """Where lies what a run read and its snapshot does not hold; None is where its options say."""
+
+    data: str | None = None  # its X-rays
+    patients: str | None = None  # the table that tells whose they are
+    backbone: str | None = None  # what networks began from
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> Elsewhere:
+        """From the options of `parser_of_run`."""
+        return cls(options.data, options.patients, options.backbone)
+
+
 def parser_of_run(name: str, description: str) -> argparse.ArgumentParser:
     """The options of a command that takes the run of a snapshot up again."""
     parser = argparse.ArgumentParser(
@@ -52,6 +67,12 @@ def parser_of_run(name: str, description: str) -> argparse.ArgumentParser:
     parser.add_argument("snapshot", metavar="SNAPSHOT", type=Path, help="folder train.py wrote")
     parser.add_argument(
         "--data", metavar="DIR", help="where its X-rays are, if they were in a folder"
+    )
+    parser.add_argument(
+        "--patients", metavar="CSV", help="the table that tells whose they are, if it had one"
+    )
+    parser.add_argument(
+        "--backbone", metavar="PATH", help="what its networks began from, if it was your own"
     )
     return parser
 

@@ -20,10 +20,10 @@ EXACT = 1e-4  # of the largest weight: what float32 leaves between two ways to t
 def main(arguments: list[str] | None = None) -> int:
     """Take the hospital out and replace the snapshot. Returns the exit status."""
     options = _parser().parse_args(arguments)
-    return cli.run(lambda: forget(options.snapshot, options.hospital, options.data))
+    return cli.run(lambda: forget(options.snapshot, options.hospital, cli.Elsewhere.of(options)))
 
 
-def forget(folder: Path, hospital: str, data: str | None = None) -> None:
+def forget(folder: Path, hospital: str, elsewhere: cli.Elsewhere) -> None:
     """Replace a snapshot by one that the hospital never had a part in.
 
     Raises:
@@ -47,7 +47,7 @@ def forget(folder: Path, hospital: str, data: str | None = None) -> None:
         kept = sums.read(folder)
         if hospital not in kept.hospitals:
             raise UserError(f"{folder} has no {hospital}: choose from {', '.join(kept.hospitals)}.")
-        settings = settings_of(snapshot, data, aside="forget", resume=False)
+        settings = settings_of(snapshot, elsewhere, aside="forget", resume=False)
         rest = without(prepare_again(settings, snapshot), hospital)
         watch = Stopwatch()
         # A study that there was is of those who were there.

@@ -32,7 +32,11 @@ def main(arguments: list[str] | None = None) -> int:
         with claim(options.snapshot):
             snapshot = Snapshot.open(options.snapshot)
             settings = settings_of(
-                snapshot, options.data, aside="study", resume=options.resume, networks=True
+                snapshot,
+                cli.Elsewhere.of(options),
+                aside="study",
+                resume=options.resume,
+                networks=True,
             )
             if options.workers:
                 settings = replace(settings, workers=options.workers)

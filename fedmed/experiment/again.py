@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from fedmed.cli import Elsewhere
 from fedmed.data import is_hub_id
 from fedmed.errors import UserError
 from fedmed.experiment.choices import BACKBONES
@@ -26,15 +27,13 @@ from fedmed.snapshot.replace import move_into_place
 
 
 def settings_of(
-    snapshot: Snapshot, data: str | None, *, aside: str, resume: bool, networks: bool = False
+    snapshot: Snapshot, elsewhere: Elsewhere, *, aside: str, resume: bool, networks: bool = False
 ) -> Settings:
     """Return the options of a snapshot's run; what is unfinished lies beside it, as `aside`.
 
-    `data` says where the X-rays are, which no snapshot holds; None is the data set it names.
-
     Raises:
-        UserError: it is of whole networks, and these are not asked for; or its X-rays are in a
-            folder that is not given.
+        UserError: it is of whole networks, and these are not asked for; or it read what is not
+            said to be anywhere.
     """
     if snapshot.whole and not networks:
         raise UserError(
@@ -44,14 +43,28 @@ def settings_of(
     recipe = snapshot.report["recipe"]
     known = {option.name for option in fields(Settings)}
     given: dict[str, Any] = {name: value for name, value in recipe.items() if name in known}
-    if data is None and not (given["data"] == "simulated" or is_hub_id(given["data"])):
+    own = not (given["data"] == "simulated" or is_hub_id(given["data"]))
+    if own and elsewhere.data is None:
         raise UserError(
             f"{snapshot.folder} was trained on X-rays in a folder, {given['data']}, and a snapshot "
             "holds none of them: say where they are with --data DIR."
         )
-    given["data"] = data or given["data"]
+    table = (given.get("patients") or "").lower().endswith(".csv")
+    if table and elsewhere.patients is None:
+        raise UserError(
+            f"{snapshot.folder}: whose its X-rays are was told by a table, {given['patients']}, "
+            "and a snapshot holds none: say where it is with --patients CSV."
+        )
     if given["backbone"] not in BACKBONES:
-        given["backbone"] = str(snapshot.folder)
+        if snapshot.whole and elsewhere.backbone is None:
+            raise UserError(
+                f"{snapshot.folder}: its networks began from {given['backbone']}, which a snapshot "
+                "does not hold: say where it is with --backbone PATH."
+            )
+        given["backbone"] = elsewhere.backbone if snapshot.whole else str(snapshot.folder)
+    given["data"] = elsewhere.data or given["data"]
+    if elsewhere.patients:
+        given["patients"] = elsewhere.patients
     output = snapshot.folder.with_name(f"{snapshot.folder.name}.{aside}")
     return Settings(**given, output=output, resume=resume)
 

@@ -18,10 +18,10 @@ def main(arguments: list[str] | None = None) -> int:
         "Put features of its X-rays into a snapshot, for federations in the browser. The X-rays "
         "are those it was trained on, which a snapshot does not hold.",
     ).parse_args(arguments)
-    return cli.run(lambda: add(options.snapshot, options.data))
+    return cli.run(lambda: add(options.snapshot, cli.Elsewhere.of(options)))
 
 
-def add(folder: Path, data: str | None = None) -> None:
+def add(folder: Path, elsewhere: cli.Elsewhere) -> None:
     """Write lab.safetensors into the snapshot at `folder`, in place of one that is there.
 
     Raises:
@@ -36,7 +36,7 @@ def add(folder: Path, data: str | None = None) -> None:
 
     with claim(folder):
         snapshot = Snapshot.open(folder)
-        settings = settings_of(snapshot, data, aside="lab", resume=False)
+        settings = settings_of(snapshot, elsewhere, aside="lab", resume=False)
         prepared = prepare_again(settings, snapshot, lab=True)
         put_back(snapshot, prepared.state, add=lambda aside: write_lab(prepared, aside))
     print(f"{folder / NAME}: {(folder / NAME).stat().st_size:,} bytes")
