@@ -215,7 +215,8 @@ class Settings:
     size: int = _option(128, "side of a network's input in pixels", type=_whole(64, 224))
     workers: int | None = _option(
         None,
-        "processes that train networks side by side; one for each core unless given",
+        "processes that train networks, or a study's heads, side by side; one for each core "
+        "unless given",
         metavar="X",
         type=_whole(1, 256),
     )

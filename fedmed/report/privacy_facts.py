@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fedmed.evaluation.intervals import percent
+
 ATTACKS = {
     "loss": "by loss",
     "lira": "by LiRA",
@@ -50,7 +52,7 @@ def privacy_facts(report: Mapping[str, Any]) -> dict[str, str]:
         facts[f"Who was in it: {name.replace('_', ' ')}"] = "; ".join(
             f"{title} AUC {found[kind]['auc']['value']:.3f} "
             f"({found[kind]['auc']['low']:.3f} to {found[kind]['auc']['high']:.3f}), finds "
-            f"{100 * found[kind]['true_positives']['value']:.1f} % at 1 % false alarms"
+            f"{percent(found[kind]['true_positives'])} at 1 % false alarms"
             for kind, title in ATTACKS.items()
             if kind in found
         )

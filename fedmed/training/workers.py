@@ -70,7 +70,7 @@ class Workers:
     def _listen(self, told: Callable[[Any], None]) -> None:
         """Hear all that jobs say, also where nobody can be told: they would wait to be heard."""
         while (said := self._said.get()) != _END:
-            with suppress(OSError):  # a terminal that is gone, a pipe that was closed
+            with suppress(OSError, ValueError):  # a terminal that is gone, a file that was closed
                 told(said)
 
 
