@@ -13,16 +13,18 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks import measuring
 from fedmed import cli
 from fedmed.backbones.backbone import NETWORK
+from fedmed.cli import Elsewhere
 from fedmed.code_digest import OF_ROUNDS, code_digest
 from fedmed.evaluation.answers import Answers
 from fedmed.evaluation.shifted import SwappedValidation
+from fedmed.experiment.again import settings_of
 from fedmed.experiment.ask_networks import backbone_of, head_of, images_to_ask, official
 from fedmed.experiment.network_federation import centrally, federations
 from fedmed.experiment.prepare_network import prepare_network
@@ -53,14 +55,8 @@ def main() -> None:
     for seed in options.seeds:
         if seed not in rows:
             with tempfile.TemporaryDirectory() as folder:
-                settings = settings_of(
-                    snapshot.report,
-                    data=options.data,
-                    seed=seed,
-                    workers=options.workers,
-                    audit=False,
-                    output=Path(folder) / "run",
-                )
+                output = Path(folder) / "run"
+                settings = of_seed(snapshot, options.data, seed, output, options.workers)
                 rows[seed] = {"seed": seed} | run(settings)
         in_order = [rows[seed] for seed in sorted(rows)]
         path = measuring.write(TOPIC, {"code": code, "ships": ships, "rows": in_order})
@@ -68,11 +64,12 @@ def main() -> None:
     print(f"written to {path}")
 
 
-def settings_of(report: Report, **others: Any) -> Settings:
-    """The options of the run that ships, with others in place of some."""
-    known = {option.name for option in fields(Settings)}
-    given: dict[str, Any] = {name: v for name, v in report["recipe"].items() if name in known}
-    return Settings(**given | others)
+def of_seed(
+    snapshot: Snapshot, data: str, seed: int, output: Path, workers: int | None = None
+) -> Settings:
+    """The options of the run that ships, with another seed."""
+    again = settings_of(snapshot, Elsewhere(data), aside=TOPIC, resume=False, networks=True)
+    return replace(again, seed=seed, workers=workers, audit=False, output=output)
 
 
 def run(settings: Settings) -> dict[str, Scores]:

@@ -88,8 +88,9 @@ def test_some_of_the_images_are_whole_patients_and_all_of_the_test_split(tmp_pat
 
 
 def test_other_seeds_are_of_the_run_that_ships(tmp_path: Path) -> None:
-    report = Snapshot.open(NETWORK).report
-    settings = seeds.settings_of(report, data="x-rays", seed=7, audit=False, output=tmp_path)
+    snapshot = Snapshot.open(NETWORK)
+    report = snapshot.report
+    settings = seeds.of_seed(snapshot, "x-rays", 7, tmp_path)
     assert settings.train == "network" and settings.seed == 7 and not settings.audit
     assert settings.rounds == report["recipe"]["rounds"] and settings.size == 128
     found, models = seeds.shipped(report), report["protocols"]["test"]["models"]

@@ -12,6 +12,11 @@ from fedmed.data.table import Files, patients_of, read_table
 from fedmed.errors import UserError
 
 
+def is_table(text: str | None) -> bool:
+    """Whether what the option was given is a CSV, by its name."""
+    return bool(text) and str(text).lower().endswith(".csv")
+
+
 class PatientOption:
     """What the option was given; without it, images keep what they had.
 
@@ -21,7 +26,7 @@ class PatientOption:
 
     def __init__(self, text: str | None = None) -> None:
         self._text = text
-        self._table = bool(text) and str(text).lower().endswith(".csv")
+        self._table = is_table(text)
         self._pattern: re.Pattern[str] | None = None
         if text is None or self._table:
             return

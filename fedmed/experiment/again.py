@@ -10,6 +10,7 @@ from typing import Any
 
 from fedmed.cli import Elsewhere
 from fedmed.data import is_hub_id
+from fedmed.data.patient_option import is_table
 from fedmed.errors import UserError
 from fedmed.experiment.choices import BACKBONES
 from fedmed.experiment.prepare import Prepared, prepare
@@ -43,28 +44,30 @@ def settings_of(
     recipe = snapshot.report["recipe"]
     known = {option.name for option in fields(Settings)}
     given: dict[str, Any] = {name: value for name, value in recipe.items() if name in known}
-    own = not (given["data"] == "simulated" or is_hub_id(given["data"]))
-    if own and elsewhere.data is None:
-        raise UserError(
-            f"{snapshot.folder} was trained on X-rays in a folder, {given['data']}, and a snapshot "
-            "holds none of them: say where they are with --data DIR."
-        )
-    table = (given.get("patients") or "").lower().endswith(".csv")
-    if table and elsewhere.patients is None:
-        raise UserError(
-            f"{snapshot.folder}: whose its X-rays are was told by a table, {given['patients']}, "
-            "and a snapshot holds none: say where it is with --patients CSV."
-        )
-    if given["backbone"] not in BACKBONES:
-        if snapshot.whole and elsewhere.backbone is None:
+    public = given["data"] == "simulated" or is_hub_id(given["data"])
+    ours = given["backbone"] not in BACKBONES
+    for name, is_elsewhere, what, where in (
+        ("data", not public, "X-rays in a folder", "they are with --data DIR"),
+        (
+            "patients",
+            is_table(given.get("patients")),
+            "patients that a table tells",
+            "it is with --patients CSV",
+        ),
+        ("backbone", ours and snapshot.whole, "a backbone", "it is with --backbone PATH"),
+    ):
+        said = getattr(elsewhere, name)
+        if is_elsewhere and said is None:
             raise UserError(
-                f"{snapshot.folder}: its networks began from {given['backbone']}, which a snapshot "
-                "does not hold: say where it is with --backbone PATH."
+                f"{snapshot.folder} was trained on {what}, {given[name]}, and a snapshot does not "
+                f"hold that: say where {where}."
             )
-        given["backbone"] = elsewhere.backbone if snapshot.whole else str(snapshot.folder)
-    given["data"] = elsewhere.data or given["data"]
-    if elsewhere.patients:
-        given["patients"] = elsewhere.patients
+        # A data set that is public may lie here, too.
+        if said is not None and not is_elsewhere and name != "data":
+            raise UserError(f"--{name}: {snapshot.folder} was not trained on {what} of yours.")
+        given[name] = said or given.get(name)
+    if ours and not snapshot.whole:
+        given["backbone"] = str(snapshot.folder)
     output = snapshot.folder.with_name(f"{snapshot.folder.name}.{aside}")
     return Settings(**given, output=output, resume=resume)
 

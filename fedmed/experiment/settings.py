@@ -14,7 +14,7 @@ from fedmed import cli, files
 from fedmed.data import is_hub_id
 from fedmed.data.classes import ClassNames
 from fedmed.data.partition import SCHEMES
-from fedmed.data.patient_option import PatientOption
+from fedmed.data.patient_option import PatientOption, is_table
 from fedmed.errors import UserError
 from fedmed.experiment.choices import ALGORITHMS, BACKBONES, PERSONAL, RECIPES
 from fedmed.experiment.combinations import faults
@@ -256,7 +256,7 @@ class Settings:
         result = {name: value for name, value in asdict(self).items() if name not in ways}
         if self.data != "simulated" and not is_hub_id(self.data):
             result["data"] = Path(self.data).resolve().name
-        if self.patients and self.patients.lower().endswith(".csv"):
+        if self.patients and is_table(self.patients):
             result["patients"] = Path(self.patients).name
         if self.participation == 1:
             del result["participation"]

@@ -6,7 +6,7 @@ way, and says what was compared, on which X-rays, and how many.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -120,12 +120,14 @@ def joining(report: Report, protocol: ProtocolName) -> str:
     if same == len(alone):
         outcome = f"is not shown to help or hurt {any_of(same)}"
     else:
-        moved = {"helps": helped, "hurts": hurt}
-        (verb, first), *rest = [(verb, names) for verb, names in moved.items() if names]
-        parts = [f"{verb} {some_of(len(first), len(alone))}"]
-        parts[0] += _who(first) if len(first) < len(alone) else ""
-        parts += [f"{verb} {len(names):,}{_who(names)}" for verb, names in rest]
-        outcome = listed([*parts, *([f"makes no difference that shows for {same:,}"] * bool(same))])
+        parts: list[str] = []
+        for verb, names in (("helps", helped), ("hurts", hurt)):
+            if names:
+                count = f"{len(names):,}" if parts else some_of(len(names), len(alone))
+                parts.append(f"{verb} {count}{_who(names, alone)}")
+        if same:
+            parts.append(f"makes no difference that shows for {same:,}")
+        outcome = listed(parts)
     worst, best = lowest_and_highest(alone)
     return (
         f"Joining {outcome}, on {scored_on(report, protocol)}: the federated model's balanced "
@@ -135,9 +137,9 @@ def joining(report: Report, protocol: ProtocolName) -> str:
     )
 
 
-def _who(hospitals: Sequence[str]) -> str:
-    """Their names in brackets, where they are few."""
-    few = len(hospitals) <= FEW
+def _who(hospitals: Sequence[str], everyone: Collection[str]) -> str:
+    """Their names in brackets, where they are few and not all."""
+    few = len(hospitals) <= FEW and len(hospitals) < len(everyone)
     return f" ({listed([name_of(name) for name in hospitals])})" if few else ""
 
 

@@ -216,7 +216,7 @@ def train_network(
         UserError: `gradient` needs what a network does not give.
     """
     if regime.device != "cpu":
-        torch.backends.cudnn.allow_tf32 = False  # which has 10 bits, and would be called FP32
+        torch.backends.cudnn.allow_tf32 = False  # as engines have it; here is another process
     network = _network(start, regime)
     learned = _learned(network)
     optimizer = _optimizer(learned.values(), optimisation)

@@ -48,6 +48,13 @@ def test_heads_have_their_backbone_in_the_snapshot_and_a_pattern_needs_no_table(
     assert found.output == Path("mine.study")
 
 
+@pytest.mark.parametrize("elsewhere", [{"patients": "my.csv"}, {"backbone": "my.pth"}])
+@pytest.mark.parametrize("whole", [False, True])
+def test_what_is_there_is_not_said_again(whole: bool, elsewhere: dict[str, str]) -> None:
+    with pytest.raises(UserError, match=f"--{next(iter(elsewhere))}: mine was not trained on"):
+        again(snapshot(whole=whole), **elsewhere)
+
+
 def test_networks_are_refused_where_heads_are_asked_for() -> None:
     with pytest.raises(UserError, match="snapshot of --train head"):
         settings_of(snapshot(whole=True), Elsewhere(), aside="lab", resume=False)
