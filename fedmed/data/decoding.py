@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import mmap
 import os
 import tempfile
 from collections.abc import Sequence
@@ -52,6 +53,16 @@ def decode_all(xrays: Sequence[Xray]) -> np.ndarray:
             + "\nRepair or remove these files and run again; nothing was written."
         )
     return pixels[: len(xrays)]
+
+
+def put_aside(pixels: np.ndarray) -> None:
+    """Give back the memory that holds what `decode_all` returned, where that can be told.
+
+    It is read from its file again when it is looked at.
+    """
+    mapped, advice = getattr(pixels, "_mmap", None), getattr(mmap, "MADV_DONTNEED", None)
+    if mapped is not None and advice is not None:
+        mapped.madvise(advice)
 
 
 def _reserve(file: int, size: int) -> None:

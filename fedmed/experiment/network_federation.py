@@ -18,6 +18,7 @@ from fedmed.federated.algorithm import Algorithm
 from fedmed.federated.forgetful import Forgetful
 from fedmed.federated.rounds import federate
 from fedmed.federated.state import State
+from fedmed.memory import give_back_large_blocks
 from fedmed.training.network import WEIGHT_DECAY, ImageSite, norm_names
 from fedmed.training.network_trainer import NetworkTrainer, read_network, write_network
 from fedmed.training.optimizer import Optimisation
@@ -38,6 +39,7 @@ class Beginning(NamedTuple):
 
 def begin(settings: Settings, prepared: PreparedNetwork) -> Beginning:
     """Write the network down that all begin from, and settle how they train."""
+    give_back_large_blocks()
     folder = prepared.state.networks()
     base = folder / "start.safetensors"
     start = start_of(prepared.backbone)

@@ -19,7 +19,7 @@ from fedmed.backbones.backbone import load as load_backbone
 from fedmed.backbones.engine import has_bf16, pick_device
 from fedmed.data import films
 from fedmed.data.cohort import labels
-from fedmed.data.decoding import decode_all
+from fedmed.data.decoding import decode_all, put_aside
 from fedmed.experiment.deal import Dealt, deal
 from fedmed.experiment.run_state import RunState
 from fedmed.experiment.settings import Settings
@@ -89,6 +89,7 @@ def prepare_network(settings: Settings, watch: Stopwatch) -> PreparedNetwork:
     file = folder / "pixels.safetensors"
     small = shrink(pixels[: len(training)], settings.size)
     write_atomically(file, save({PIXELS: small}))
+    put_aside(pixels)  # until networks are scored
     watch.lap("pixels")
 
     def site(name: str, rows: np.ndarray) -> ImageSite:

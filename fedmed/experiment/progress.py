@@ -52,18 +52,20 @@ class Progress:
 class Memory:
     """The most memory that workers and the process beside them had, each at its own time.
 
-    What workers share with it, libraries above all, is counted once.
+    What they share, libraries above all, is counted once.
     """
 
     def __init__(self) -> None:
-        self._peaks: dict[int, int] = {}
+        self._own: dict[int, int] = {}
+        self._shared = 0
 
     def __call__(self, said: Said) -> None:
-        self._peaks[said.process] = max(said.peak_bytes, self._peaks.get(said.process, 0))
+        self._own[said.process] = max(said.peak.own, self._own.get(said.process, 0))
+        self._shared = max(said.peak.shared, self._shared)
 
     def gib(self) -> float:
         """Return their sum in GiB."""
-        return round((sum(self._peaks.values()) + peak_bytes()) / 2**30, 2)
+        return round((sum(self._own.values()) + self._shared + peak_bytes()) / 2**30, 2)
 
 
 def duration(seconds: float) -> str:

@@ -19,6 +19,7 @@ from fedmed.federated.channel import Channel
 from fedmed.federated.messages import Layout, largest
 from fedmed.federated.state import State
 from fedmed.federated.transforms import Senders
+from fedmed.parallel import with_the_next
 from fedmed.task import CLASSES
 from fedmed.training.local_training import Site, train_heads
 from fedmed.training.optimizer import Optimisation
@@ -143,19 +144,25 @@ def _round(
     together = at_once(algorithm, channel, expected, len(present))
     own, kept = state.own, state.kept
     sizes: dict[str, int] = {}
-    parts = []
-    for some in present.split(together):
+    parts: list[tuple[Tensors, Senders]] = []
+
+    def trained(some: Tensor) -> tuple[Tensors, Tensors]:
+        here = [sites[h] for h in some.tolist()]
+        return algorithm.local(state.held, take(state.own, some), here, now)
+
+    in_turn = present.split(together)
+    results = with_the_next(trained, in_turn)
+    for some in in_turn:
+        updates, after = next(results)
         places = some.tolist()
         who = Senders(tuple(senders.names[h] for h in places), senders.samples[some])
-        updates, after = algorithm.local(
-            state.held, take(own, some), [sites[h] for h in places], now
-        )
         sent, counted, up, keeping = channel.exchange(updates, take(kept, some), expected, who, now)
         del updates  # of networks, each copy takes as much memory as all hospitals' models
         own, kept = put(own, some, after, len(sites)), put(kept, some, keeping, len(sites))
         sizes |= {name: len(message) for name, message in zip(who.names, up, strict=True)}
         del up
         parts.append(averaged(sent, counted) if together < len(present) else (sent, counted))
+        del sent
     server = aggregate(algorithm, state.server, parts, now)
     return replace(
         state,

@@ -140,22 +140,25 @@ def _ways(layouts: Tensor, ways: tuple[tuple[int, bool], ...]) -> Tensor:
 
 def _regression(points: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Weight [4, d] and bias [4] of softmax regression, each class weighing the same."""
+    from scipy.optimize import minimize  # here: who only looks at pictures needs no scipy
+
     mean = points.mean(0)
     scale = points.std(0).clamp_min(1e-3) * points.shape[1] ** 0.5
     points = (points - mean) / scale
     counts = torch.bincount(labels, minlength=len(VIEWS)).double()
     weights = counts.sum() / counts.clamp_min(1)
-    matrix = torch.zeros(len(VIEWS), points.shape[1], dtype=torch.float64, requires_grad=True)
-    bias = torch.zeros(len(VIEWS), dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([matrix, bias], max_iter=STEPS, line_search_fn="strong_wolfe")
 
-    def loss() -> Tensor:
-        optimizer.zero_grad()
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        theta = torch.tensor(flat).view(len(VIEWS), -1).requires_grad_()
+        matrix, bias = theta[:, :-1], theta[:, -1]
         found = F.cross_entropy(points @ matrix.T + bias, labels, weight=weights)
         found = found + DECAY * matrix.square().sum()
-        found.backward()
-        return found
+        (gradient,) = torch.autograd.grad(found, theta)
+        return found.item(), gradient.flatten().numpy()
 
-    optimizer.step(loss)
-    weight = matrix.detach() / scale
-    return weight, bias.detach() - weight @ mean
+    # PyTorch's own takes seconds before its first step: it imports a compiler.
+    nothing = np.zeros(len(VIEWS) * (points.shape[1] + 1))
+    found = minimize(loss, nothing, jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
+    theta = torch.from_numpy(found.x).view(len(VIEWS), -1)
+    weight = theta[:, :-1] / scale
+    return weight, theta[:, -1] - weight @ mean

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
 
 from gradio.routes import App
 
+from fedmed.memory import give_back
 from fedmed.uploads.storage import EVERY
 
 log = logging.getLogger(__name__)
@@ -47,10 +46,9 @@ class Cleanup:
 
 
 async def trim(app: App) -> None:
-    """Give free memory back to the system; does nothing where the C library is not glibc.
+    """Give free memory back to the system.
 
     Many threads come and go with pictures, and glibc keeps what each of them freed, in pieces: for
     hours of use the app would hold a little more every minute.
     """
-    with suppress(AttributeError, OSError, TypeError):  # no such function, or no such library
-        await asyncio.to_thread(ctypes.CDLL(None).malloc_trim, 0)
+    await asyncio.to_thread(give_back)

@@ -8,7 +8,7 @@ processor's kind and on nothing beside it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +29,7 @@ from fedmed.training.convolution import Convolution
 from fedmed.training.draws import all_once, classes_equally
 from fedmed.training.gradient import Gradient
 from fedmed.training.local_training import one_thread
+from fedmed.training.network_optimizer import NetworkOptimizer
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.tensors import Tensors
 
@@ -206,11 +207,10 @@ def train_network(
 ) -> Tensors:
     """Train a network [...] on a site for the given epochs, and return it anew.
 
-    AdamW (Loshchilov & Hutter, ICLR 2019, arXiv:1711.05101), which starts afresh at each call,
-    under a learning rate that falls along a cosine over all epochs of the run; or plain gradient
-    descent at one rate. `gradient` says
-    along what each step is taken, if not along the loss's own gradient, of the tensors that
-    `travels` names, all if it names none; `place` is the hospital's number in it.
+    AdamW, which starts afresh at each call, under a learning rate that falls along a cosine over
+    all epochs of the run; or plain gradient descent at one rate. `gradient` says along what each
+    step is taken, if not along the loss's own gradient, of the tensors that `travels` names, all if
+    it names none; `place` is the hospital's number in it.
 
     Raises:
         UserError: `gradient` needs what a network does not give.
@@ -219,7 +219,7 @@ def train_network(
         torch.backends.cudnn.allow_tf32 = False  # as engines have it; here is another process
     network = _network(start, regime)
     learned = _learned(network)
-    optimizer = _optimizer(learned.values(), optimisation)
+    optimizer = NetworkOptimizer(learned.values(), optimisation)
     falling = optimisation.rule != "sgd"  # whose correction holds for steps of one length
     pixels, labels = site.pixels(), site.labels
     draw = classes_equally if regime.balanced else all_once
@@ -235,8 +235,6 @@ def train_network(
             rows, repeats = drawn.rows[places], drawn.repeats[places]
             progress = (epoch + step / len(steps)) / regime.total_epochs
             falls = (1 + math.cos(math.pi * progress)) / 2 if falling else 1
-            for group in optimizer.param_groups:
-                group["lr"] = optimisation.learning_rate * falls
             seen = pixels[torch.from_numpy(site.rows[rows.numpy()])].numpy()
             # Drawn again, an X-ray is shown anew.
             keys = [
@@ -249,14 +247,13 @@ def train_network(
             batch = NetworkBatch(
                 network, inputs, classes, class_weights, regime, travels or frozenset(start), place
             )
-            optimizer.zero_grad()
             if gradient is None:
                 batch.loss().backward()
             else:
                 step_along = gradient(batch)
                 for name, grad in (batch.at_home | step_along).items():
                     learned[name].grad = torch.empty_like(learned[name]).copy_(grad[0])
-            optimizer.step()
+            optimizer.step(optimisation.learning_rate * falls)
             done += len(rows)
             told(epoch, done)
     return {name: tensor.cpu().contiguous() for name, tensor in trained_state(network).items()}
@@ -295,15 +292,6 @@ def _network(start: Tensors, regime: Regime) -> nn.Module:
 
 def _learned(network: nn.Module) -> dict[str, nn.Parameter]:
     return {name: p for name, p in network.named_parameters() if p.requires_grad}
-
-
-def _optimizer(
-    learned: Iterable[nn.Parameter], optimisation: Optimisation
-) -> torch.optim.Optimizer:
-    length, decay = optimisation.learning_rate, optimisation.weight_decay
-    if optimisation.rule == "sgd":
-        return torch.optim.SGD(learned, length, weight_decay=decay)
-    return torch.optim.AdamW(learned, length, weight_decay=decay, fused=True)
 
 
 def _class_weights(labels: Tensor, optimisation: Optimisation) -> Tensor:

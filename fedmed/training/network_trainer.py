@@ -26,7 +26,7 @@ from fedmed.training.local_training import Site
 from fedmed.training.network import ImageSite, Regime, state_names, train_network
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.tensors import Tensors, digest
-from fedmed.training.workers import Here, Tell, Workers, peak_bytes, result
+from fedmed.training.workers import Here, Peak, Tell, Workers, peak_of_a_worker, result
 
 SAYS_EVERY = 5.0  # seconds between two words of a hospital
 
@@ -41,7 +41,7 @@ class Said(NamedTuple):
     seconds: float
     done: bool  # with all epochs of this job
     process: int
-    peak_bytes: int  # of memory that its process had, shared libraries aside
+    peak: Peak  # of its process's memory
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class NetworkTrainer:
         Raises:
             UserError: a site holds no X-rays, a process died, or a file cannot be read.
         """
-        starts = self._starts(start, len(sites))
+        starts = self._starts(start, sites)
         order = sorted(range(len(sites)), key=lambda h: -len(sites[h].labels))  # the longest first
         futures: dict[int, Future[None]] = {}
         for h in order:
@@ -175,15 +175,18 @@ class NetworkTrainer:
         found = self.folder.glob(f"{self.chain}-{site}-*.safetensors")
         return [int(path.stem.rsplit("-", 1)[1]) for path in found]
 
-    def _starts(self, start: Tensors, count: int) -> list[Path]:
-        """Write what hospitals start from, once where all start from the same."""
-        same = all(tensor.stride(0) == 0 for tensor in start.values()) or count == 1
+    def _starts(self, start: Tensors, sites: Sequence[Site]) -> list[Path]:
+        """Write what hospitals start from, once where all of these start from the same.
+
+        Others may be training meanwhile, so that a file is named by its hospital.
+        """
+        same = all(tensor.stride(0) == 0 for tensor in start.values()) or len(sites) == 1
         paths = []
-        for h in range(1 if same else count):
-            path = self.folder / f"{self.chain}.start-{h}.safetensors"
+        for h, site in enumerate(sites[:1] if same else sites):
+            path = self.folder / f"{self.chain}.start-{site.name}.safetensors"
             write_network(path, {name: tensor[h] for name, tensor in start.items()})
             paths.append(path)
-        return paths * count if same else paths
+        return paths * len(sites) if same else paths
 
 
 def run_job(job: Job, tell: Tell) -> None:
@@ -211,7 +214,7 @@ def run_job(job: Job, tell: Tell) -> None:
                 seconds=now - said,
                 done=over,
                 process=os.getpid(),
-                peak_bytes=peak_bytes(own=True),
+                peak=peak_of_a_worker(),
             )
         )
         said, waiting = now, 0

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from multiprocessing.context import BaseContext
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from fedmed.errors import UserError
+from fedmed.memory import give_back_large_blocks
 
 LAST_WORDS_SECONDS = 5.0  # that are waited for what jobs said at their end
 
@@ -37,8 +41,7 @@ class Workers:
     """
 
     def __init__(self, count: int, told: Callable[[Any], None] = lambda said: None) -> None:
-        # A forked process could hang in a library that had threads; so each starts afresh.
-        context = multiprocessing.get_context("spawn")
+        context = _context()
         self._said = context.SimpleQueue()
         self._stop = context.Event()
         self._pool = ProcessPoolExecutor(
@@ -79,6 +82,7 @@ class Here:
 
     def __init__(self, told: Callable[[Any], None] = lambda said: None) -> None:
         self._told = told
+        self._busy = threading.Lock()
 
     def submit(self, job: Callable[[Any, Tell], Any], given: Any) -> Future[Any]:
         """Run `job(given, tell)` now; what it raises is raised here."""
@@ -88,7 +92,8 @@ class Here:
                 self._told(said)
 
         future: Future[Any] = Future()
-        future.set_result(job(given, tell))
+        with self._busy:
+            future.set_result(job(given, tell))
         return future
 
 
@@ -107,17 +112,46 @@ def result(future: Future[Any]) -> Any:
         ) from error
 
 
-def peak_bytes(*, own: bool = False) -> int:
-    """Return the most memory that this process has had so far; 0 where nothing tells.
+class Peak(NamedTuple):
+    """The most memory, in bytes, that a worker has had so far; 0 where nothing tells."""
 
-    Its `own` is without the files it has mapped, libraries above all, which processes share.
+    own: int  # without the files it has mapped, libraries above all, which processes share
+    shared: int  # what it has in common with the process that workers are copies of
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process has had so far; 0 where nothing tells."""
+    return _told_of("status").get("VmHWM", 0)
+
+
+def peak_of_a_worker() -> Peak:
+    """Return what this process, a worker, has had."""
+    status, shared = _told_of("status"), _told_of("smaps_rollup").get("Shared_Dirty", 0)
+    own = status.get("VmHWM", 0) - status.get("RssFile", 0) - shared
+    return Peak(max(own, 0), shared)
+
+
+def _told_of(what: str) -> dict[str, int]:
+    """Return what Linux tells of this process, in bytes, by name."""
+    with suppress(OSError):
+        text = Path("/proc/self", what).read_text(encoding="ascii", errors="replace")
+        found = re.findall(r"^(\w+):\s+(\d+) kB$", text, re.MULTILINE)
+        return {name: 1024 * int(kilobytes) for name, kilobytes in found}
+    return {}
+
+
+def _context() -> BaseContext:
+    """How processes begin.
+
+    A fork of this one could hang in a library that has threads here. So each is a copy of one that
+    has imported what jobs need and done nothing, which costs neither the time nor the memory of
+    another import; or, where there is no such thing, starts afresh.
     """
-    with suppress(OSError, ValueError, KeyError):
-        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
-        told = dict(line.split(":", 1) for line in lines if ":" in line)
-        peak, files = (int(told[name].split()[0]) for name in ("VmHWM", "RssFile"))
-        return 1024 * (peak - files if own else peak)
-    return 0
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "fedmed.training.network_trainer"])
+    return context
 
 
 _END = "end"
@@ -126,10 +160,11 @@ _stop: Event | None = None
 
 
 def _begin(said: Any, stop: Event) -> None:
-    """Once in every process: one thread, Ctrl-C is the parent's business, and end as it ends."""
+    """Once in every process: one thread, no hoard, Ctrl-C is the parent's, and end as it ends."""
     global _said, _stop
     import torch
 
+    give_back_large_blocks()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     _said, _stop = said, stop

@@ -6,11 +6,11 @@ import pytest
 
 from fedmed.experiment.progress import SILENT_SECONDS, Memory, Progress, duration
 from fedmed.training.network_trainer import Said
-from fedmed.training.workers import peak_bytes
+from fedmed.training.workers import Peak, peak_bytes
 
 
 def said(images: int, *, chain: str = "federated", site: str = "hospital_2", done: bool = False):
-    return Said(chain, site, 3, images, 2.0, done, process=7, peak_bytes=2**30)
+    return Said(chain, site, 3, images, 2.0, done, process=7, peak=Peak(own=2**30, shared=2**28))
 
 
 def test_a_line_says_who_how_far_how_fast_and_how_long_yet(capsys) -> None:
@@ -59,5 +59,6 @@ def test_memory_is_that_of_all_processes_at_their_peaks() -> None:
     memory = Memory()
     before = peak_bytes()
     for process, peak in ((1, 3), (1, 2), (2, 4)):
-        memory(said(1)._replace(process=process, peak_bytes=peak * 2**30))
-    assert memory.gib() == pytest.approx(7 + before / 2**30, abs=0.1)
+        of_a_worker = Peak(own=peak * 2**30, shared=2**29)
+        memory(said(1)._replace(process=process, peak=of_a_worker))
+    assert memory.gib() == pytest.approx(3 + 4 + 0.5 + before / 2**30, abs=0.1)

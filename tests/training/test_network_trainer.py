@@ -81,7 +81,7 @@ def test_it_is_what_each_would_train_here_whatever_the_number_of_processes(
         assert equal(here, pick(together, h))
     assert sum(word.images for word in said) == 19
     assert {word.site for word in said if word.done} == {"hospital_1", "hospital_2"}
-    assert all(word.peak_bytes > 2**27 for word in said)
+    assert all(word.peak.own > 2**27 for word in said)
 
 
 def test_what_is_kept_is_not_trained_again_and_gives_the_same_bits(
