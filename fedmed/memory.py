@@ -19,6 +19,7 @@ def give_back_large_blocks() -> None:
     """
     os.environ["THP_MEM_ALLOC_ENABLE"] = "1"
     _glibc("mallopt", _THRESHOLD, LARGE_BYTES)
+    give_back()
 
 
 def give_back() -> None:

@@ -11,6 +11,7 @@ import train
 from fedmed.experiment import score
 from fedmed.experiment.settings import Settings
 from fedmed.federated.state import State
+from fedmed.privacy import public_centre
 from fedmed.snapshot.reader import Snapshot
 from tests.support.runs import tensors
 
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.slow
 def test_a_private_run_promises_and_pays_and_goes_on_with_what_was_sent(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(public_centre, "PATIENTS", 12)
     private = replace(settings, epsilon=3.0, audit=True, examples=0)
 
     def die(*_: object, **__: object) -> None:
