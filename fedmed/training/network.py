@@ -29,7 +29,7 @@ from fedmed.training.convolution import Convolution
 from fedmed.training.draws import all_once, classes_equally
 from fedmed.training.gradient import Gradient
 from fedmed.training.local_training import one_thread
-from fedmed.training.network_optimizer import NetworkOptimizer
+from fedmed.training.network_optimizer import AdamW
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.tensors import Tensors
 
@@ -207,10 +207,10 @@ def train_network(
 ) -> Tensors:
     """Train a network [...] on a site for the given epochs, and return it anew.
 
-    AdamW, which starts afresh at each call, under a learning rate that falls along a cosine over
-    all epochs of the run; or plain gradient descent at one rate. `gradient` says along what each
-    step is taken, if not along the loss's own gradient, of the tensors that `travels` names, all if
-    it names none; `place` is the hospital's number in it.
+    By AdamW, whatever the rule of heads: it starts afresh at each call, under a learning rate that
+    falls along a cosine over all epochs of the run. `gradient` says along what each step is taken,
+    if not along the loss's own gradient, of the tensors that `travels` names, all if it names none;
+    `place` is the hospital's number in it.
 
     Raises:
         UserError: `gradient` needs what a network does not give.
@@ -219,8 +219,7 @@ def train_network(
         torch.backends.cudnn.allow_tf32 = False  # as engines have it; here is another process
     network = _network(start, regime)
     learned = _learned(network)
-    optimizer = NetworkOptimizer(learned.values(), optimisation)
-    falling = optimisation.rule != "sgd"  # whose correction holds for steps of one length
+    optimizer = AdamW(learned.values(), optimisation.weight_decay)
     pixels, labels = site.pixels(), site.labels
     draw = classes_equally if regime.balanced else all_once
     class_weights = torch.ones(len(CLASSES))
@@ -234,7 +233,7 @@ def train_network(
         for step, places in enumerate(steps):
             rows, repeats = drawn.rows[places], drawn.repeats[places]
             progress = (epoch + step / len(steps)) / regime.total_epochs
-            falls = (1 + math.cos(math.pi * progress)) / 2 if falling else 1
+            falls = (1 + math.cos(math.pi * progress)) / 2
             seen = pixels[torch.from_numpy(site.rows[rows.numpy()])].numpy()
             # Drawn again, an X-ray is shown anew.
             keys = [

@@ -13,7 +13,7 @@ from fedmed.federated.algorithm import Round
 from fedmed.federated.algorithms.fedavg import FedAvg
 from fedmed.federated.messages import Layout, layout_of
 from fedmed.training.gradient import Batch
-from fedmed.training.local_training import Site, one_thread, train_heads
+from fedmed.training.local_training import Site, one_thread
 from fedmed.training.smoothness import steps_for
 from fedmed.training.tensors import (
     Tensors,
@@ -43,8 +43,8 @@ class Scaffold(FedAvg):
     name: ClassVar[str] = "scaffold"
     words: ClassVar[str] = "the average of the hospitals' updates, each corrected for its drift"
     sends: ClassVar[str] = "Head and control variate"
+    needs_features: ClassVar[bool] = True  # for the length of its steps
     local_step: float | None = None
-    network_step: float = 0.01  # in the place of None where whole networks are trained
     server_step: float = 1.0
 
     def init(self, model: Tensors, samples: Tensor) -> tuple[Tensors, Tensors]:
@@ -99,8 +99,6 @@ class Scaffold(FedAvg):
         """Return the length of a local step at each hospital: [H]."""
         if self.local_step is not None:
             return torch.full((len(sites),), self.local_step)
-        if now.trainer is not train_heads:
-            return torch.full((len(sites),), self.network_step)
         return torch.tensor([steps_for(site, now.optimisation) for site in sites])
 
 
