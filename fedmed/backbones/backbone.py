@@ -110,6 +110,8 @@ class Backbone:
 
     def shared_by(self, threads: int) -> Backbone:
         """The same backbone, for passes by so many threads at once that divide the cores."""
+        if threads == self._at_once:
+            return self  # what it has prepared, too
         other = copy.copy(self)
         other._at_once = threads
         other._pass = None

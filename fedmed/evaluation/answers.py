@@ -40,6 +40,7 @@ class Answers:
     ) -> None:
         """Have the network `name` (H = 1) answer on some views of images, each in one pass."""
         column = self.names.index(name)
+        backbone = backbone.shared_by(torch.get_num_threads())  # prepared once for all views
         for view, (pixels, digests) in wanted:
             rows = self._rows.setdefault(view, {})
             new = [digest for digest in dict.fromkeys(digests) if digest not in rows]

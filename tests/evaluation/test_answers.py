@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from fedmed.backbones.backbone import Backbone
+from fedmed.backbones.engine import Pass
 from fedmed.evaluation.answers import Answers
 from fedmed.features.extract import features_of
 from fedmed.imaging.augmentation import CLEAN, View
@@ -70,3 +72,23 @@ def test_a_network_that_was_not_asked_takes_nothing_from_the_others(pixels: np.n
     assert torch.allclose(found[0], torch.sigmoid(columns[:, 0]), atol=1e-6)
     with pytest.raises(KeyError):
         answers.load(CLEAN, DIGESTS)
+
+
+def test_a_network_is_prepared_once_for_all_views(pixels: np.ndarray) -> None:
+    backbone, head = network(0)
+    prepared: list[int] = []
+
+    def prepare(layers: torch.nn.Module, size: int, passes: int) -> Pass:
+        prepared.append(passes)
+        return plain(layers, size, passes)
+
+    plain, threads = backbone.engine.prepare, torch.get_num_threads()
+    counted = backbone.on(replace(backbone.engine, prepare=prepare))
+    for at_once in (1, 2):
+        torch.set_num_threads(at_once)
+        try:
+            wanted = [(view, (pixels, DIGESTS)) for view in (CLEAN, SHIFTED)]
+            Answers(["one"]).ask("one", counted, head, wanted)
+        finally:
+            torch.set_num_threads(threads)
+    assert prepared == [1, 2]
