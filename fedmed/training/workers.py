@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -145,9 +146,11 @@ def _context() -> BaseContext:
 
     A fork of this one could hang in a library that has threads here. So each is a copy of one that
     has imported what jobs need and done nothing, which costs neither the time nor the memory of
-    another import; or, where there is no such thing, starts afresh.
+    another import; or, where there is no such thing, starts afresh. It is asked through a socket in
+    the folder for temporary files, whose path may have 107 bytes.
     """
-    if sys.platform != "linux":
+    folder = os.fsencode(tempfile.gettempdir())
+    if sys.platform != "linux" or len(folder) + len("/pymp-12345678/listener-12345678") > 107:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch", "fedmed.training.network_trainer"])

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
 
 from fedmed.errors import UserError
 from fedmed.training.workers import Here, Stopped, Tell, Workers, peak_bytes, result
+
+
+ROOT = Path(__file__).parents[2]
 
 
 def talking(number: int, tell: Tell) -> tuple[int, int, int]:
@@ -41,6 +47,25 @@ def test_jobs_run_elsewhere_on_one_thread_and_all_they_say_is_heard() -> None:
     assert {threads for _, threads, _ in made} == {1}
     assert os.getpid() not in {process for _, _, process in made}
     assert sorted(said) == [("at work", number) for number in range(5)]  # type: ignore[type-var]
+
+
+def main() -> None:
+    with Workers(1) as workers:
+        print(workers.submit(talking, 3).result(timeout=60)[0])
+
+
+def test_the_folder_for_temporary_files_may_have_a_long_name(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    code = "from tests.training.test_workers import main\nif __name__ == '__main__':\n    main()"
+    (tmp_path / "run.py").write_text(code)
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "run.py")],
+        env=os.environ | {"TMPDIR": str(folder), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "9\n", done.stderr
 
 
 def test_an_error_is_the_jobs_own_and_a_death_is_one_sentence() -> None:
