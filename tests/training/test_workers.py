@@ -15,7 +15,6 @@ import torch
 from fedmed.errors import UserError
 from fedmed.training.workers import Here, Stopped, Tell, Workers, peak_bytes, result
 
-
 ROOT = Path(__file__).parents[2]
 
 
