@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from scipy.stats import t
 
 RESULTS = Path(__file__).parent / "results"
 NAMED = {"flip-rotate": "mission", "clean, degraded, balanced": "robust"}
@@ -118,8 +121,15 @@ def spread() -> str:
         f"On the official test over {len(rows)} seeds, mean and standard deviation: federated "
         f"{told('federated', 'accuracy', 'AUC', 'specificity')}; central "
         f"{told('central', 'accuracy', 'AUC')}. Federated less central: accuracy "
-        f"{over_seeds(less)} points."
+        f"{over_seeds(less)} points; 95 % interval of that mean {_interval(less)}."
     )
+
+
+def _interval(values: Sequence[float]) -> str:
+    """Of the mean of what so few seeds gave, by Student's t."""
+    error = statistics.stdev(values) / math.sqrt(len(values))
+    low, high = t.interval(0.95, len(values) - 1, statistics.mean(values), error)
+    return f"{low:.1f} to {high:.1f}"
 
 
 def _by_seed() -> list[dict[str, Any]]:
