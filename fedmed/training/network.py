@@ -207,14 +207,19 @@ def train_network(
 ) -> Tensors:
     """Train a network [...] on a site for the given epochs, and return it anew.
 
-    By AdamW, whatever the rule of heads: it starts afresh at each call, under a learning rate that
-    falls along a cosine over all epochs of the run. `gradient` says along what each step is taken,
-    if not along the loss's own gradient, of the tensors that `travels` names, all if it names none;
-    `place` is the hospital's number in it.
+    By AdamW, which starts afresh at each call, under a learning rate that falls along a cosine over
+    all epochs of the run. `gradient` says along what each step is taken, if not along the loss's
+    own gradient, of the tensors that `travels` names, all if it names none; `place` is the
+    hospital's number in it.
 
     Raises:
-        UserError: `gradient` needs what a network does not give.
+        UserError: `gradient` needs what a network does not give, or steps are to be plain ones.
     """
+    if optimisation.rule != "adam":
+        raise UserError(
+            "whole networks are trained by AdamW, and plain steps were asked for: choose an "
+            "algorithm that averages, as fedavg, or train heads"
+        )
     if regime.device != "cpu":
         torch.backends.cudnn.allow_tf32 = False  # as engines have it; here is another process
     network = _network(start, regime)

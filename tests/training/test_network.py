@@ -163,6 +163,12 @@ def test_what_clips_image_by_image_is_refused_in_words(start, site) -> None:
         trained(start, site, gradient=lambda batch: batch.gradient(batch.norms()))
 
 
+def test_plain_steps_are_refused_in_words(start, site) -> None:
+    plain = replace(OPTIMISATION, rule="sgd")
+    with pytest.raises(UserError, match=r"AdamW.*fedavg"):
+        train_network(start, site, range(1), plain, REGIME, seed=1)
+
+
 def test_features_are_refused_in_words(site) -> None:
     with pytest.raises(UserError, match="fedavg, or --train head"):
         site.epoch(0)

@@ -9,11 +9,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from fedmed.errors import UserError
 from fedmed.federated.algorithm import Round
 from fedmed.federated.algorithms.fedavg import FedAvg
 from fedmed.federated.messages import Layout, layout_of
 from fedmed.training.gradient import Batch
-from fedmed.training.local_training import Site, one_thread
+from fedmed.training.local_training import Site, one_thread, train_heads
 from fedmed.training.smoothness import steps_for
 from fedmed.training.tensors import (
     Tensors,
@@ -35,7 +36,8 @@ class Scaffold(FedAvg):
     Federated Learning, ICML 2020, arXiv:1910.06378, Algorithm 1 with option II and weights by
     numbers of images. Local steps are plain gradient descent, never Adam, which would rescale the
     correction; their length is `local_step`, or where that is None, what fits the curvature of each
-    hospital's own loss (`training.smoothness`), which corrected steps may differ in.
+    hospital's own loss (`training.smoothness`), which corrected steps may differ in. That is asked
+    of the features, which none but the plain trainer of heads lets it.
 
     At the optimum of all hospitals it stays, where FedAvg drifts away.
     """
@@ -43,7 +45,6 @@ class Scaffold(FedAvg):
     name: ClassVar[str] = "scaffold"
     words: ClassVar[str] = "the average of the hospitals' updates, each corrected for its drift"
     sends: ClassVar[str] = "Head and control variate"
-    needs_features: ClassVar[bool] = True  # for the length of its steps
     local_step: float | None = None
     server_step: float = 1.0
 
@@ -99,6 +100,11 @@ class Scaffold(FedAvg):
         """Return the length of a local step at each hospital: [H]."""
         if self.local_step is not None:
             return torch.full((len(sites),), self.local_step)
+        if now.trainer is not train_heads:
+            raise UserError(
+                f"{self.name} asks the features how long its steps may be, and this training shows "
+                "it none: give it a local_step, choose fedavg, or train heads"
+            )
         return torch.tensor([steps_for(site, now.optimisation) for site in sites])
 
 

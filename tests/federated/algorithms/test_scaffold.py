@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
+from fedmed.errors import UserError
 from fedmed.federated.algorithms.fedavg import FedAvg
 from fedmed.federated.algorithms.scaffold import Scaffold
 from fedmed.federated.rounds import federate
 from fedmed.federated.state import State
+from fedmed.training.local_training import train_heads
 from fedmed.training.logistic import curvature, losses, optimum, penalised
 from fedmed.training.optimizer import Optimisation
 from fedmed.training.rows import direction_of, head_of, rows
@@ -42,7 +45,7 @@ def best() -> torch.Tensor:
     return optimum(list(rows(everyone(), PLAIN)), L2)
 
 
-def go(algorithm: FedAvg, start: Tensors, rounds: int, state: State | None = None) -> State:
+def go(algorithm: FedAvg, start: Tensors, rounds: int, **more: Any) -> State:
     return federate(
         sites(),
         algorithm=algorithm,
@@ -51,7 +54,7 @@ def go(algorithm: FedAvg, start: Tensors, rounds: int, state: State | None = Non
         local_epochs=10,
         optimisation=PLAIN,
         seed=0,
-        state=state,
+        **more,
     )
 
 
@@ -117,6 +120,16 @@ def test_a_control_variate_is_the_mean_gradient_of_its_hospitals_steps() -> None
     for name, control in group(state.own, "control").items():
         steps = group(state.own, "model")[name]
         assert torch.allclose(control, -steps / (10 * 0.01), atol=1e-5)
+
+
+def test_who_may_not_ask_the_features_is_told_to_say_how_long_steps_are() -> None:
+    def blind(*arguments, **named):
+        return train_heads(*arguments, **named)
+
+    with pytest.raises(UserError, match="local_step"):
+        go(Scaffold(), zero_head(WIDTH), 1, trainer=blind)
+    told = go(Scaffold(local_step=0.01), zero_head(WIDTH), 1, trainer=blind)
+    assert apart(told.model, go(Scaffold(local_step=0.01), zero_head(WIDTH), 1).model) == 0
 
 
 def test_messages_are_twice_as_large() -> None:
