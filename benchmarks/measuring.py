@@ -72,11 +72,11 @@ def write(topic: str, result: Mapping[str, Any], folder: Path | None = None) -> 
     return path
 
 
-def kept(topic: str, code: str) -> list[dict[str, Any]]:
-    """The `rows` that a topic wrote before, if they are of this code."""
+def kept(topic: str) -> list[dict[str, Any]]:
+    """The `rows` that a topic wrote before."""
     path = RESULTS / f"{topic}.json"
     found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    rows: list[dict[str, Any]] = found["rows"] if found.get("code") == code else []
+    rows: list[dict[str, Any]] = found.get("rows", [])
     return rows
 
 

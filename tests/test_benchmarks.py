@@ -136,9 +136,12 @@ def test_a_rounds_seconds_are_from_when_all_had_joined() -> None:
     assert machines.round_seconds(log) == [30.0, 3602.0]
 
 
-def test_rows_of_other_code_are_not_kept(monkeypatch, tmp_path: Path) -> None:
+def test_seeds_of_other_code_stay_until_they_are_asked_for(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr(measuring, "RESULTS", tmp_path)
-    assert measuring.kept("some", "code") == []
-    measuring.write("some", {"code": "code", "rows": [{"seed": 1}]}, tmp_path)
-    assert measuring.kept("some", "code") == [{"seed": 1}]
-    assert measuring.kept("some", "other") == []
+    assert measuring.kept("some") == []
+    rows = [{"seed": 1, "code": "this"}, {"seed": 2, "code": "other"}]
+    measuring.write("some", {"rows": rows}, tmp_path)
+    found = {row["seed"]: row for row in measuring.kept("some")}
+    assert [*found.values()] == rows
+    assert seeds.lacking(found, [1, 3], "this") == [3]
+    assert seeds.lacking(found, [1, 2], "this") == [2]
