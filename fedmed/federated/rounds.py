@@ -88,11 +88,10 @@ def federate(
         else:  # who was away does not hold what was sent meanwhile, so that all is sent anew
             before = {name: torch.zeros_like(tensor) for name, tensor in state.held.items()}
         down = channel.broadcast(algorithm.broadcast(state.server), before, now)
-        held = channel.hold(down, before, now)
+        state = replace(state, held=channel.hold(down, before, now))
         asked = {senders.names[h]: len(down) for h in invited.tolist()}
-        state = _round(
-            replace(state, held=held), sites, senders, present, asked, algorithm, channel, now
-        )
+        del before, down  # of networks, each is as large as one
+        state = _round(state, sites, senders, present, asked, algorithm, channel, now)
         if not every_round:
             state = replace(state, models=repeat(state.model, 1))
         if on_round:
