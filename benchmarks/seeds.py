@@ -6,7 +6,8 @@ snapshot stores them. The seed that ships is told beside them. Nothing is chosen
 official test split is looked at once for each network, and docs/measured.md counts the looks.
 
 A seed's line is written when its networks are scored, with a digest of the code that made it. One
-of the same code is not run again; one of other code stays until its seed is asked for.
+of the same code is not run again; one of other code stays, and is told to be of such, until its
+seed is asked for.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ def main() -> None:
             output = Path(folder) / "run"
             settings = of_seed(snapshot, options.data, seed, output, options.workers)
             rows[seed] = {"seed": seed, "code": code} | run(settings)
-        in_order = [rows[seed] for seed in sorted(rows)]
-        path = measuring.write(TOPIC, {"ships": ships, "rows": in_order})
+        rows = dict(sorted(rows.items()))
+        path = measuring.write(TOPIC, {"ships": ships, "rows": [*rows.values()]})
         print(f"written to {path}")
     print(measuring.table([_flat(row) for row in (ships, *rows.values())]))
 

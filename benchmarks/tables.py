@@ -96,7 +96,9 @@ def seeds() -> str:
     words = (
         "Accuracy / AUC on the official test in %; on shifted validation balanced accuracy / AUC."
     )
-    return "\n".join([*lines, "", f"{words} {spread()}"])
+    states = len({row.get("code") for row in rows[1:]})
+    made = f"Rows but the first were made by {states} state{'s' * (states > 1)} of the code."
+    return "\n".join([*lines, "", f"{words} {made} {spread()}"])
 
 
 def spread() -> str:

@@ -111,6 +111,9 @@ def test_seeds_are_told_with_their_spread(monkeypatch: pytest.MonkeyPatch) -> No
     first = "| 42, ships | 94.0 / 94.0 | 94.0 / 94.0 | 94.0 % | 95.0 / 95.0 |"
     assert first in told and "\n| 44 | 96.0 / 96.0 |" in told
     assert "over 3 seeds, mean and standard deviation: federated accuracy 95.0 ± 1.0 %" in told
+    assert "made by 1 state of the code." in told
+    found["rows"][1]["code"] = "other"
+    assert "made by 2 states of the code." in tables.seeds()
     # Student's t at 97.5 % with two degrees of freedom is 4.303.
     assert "accuracy 0.0 ± 1.0 points; 95 % interval of that mean -2.5 to 2.5." in told
 

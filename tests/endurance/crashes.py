@@ -255,7 +255,7 @@ def two_at_once(bench: Bench, tally: Tally) -> None:
         problems += bench.judge(settings, ended=done)
     tally.case("two runs at once", "one cache", problems)
 
-    settings = bench.case()
+    settings = bench.case(cold=True)
     runs = [start(settings) for _ in range(2)]
     ended = [finish(run) for run in runs]
     apart = sorted(status for status, _ in ended) == [0, 2]
